@@ -1,0 +1,1 @@
+"""Agent algorithms, one folder a method."""

@@ -1,0 +1,1 @@
+"""Every default value of agentlab, one YAML a choice."""

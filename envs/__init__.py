@@ -1,0 +1,1 @@
+"""Environment adapters; each stands alone and is registered with Gymnasium or PettingZoo."""

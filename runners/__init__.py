@@ -1,0 +1,1 @@
+"""The runner: one config in, one run folder out."""

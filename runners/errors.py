@@ -1,0 +1,9 @@
+"""What a user is told: one sentence that says what was wrong, what was expected and what to do."""
+
+
+class UserError(Exception):
+    """Bad input. The CLI prints the message alone and exits with 2."""
+
+
+class RunFailed(Exception):
+    """A run that could not go on through no fault of its input. The CLI prints the message alone and exits with 1."""

@@ -1,0 +1,83 @@
+"""The few interfaces a room implements to be run: Agent, LearningAgent, Experiment."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from runners.types import Decision, Metrics, Observation, Trajectory
+
+if TYPE_CHECKING:
+    from runners.run import Run
+    from runners.trainer import Trainer
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """Chooses actions for a batch of live episodes."""
+
+    def begin(self, episodes: Sequence[int]) -> None:
+        """Episodes with these numbers start; an agent with memory opens one for each."""
+
+    def act(self, observations: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        """One decision an observation, in order; `deterministic` asks for the mode instead of a sample."""
+
+    def end(self, trajectories: Sequence[Trajectory]) -> None:
+        """These episodes are over."""
+
+
+@runtime_checkable
+class LearningAgent(Agent, Protocol):
+    """An agent that improves from trajectories."""
+
+    def setup(self, trainer: "Trainer") -> None:
+        """Move modules to the trainer's device and make the optimisers; called once, before anything else."""
+
+    def learn(self, trajectories: Sequence[Trajectory], trainer: "Trainer") -> Metrics:
+        """One iteration of the algorithm on freshly collected episodes."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Everything that learning changed: nested dicts, lists and tuples of tensors, numbers, strings and None."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave; the next `learn` then gives the same numbers as without the break."""
+
+
+@runtime_checkable
+class ImitatingAgent(LearningAgent, Protocol):
+    """A learning agent that can be started from demonstrations."""
+
+    def imitate(self, demonstrations: Sequence[Trajectory], trainer: "Trainer", report: "Report") -> Metrics:
+        """Supervised warm start on scripted episodes, whose decisions carry the demonstrated action."""
+
+
+@runtime_checkable
+class OfflineAgent(LearningAgent, Protocol):
+    """A learning agent with an offline phase before the online one."""
+
+    def learn_offline(self, trajectories: Sequence[Trajectory], trainer: "Trainer", report: "Report") -> Metrics:
+        """Learn from a fixed set of episodes."""
+
+
+class Report(Protocol):
+    """Called from inside long work so that the progress line moves."""
+
+    def __call__(self, done: int, total: int, **headline: float) -> None: ...
+
+
+class Demonstrator(Protocol):
+    """A scripted user for a warm start. It may look inside the environment; the agent it teaches may not."""
+
+    def begin(self, env: Any, seed: int) -> None:
+        """A fresh episode of `env` was reset; `seed` decides this demonstrator's own chance."""
+
+    def decide(self, env: Any) -> Any:
+        """The action to take now, in exactly the form `env.step` receives and the agent is to imitate."""
+
+
+class Experiment(Protocol):
+    """One kind of work: built from the composed config, run inside one Run."""
+
+    def train(self, run: "Run") -> Metrics:
+        """Train until done, from scratch or from the run's last checkpoint."""
+
+    def evaluate(self, run: "Run", checkpoint: str) -> Metrics:
+        """Evaluate a checkpoint (`best`, `last`, an iteration, or `none`: the untrained agent) on held-out tasks."""

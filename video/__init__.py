@@ -1,0 +1,1 @@
+"""MEMO: audio-driven talking video."""
