@@ -1,6 +1,5 @@
 """The phone as a Gymnasium environment: the agent's text in, prompt and screenshot out."""
 
-import functools
 import string
 import time
 import warnings
@@ -115,7 +114,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         self.prompt_end = prompt_end
         self.white_wait = white_wait
         self.render_mode = render_mode
-        self.device: PhoneDevice = device(worker=worker) if isinstance(device, functools.partial) else device
+        self.device: PhoneDevice = device(worker=worker) if callable(device) else device
         self.task: TaskSpec | None = None
         self._actions: list[Action] = []
         self._ended = True
@@ -123,7 +122,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         shown: dict[str, spaces.Space[Any]] = {"text": AnyText(1 << 16)}
         if observation != "tree":
             shown["image"] = spaces.Box(0, 255, self._screenshot.shape, np.uint8)
-        self.observation_space = spaces.Dict(shown)  # type: ignore[assignment]
+        self.observation_space = spaces.Dict(shown)
         self.action_space = AnyText(1 << 12)
 
     def reset(
