@@ -1,0 +1,149 @@
+"""A scripted user: a closed-loop expert for the warm start, with a measured amount of carelessness."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from envs.android import tasks
+from envs.android.device import TaskSpec
+from envs.android.hand import BACKWARD, COMPLETE, FORWARD, HOME, Move, follow, perform, tap
+from envs.android.sim import screen
+from envs.android.sim.phone import SimPhone
+from envs.android.sim.state import PhoneState
+
+PLAN = 3
+"""Moves an action plan names at most."""
+AITW_TYPES = {
+    "tap": "DUAL_POINT", "swipe": "DUAL_POINT", "type": "TYPE", "home": "PRESS_HOME", "back": "PRESS_BACK", "enter": "PRESS_ENTER",
+    "complete": "STATUS_TASK_COMPLETE",
+}
+
+
+def next_move(phone: SimPhone, task: TaskSpec) -> Move:
+    """What an expert does now, from any state of the phone: `complete` once the task is done."""
+    if tasks.success(task, phone.state):
+        return COMPLETE
+    return follow(phone.state, tasks.template_of(task).route(phone.state, task))
+
+
+class ScriptedUser:
+    """Demonstrates tasks on the simulated phone; satisfies `runners.experiment.Demonstrator`.
+
+    Args:
+        slip: chance in [0, 1] that an episode of a careless template ends in that template's own mistake.
+        slip_templates: the careless templates by name, `half` (every other template of each level) or `all`.
+        wander: chance in [0, 1], at each step, of a harmless detour: scrolling, touching the status bar, going home from an app's first page.
+
+    Raises:
+        ValueError: for a chance outside [0, 1] or an unknown template.
+    """
+
+    def __init__(self, slip: float = 0.0, slip_templates: Sequence[str] | str = "half", wander: float = 0.0) -> None:
+        for name, rate in (("slip", slip), ("wander", wander)):
+            if not 0 <= rate <= 1:
+                raise ValueError(f"{name} is {rate}, expected a probability between 0 and 1")
+        self.slip, self.wander = slip, wander
+        self.careless = careless(slip_templates)
+        self._sketch = SimPhone(popup_rate=0, slow_rate=0)
+        self._rng = Random(0)
+        self._slips = self._done = False
+
+    def begin(self, env: Any, seed: int) -> None:
+        """A fresh episode: decide whether it will end in a mistake."""
+        task = env.unwrapped.task
+        self._rng = Random(f"user {seed}")
+        self._done = False
+        self._slips = task.template in self.careless and self._rng.random() < self.slip
+
+    def decide(self, env: Any) -> str:
+        """The action text in the AitW form."""
+        phone, task = env.unwrapped.device, env.unwrapped.task
+        if not isinstance(phone, SimPhone):
+            raise ValueError(f"the scripted user can only see through env/device=sim, not {type(phone).__name__}")
+        detour = self._detour(phone.state)
+        if detour is not None:
+            return utterance([detour])
+        plan = self.plan(phone.state, task)
+        self._done = self._slips and self._wrong(phone.state, task)
+        return utterance(plan)
+
+    def plan(self, state: PhoneState, task: TaskSpec) -> list[Move]:
+        """This user's next moves (at most PLAN), found by trying them on a copy of the phone that has no pop-ups."""
+        moves: list[Move] = []
+        sketch, done = self._sketch, self._done
+        sketch.state = state.copy()
+        sketch.state.popup_rate = sketch.state.slow_rate = 0.0
+        while len(moves) < PLAN and COMPLETE not in moves:
+            move = COMPLETE if done else next_move(sketch, task)
+            if self._slips and not done and self._achieves(sketch.state, task, move):
+                move, done = self._mistake(sketch.state, task, move), True
+            moves.append(move)
+            perform(sketch, move)
+        return moves
+
+    def _wrong(self, state: PhoneState, task: TaskSpec) -> bool:
+        """Whether the mistake is made at this very step (or was made before)."""
+        return self._done or self._achieves(state, task, next_move(_at(state), task))
+
+    @staticmethod
+    def _achieves(state: PhoneState, task: TaskSpec, move: Move) -> bool:
+        trial = _at(state)
+        perform(trial, move)
+        return tasks.success(task, trial.state)
+
+    @staticmethod
+    def _mistake(state: PhoneState, task: TaskSpec, move: Move) -> Move:
+        """The template's mistake in place of the move that would have done it."""
+        if tasks.template_of(task).slip == "early" or move.kind != "tap":
+            return COMPLETE
+        seen = [widget for widget in screen.visible(screen.widgets(state)) if widget.on_tap]
+        target = next(widget for widget in seen if tap(widget) == move)
+        group = "popup/" if target.id.startswith("popup/") else target.id.split("/")[0]
+        (x, y) = target.centre
+        near = [w for w in seen if w is not target and w.id.split("/")[0] in (group, {"confirm": "cancel"}.get(group))]
+        return tap(min(near, key=lambda w: (abs(w.centre[0] - x) + abs(w.centre[1] - y), w.centre))) if near else COMPLETE
+
+    def _detour(self, state: PhoneState) -> Move | None:
+        if self._rng.random() >= self.wander or self._done or state.loading or state.popup or state.focus:
+            return None
+        choices = [FORWARD, BACKWARD, Move("tap", 0.5, 0.0175)]
+        if state.page.name == "root":
+            choices.append(HOME)
+        return choices[int(self._rng.random() * len(choices))]
+
+
+def careless(which: Sequence[str] | str) -> frozenset[str]:
+    """Names of the templates on which a user slips."""
+    if which == "all":
+        return frozenset(tasks.TEMPLATES)
+    if which == "half":
+        return frozenset(name for level in (1, 2, 3) for name in [t.name for t in tasks.TEMPLATES.values() if t.level == level][::2])
+    names = [which] if isinstance(which, str) else list(which)
+    for name in names:
+        if name not in tasks.TEMPLATES:
+            raise ValueError(f"slip_templates names {name!r}, which is no task template; choose all, half or some of {', '.join(tasks.TEMPLATES)}")
+    return frozenset(names)
+
+
+def _at(state: PhoneState) -> SimPhone:
+    phone = SimPhone(popup_rate=0, slow_rate=0)
+    phone.state = state.copy()
+    phone.state.popup_rate = phone.state.slow_rate = 0.0
+    return phone
+
+
+def utterance(plan: Sequence[Move]) -> str:
+    """The first of the planned moves as an AitW utterance: the plan's action types, then the decision.
+
+    `Action Plan: [T1, T2] Action Decision: "action_type": "T1", "touch_point": "[y, x]", "lift_point": "[y, x]", "typed_text": "..."`,
+    points as fractions of the screen with 4 decimals, -1.0 where unused.
+    """
+    move = plan[0]
+    kinds = ", ".join(AITW_TYPES[each.kind] for each in plan)
+    touch = lift = "[-1.0, -1.0]"
+    if move.kind in ("tap", "swipe"):
+        touch = lift = f"[{move.y:.4f}, {move.x:.4f}]"
+    if move.kind == "swipe":
+        lift = f"[{move.y1:.4f}, {move.x1:.4f}]"
+    return (f'Action Plan: [{kinds}] Action Decision: "action_type": "{AITW_TYPES[move.kind]}", "touch_point": "{touch}", '
+            f'"lift_point": "{lift}", "typed_text": "{move.text}"')
