@@ -113,7 +113,7 @@ class Judge:
     def success(self, device: PhoneDevice, task: TaskSpec, before: Image, after: Image) -> bool:
         if _difference(before, after) < SAME_SCREEN or (self.skip_seen and self._is_seen(after)):
             return False
-        return "success" in self._status(task.goal, after)
+        return self._status(task.goal, after).startswith("success")
 
     def _is_seen(self, screen: Image) -> bool:
         """Remembers the screen too; the very first one is remembered and still judged."""

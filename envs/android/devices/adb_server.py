@@ -127,7 +127,8 @@ class PhoneServer:
             self._thread.join()
         self._server.server_close()
         for connection in list(self._connections):
-            hang_up(connection)
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # wakes its thread, which then closes it
 
     def __enter__(self) -> Self:
         return self.start()
@@ -228,7 +229,7 @@ class PhoneServer:
                     return block(attached.state.encode())
                 _require_online(attached)
                 return block({"features": FEATURES, "get-serialno": serial.encode()}.get(verb, b"simulated"))
-        raise _Refused(f"the simulated phone has no service {verb}")
+        raise _Refused(f"the simulated phone does not offer {verb!r}")
 
     def _listing(self, long: bool) -> bytes:
         lines = []
@@ -294,7 +295,7 @@ class PhoneServer:
                 serve_sync(connection, attached.phone, attached.files)
             return
         if kind not in ("shell", "exec"):
-            raise _Refused(f"the simulated phone has no service {kind}")
+            raise _Refused(f"the simulated phone does not offer {request[:60]!r}")
         if not command.strip():
             raise _Refused("the simulated phone has no interactive shell; give the command, as in `adb shell wm size`")
         with attached.lock:

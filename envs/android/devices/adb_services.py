@@ -27,6 +27,8 @@ Files = dict[str, bytes]
 
 _ECHO_CODE = re.compile(r"(.*?)\s*; echo (\S*?)\$\?", re.DOTALL)
 """How clients without the shell v2 protocol learn an exit code."""
+_SCREENCAP = re.compile(r"\s*screencap\s+['\"]?-p['\"]?\s*")
+"""The one command whose answer is no text; clients quote its option or not."""
 _CHUNK = 64 * 1024
 _MAX_FILE = 256 * 1024 * 1024
 _REGULAR, _FOLDER = 0o100644, 0o040755
@@ -69,7 +71,7 @@ def run_command(phone: PhoneShell, command: str) -> tuple[bytes, int]:
         return output + f"{asked[2]}{code}\n".encode(), 0
     if command.split(" ", 1)[0] == COMMAND:
         return _task_command(phone, command)
-    if command.split() in (["screencap", "-p"], ["screencap", "-p", "-"]):
+    if _SCREENCAP.fullmatch(command):
         return _png(phone), 0
     output, code = phone.run_shell(command)
     return output.encode(), code
