@@ -52,6 +52,8 @@ class AdbPhone(ShellPhone):
     def _send(self, command: str) -> tuple[bytes, int]:
         from adbutils import AdbError, AdbTimeout
 
+        if not _listening(self.host, self.port):  # adbutils would start a server on its own, on the default port
+            raise NotSent("no adb server")
         try:
             answer = self._device.shell2(command, timeout=self.timeout, encoding=None, v2=True)
         except (EOFError, AdbTimeout, ConnectionResetError) as error:
