@@ -11,6 +11,8 @@ from envs.android.sim import screen
 from envs.android.sim.phone import SimPhone
 from envs.android.sim.state import PhoneState
 
+BESIDE = {"confirm": "cancel"}
+"""Groups of widgets that stand side by side under different names."""
 PLAN = 3
 """Moves an action plan names at most."""
 AITW_TYPES = {
@@ -44,7 +46,7 @@ class ScriptedUser:
                 raise ValueError(f"{name} is {rate}, expected a probability between 0 and 1")
         self.slip, self.wander = slip, wander
         self.careless = careless(slip_templates)
-        self._sketch = SimPhone(popup_rate=0, slow_rate=0)
+        self._sketch, self._trial = (SimPhone(popup_rate=0, slow_rate=0) for _ in range(2))
         self._rng = Random(0)
         self._slips = self._done = False
 
@@ -63,33 +65,35 @@ class ScriptedUser:
         detour = self._detour(phone.state)
         if detour is not None:
             return utterance([detour])
-        plan = self.plan(phone.state, task)
-        self._done = self._slips and self._wrong(phone.state, task)
+        plan = self._plan(phone.state, task)
+        self._done = self._done or self._choose(phone.state, task, done=False)[1]
         return utterance(plan)
 
-    def plan(self, state: PhoneState, task: TaskSpec) -> list[Move]:
+    def _plan(self, state: PhoneState, task: TaskSpec) -> list[Move]:
         """This user's next moves (at most PLAN), found by trying them on a copy of the phone that has no pop-ups."""
         moves: list[Move] = []
-        sketch, done = self._sketch, self._done
-        sketch.state = state.copy()
-        sketch.state.popup_rate = sketch.state.slow_rate = 0.0
+        done = self._done
+        _settle(self._sketch, state)
         while len(moves) < PLAN and COMPLETE not in moves:
-            move = COMPLETE if done else next_move(sketch, task)
-            if self._slips and not done and self._achieves(sketch.state, task, move):
-                move, done = self._mistake(sketch.state, task, move), True
+            move, done = self._choose(self._sketch.state, task, done)
             moves.append(move)
-            perform(sketch, move)
+            perform(self._sketch, move)
         return moves
 
-    def _wrong(self, state: PhoneState, task: TaskSpec) -> bool:
-        """Whether the mistake is made at this very step (or was made before)."""
-        return self._done or self._achieves(state, task, next_move(_at(state), task))
+    def _choose(self, state: PhoneState, task: TaskSpec, done: bool) -> tuple[Move, bool]:
+        """The move in this state, and whether this user then believes to be done without being so."""
+        if done:
+            return COMPLETE, True
+        _settle(self._trial, state)
+        move = next_move(self._trial, task)
+        if self._slips and self._achieves(state, task, move):
+            return self._mistake(state, task, move), True
+        return move, False
 
-    @staticmethod
-    def _achieves(state: PhoneState, task: TaskSpec, move: Move) -> bool:
-        trial = _at(state)
-        perform(trial, move)
-        return tasks.success(task, trial.state)
+    def _achieves(self, state: PhoneState, task: TaskSpec, move: Move) -> bool:
+        _settle(self._trial, state)
+        perform(self._trial, move)
+        return tasks.success(task, self._trial.state)
 
     @staticmethod
     def _mistake(state: PhoneState, task: TaskSpec, move: Move) -> Move:
@@ -98,9 +102,8 @@ class ScriptedUser:
             return COMPLETE
         seen = [widget for widget in screen.visible(screen.widgets(state)) if widget.on_tap]
         target = next(widget for widget in seen if tap(widget) == move)
-        group = "popup/" if target.id.startswith("popup/") else target.id.split("/")[0]
-        (x, y) = target.centre
-        near = [w for w in seen if w is not target and w.id.split("/")[0] in (group, {"confirm": "cancel"}.get(group))]
+        group, (x, y) = target.id.split("/")[0], target.centre
+        near = [w for w in seen if w is not target and w.id.split("/")[0] in (group, BESIDE.get(group))]
         return tap(min(near, key=lambda w: (abs(w.centre[0] - x) + abs(w.centre[1] - y), w.centre))) if near else COMPLETE
 
     def _detour(self, state: PhoneState) -> Move | None:
@@ -125,11 +128,10 @@ def careless(which: Sequence[str] | str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _at(state: PhoneState) -> SimPhone:
-    phone = SimPhone(popup_rate=0, slow_rate=0)
+def _settle(phone: SimPhone, state: PhoneState) -> None:
+    """Put a copy of a state on a phone where nothing comes up by chance."""
     phone.state = state.copy()
     phone.state.popup_rate = phone.state.slow_rate = 0.0
-    return phone
 
 
 def utterance(plan: Sequence[Move]) -> str:

@@ -8,31 +8,30 @@ from envs.android.sim.widgets import KEYBOARD, NAV, STATUS, WIDTH, HEIGHT, Look,
 KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
-def status(state: PhoneState) -> list[Widget]:
+def status(state: PhoneState) -> Widget:
     """The strip at the top: the time, and a mark for what is switched on."""
     marks = [icon for name, icon in (("airplane mode", "plane"), ("bluetooth", "bluetooth"), ("do not disturb", "minus"), ("wifi", "wifi")) if state.settings.get(name) == "on"]
     marks.append("battery")
-    widgets = [Widget((0, 0, WIDTH, STATUS), Look(fill="#1b1f26"), "status"), label("10:24", (20, 0, 300, STATUS), 44, "#ffffff", bold=True)]
+    widgets = [label("10:24", (20, 0, 300, STATUS), 44, "#ffffff", bold=True)]
     for i, icon in enumerate(marks):
         right = WIDTH - 30 - 70 * (len(marks) - 1 - i)
         widgets.append(Widget((right - 56, 12, right, 68), Look(icon=icon, icon_size=56, place="centre", fill="#1b1f26"), f"status/{icon}", desc=icon, kind="ImageView"))
-    return widgets
+    return Widget((0, 0, WIDTH, STATUS), Look(fill="#1b1f26"), "status", children=tuple(widgets), frozen=True)
 
 
-def navigation(state: PhoneState) -> list[Widget]:
+def navigation(state: PhoneState) -> Widget:
     fill = "#ffffff" if state.settings.get("dark mode") != "on" else "#000000"
     ink = "#8b95a1"
-    return [
-        Widget((0, NAV, WIDTH, HEIGHT), Look(fill=fill), "navigation", solid=True),
+    buttons = (
         Widget((120, NAV, 360, HEIGHT), Look(fill=fill, icon="back", icon_size=64, icon_color=ink, place="centre"), "back", desc="Back", kind="ImageView", on_tap=back),
         Widget((420, NAV, 660, HEIGHT), Look(fill=fill, icon="stop", icon_size=70, icon_color=ink, place="centre"), "home", desc="Home", kind="ImageView", on_tap=home),
-    ]
+    )
+    return Widget((0, NAV, WIDTH, HEIGHT), Look(fill=fill), "navigation", solid=True, children=buttons, frozen=True)
 
 
-@lru_cache(maxsize=2)
-def keyboard(submit: Tap) -> tuple[Widget, ...]:
+@lru_cache(maxsize=16)
+def keyboard(submit: Tap) -> Widget:
     """Every key types; the tree shows the whole as one node, as uiautomator does."""
-    plate = Widget((0, KEYBOARD, WIDTH, NAV), Look(fill="#c3cad3"), "keyboard", kind="inputmethodservice.KeyboardView", solid=True)
     keys = [
         _key(char, char, (i * 108 + shift + 6, KEYBOARD + 10 + line * 175, i * 108 + shift + 102, KEYBOARD + 165 + line * 175), _typing(char))
         for line, (chars, shift) in enumerate(zip(KEY_ROWS, (0, 54, 162), strict=True)) for i, char in enumerate(chars)
@@ -43,7 +42,8 @@ def keyboard(submit: Tap) -> tuple[Widget, ...]:
         _key("space", "", (276, low, 804, low + 155), _typing(" ")), _key(".", ".", (816, low, 912, low + 155), _typing(".")),
         _key("enter", "", (924, low, 1074, low + 155), submit, "#1e66d0", "check"),
     ]
-    return (plate, *keys)
+    return Widget((0, KEYBOARD, WIDTH, NAV), Look(fill="#c3cad3"), "keyboard", kind="inputmethodservice.KeyboardView", solid=True,
+                  children=tuple(keys), frozen=True)
 
 
 def _typing(char: str) -> Tap:

@@ -7,29 +7,45 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from envs.android.sim.icons import ICONS, Stroke
-from envs.android.sim.widgets import HEIGHT, WIDTH, Bounds, Look
+from envs.android.sim.widgets import BLANK, HEIGHT, WIDTH, Bounds, Look
 
 FINE = 4
 """Shapes are drawn this many times larger and averaged down."""
-Painted = tuple[Bounds, Look, str]
+Painted = tuple[Bounds, Look, str, tuple["Painted", ...]]
+"""Bounds, look, text, and the parts painted in one piece with it."""
 
 
 @lru_cache(maxsize=96)
 def render(parts: tuple[Painted, ...], scale: float) -> NDArray[np.uint8]:
     """The screen as uint8 [round(2280 scale), round(1080 scale), 3]; read-only, because it is shared."""
     canvas = Image.new("RGB", (round(WIDTH * scale), round(HEIGHT * scale)), "#ffffff")
-    for (left, top, right, bottom), look, text in parts:
-        if look == BLANK and not text:
-            continue
-        x, y = round(left * scale), round(top * scale)
-        picture = sprite(look, text, round(right * scale) - x, round(bottom * scale) - y, scale)
-        canvas.paste(picture, (x, y), picture if picture.mode == "RGBA" else None)
+    _compose(canvas, parts, 0, 0, scale)
     pixels = np.asarray(canvas)
     pixels.setflags(write=False)
     return pixels
 
 
-BLANK = Look()
+def _compose(canvas: Image.Image, parts: tuple[Painted, ...], left: int, top: int, scale: float) -> None:
+    """Paste parts on a canvas whose corner is the screen's (left, top)."""
+    for part in parts:
+        bounds, look, text, inner = part
+        if look is BLANK and not text and not inner:
+            continue
+        x, y = round(bounds[0] * scale), round(bounds[1] * scale)
+        width, height = round(bounds[2] * scale) - x, round(bounds[3] * scale) - y
+        picture = _piece(part, scale) if inner else sprite(look, text, width, height, scale)
+        canvas.paste(picture, (x - left, y - top), picture if picture.mode == "RGBA" else None)
+
+
+@lru_cache(maxsize=64)
+def _piece(part: Painted, scale: float) -> Image.Image:
+    (left, top, right, bottom), look, text, inner = part
+    x, y = round(left * scale), round(top * scale)
+    picture = sprite(look, text, round(right * scale) - x, round(bottom * scale) - y, scale).copy()
+    _compose(picture, inner, x, y, scale)
+    return picture
+
+
 
 
 @lru_cache(maxsize=1500)

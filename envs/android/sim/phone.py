@@ -38,6 +38,8 @@ class SimPhone:
                 raise ValueError(f"{name} is {rate}, expected a probability between 0 and 1")
         self.scale, self.popup_rate, self.slow_rate = scale, popup_rate, slow_rate
         self.state = PhoneState()
+        self.files: dict[str, str] = {}
+        """What the shell wrote, by path; a memory card, which a reset does not touch."""
         self.reset(None, 0)
 
     @property

@@ -48,21 +48,31 @@ def widgets(state: PhoneState) -> list[Widget]:
     app = app_of(state)
     shown = app.pages[state.page.name](state, state.page)
     if state.focus:
-        shown += overlay.keyboard(app.submit)
+        shown.append(overlay.keyboard(app.submit))
     if state.toast:
         shown += overlay.toast(state)
     if state.popup:
         shown += overlay.popup(state)
-    return [*shown, *overlay.status(state), *overlay.navigation(state)]
+    return [*shown, overlay.status(state), overlay.navigation(state)]
 
 
 def painted(shown: Sequence[Widget]) -> tuple[Painted, ...]:
-    return tuple((widget.bounds, widget.look, widget.text) for widget in flat(shown))
+    """What the renderer needs of each widget, in painting order; a frozen one carries its children."""
+    parts: list[Painted] = []
+    for widget in shown:
+        parts.append((widget.bounds, widget.look, widget.text, painted(widget.children) if widget.frozen else ()))
+        if not widget.frozen:
+            parts += painted(widget.children)
+    return tuple(parts)
 
 
 def hit(shown: Sequence[Widget], x: int, y: int) -> Widget | None:
     """The topmost widget at a point that answers a tap; None where a solid one or nothing is."""
-    for widget in reversed(list(flat(shown))):
+    return _topmost(flat(shown), x, y)
+
+
+def _topmost(order: Sequence[Widget], x: int, y: int) -> Widget | None:
+    for widget in reversed(order):
         if widget.holds(x, y):
             if widget.on_tap:
                 return widget
@@ -73,7 +83,7 @@ def hit(shown: Sequence[Widget], x: int, y: int) -> Widget | None:
 
 def scroller(shown: Sequence[Widget], x: int, y: int) -> Widget | None:
     """The topmost list at a point."""
-    for widget in reversed(list(flat(shown))):
+    for widget in reversed(flat(shown)):
         if widget.holds(x, y):
             if widget.rows:
                 return widget
@@ -84,14 +94,14 @@ def scroller(shown: Sequence[Widget], x: int, y: int) -> Widget | None:
 
 def visible(shown: Sequence[Widget]) -> list[Widget]:
     """What a user can get at: not covered by something solid at its centre, and, if it answers taps, tappable there."""
-    order = list(flat(shown))
+    order = flat(shown)
     covers = [(i, widget) for i, widget in enumerate(order) if widget.solid]
     seen = []
     for i, widget in enumerate(order):
         x, y = widget.centre
         if any(j > i and cover.holds(x, y) for j, cover in covers):
             continue
-        if widget.on_tap and hit(shown, x, y) is not widget:
+        if widget.on_tap and _topmost(order, x, y) is not widget:
             continue
         seen.append(widget)
     return seen

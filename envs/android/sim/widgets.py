@@ -1,7 +1,7 @@
 """The toolkit: a screen is a list of widgets, and pixels, taps and the UI tree all come from that one list."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from envs.android.sim.state import Page, PhoneState, back
 
@@ -42,6 +42,10 @@ class Look:
     """What stands at the right end: on | off (a switch), or the name of an icon."""
 
 
+BLANK = Look()
+"""Nothing to see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Widget:
     bounds: Bounds
@@ -61,7 +65,9 @@ class Widget:
     scroll_max: int = 0
     """Of a scrolling list: rows it can be moved up by."""
     row_height: int = 0
-    children: tuple["Widget", ...] = field(default_factory=tuple)
+    children: tuple["Widget", ...] = ()
+    frozen: bool = False
+    """Painted in one piece with its children."""
 
     @property
     def centre(self) -> tuple[int, int]:
@@ -73,11 +79,14 @@ class Widget:
         return left <= x < right and top <= y < bottom
 
 
-def flat(widgets: Sequence[Widget]) -> Iterator[Widget]:
+def flat(widgets: Sequence[Widget]) -> list[Widget]:
     """Widgets in painting order, a container before what it contains."""
+    order = []
     for widget in widgets:
-        yield widget
-        yield from flat(widget.children)
+        order.append(widget)
+        if widget.children:
+            order += flat(widget.children)
+    return order
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +198,9 @@ def listing(page: Page, rows: Sequence[Widget], top: int = BAR, bottom: int = NA
     most = max(0, len(rows) - fits)
     first = min(page.scroll, most)
     shown = tuple(
-        replace(item, bounds=(0, top + place * height, WIDTH, top + place * height + height - 6))
+        Widget((0, top + place * height, WIDTH, top + place * height + height - 6), item.look, item.id, item.text, kind=item.kind,
+               on_tap=item.on_tap, checked=item.checked)
         for place, item in enumerate(rows[first:first + fits])
     )
-    return Widget((0, top, WIDTH, bottom), Look(), name, kind="RecyclerView", rows=tuple(item.id for item in rows), scroll_max=most,
+    return Widget((0, top, WIDTH, bottom), BLANK, name, kind="RecyclerView", rows=tuple(item.id for item in rows), scroll_max=most,
                   row_height=height, children=shown)

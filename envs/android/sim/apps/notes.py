@@ -5,7 +5,7 @@ from functools import partial
 from envs.android.sim import catalog
 from envs.android.sim.app import App
 from envs.android.sim.state import Note, Page, PhoneState, close_page, open_page
-from envs.android.sim.widgets import BAR, NAV, Look, Widget, backdrop, bar, fab, field_, theme
+from envs.android.sim.widgets import BAR, BLANK, NAV, Look, Widget, backdrop, bar, fab, field_, theme
 
 FILL = "#f2a900"
 COLUMNS, CARD = 2, 420
@@ -28,7 +28,7 @@ def root(state: PhoneState, page: Page) -> list[Widget]:
                f"note/{note.title}", note.title, kind="TextView", on_tap=partial(_open, note.title))
         for i, line in enumerate(lines[first:first + fits]) for j, note in enumerate(line)
     )
-    area = Widget((0, BAR, 1080, NAV), Look(), "list", kind="RecyclerView", rows=tuple(names), scroll_max=most, row_height=CARD, children=cards)
+    area = Widget((0, BAR, 1080, NAV), BLANK, "list", kind="RecyclerView", rows=tuple(names), scroll_max=most, row_height=CARD, children=cards)
     return [backdrop(theme(state).back), *bar("Notes", FILL, "note"), area,
             fab("add", "plus", "#e0417f", lambda s: open_page(s, "notes", "new", focus="body"))]
 

@@ -5,7 +5,7 @@ from functools import partial
 from envs.android.sim import catalog
 from envs.android.sim.app import View
 from envs.android.sim.state import Page, PhoneState, open_page
-from envs.android.sim.widgets import WIDTH, Look, Widget, backdrop, button, field_, label, theme, tile
+from envs.android.sim.widgets import BLANK, WIDTH, Look, Widget, backdrop, button, field_, label, theme, tile
 
 TOP = 640
 """Bottom of a shop's header and search field."""
@@ -80,7 +80,7 @@ def results(state: PhoneState, page: Page) -> list[Widget]:
                f"result/{i}", f"{catalog.BRANDS[(i + len(mall)) % 6]} {item}", kind="TextView", on_tap=partial(_open, mall, item, i))
         for place, i in enumerate(range(first, first + fits))
     )
-    return [*widgets, Widget((0, TOP, WIDTH, 2160), Look(), "list", kind="RecyclerView", rows=tuple(f"result/{i}" for i in range(6)),
+    return [*widgets, Widget((0, TOP, WIDTH, 2160), BLANK, "list", kind="RecyclerView", rows=tuple(f"result/{i}" for i in range(6)),
                              scroll_max=most, row_height=ROW, children=rows)]
 
 
