@@ -28,7 +28,8 @@ class SimAdbPhone(AdbPhone):
         timeout: float = 20.0,
         **sim: Any,
     ) -> None:
-        self.server = PhoneServer({SERIAL: SimPhone(scale=scale, **sim)}, faults=faults).start()
+        self.phone = SimPhone(scale=scale, **sim)
+        self.server = PhoneServer({SERIAL: self.phone}, faults=faults).start()
         try:
             super().__init__(
                 SERIAL, port=self.server.port, scale=scale, retries=retries, retry_wait=retry_wait, settle=0.0,
