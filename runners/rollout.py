@@ -1,5 +1,6 @@
 """Collect episodes: many live environments, one batched decision a tick."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from runners.errors import RunFailed
 from runners.experiment import Agent, Demonstrator
 from runners.types import Decision, Observation, Step, StopReason, Trajectory
 
+log = logging.getLogger(__name__)
+
 OnEpisode = Callable[[Trajectory], None]
 
 
@@ -25,7 +28,7 @@ def episode_seeds(seed: int, *stream: int, count: int) -> list[int]:
     return [int(word) for word in np.random.SeedSequence([seed, *stream]).generate_state(count)]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Live:
     """One environment and the episode it is playing."""
 
@@ -85,22 +88,15 @@ def collect(
         while live:
             decisions = agent.act([slot.observation for slot in live], deterministic)
             outcomes = over(lambda pair: pair[0].step(pair[1]), list(zip(live, decisions, strict=True)))
-            idle, playing, ended = [], [], []
-            for slot, trajectory in zip(live, outcomes, strict=True):
-                if trajectory is None:
-                    playing.append(slot)
-                    continue
-                idle.append(slot)
-                ended.append(trajectory)
+            ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}
+            for slot, trajectory in ended.items():
                 finished[slot.number] = trajectory
                 if on_episode is not None:
                     on_episode(trajectory)
-            if ended:
-                agent.end(ended)
-            started = _start(idle, waiting, agent, over) if waiting else []
-            live = [slot for slot in live if slot in playing or slot in started]
-            if waiting and not live:
-                raise RunFailed("no device is left to play the remaining episodes; see the warnings above for each one's fault")
+            agent.end(list(ended.values()))
+            live = [slot for slot in live if slot not in ended] + _start(list(ended), waiting, agent, over)
+    if waiting:
+        raise RunFailed(f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault")
     return [finished[number] for number in range(len(seeds))]
 
 
@@ -128,18 +124,16 @@ def _start(slots: Sequence[_Live], waiting: "deque[tuple[int, int]]", agent: Age
     """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next."""
     started: list[_Live] = []
     free = deque(slots)
-    faults: list[str] = []
     while waiting and free:
         batch = [(free.popleft(), waiting.popleft()) for _ in range(min(len(free), len(waiting)))]
         for (slot, episode), fault in zip(batch, over(_reset, batch), strict=True):
             if fault is None:
                 started.append(slot)
             else:
-                faults.append(fault)
+                log.warning("an environment is retired: %s", fault)
                 waiting.appendleft(episode)
-    if waiting and not started and faults and len(faults) == len(slots):
-        raise RunFailed(f"no device could be reset: {faults[0]}")
-    agent.begin([slot.number for slot in started])
+    if started:
+        agent.begin([slot.number for slot in started])
     return started
 
 
