@@ -72,6 +72,8 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         white_wait: seconds between two looks at a screen that is still mostly white (the release: 5).
         worker: which of the parallel environments this is; phones given as a list are shared out by it.
 
+    `metadata["blocking"]` is true for a phone whose calls wait for an answer (adb): step many of them in threads.
+
     Raises:
         ValueError: an argument is not one of its choices, or the task file is missing or empty.
         DeviceUnavailable: there is no such phone; from `reset`, when a lost phone did not come back.
@@ -115,6 +117,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         self.white_wait = white_wait
         self.render_mode = render_mode
         self.device: PhoneDevice = device(worker=worker) if callable(device) else device
+        self.metadata = {**self.metadata, "blocking": getattr(self.device, "blocking", False)}
         self.task: TaskSpec | None = None
         self._actions: list[Action] = []
         self._ended = True

@@ -73,8 +73,8 @@ def run_command(phone: PhoneShell, command: str) -> tuple[bytes, int]:
         return _task_command(phone, command)
     if _SCREENCAP.fullmatch(command):
         return _png(phone), 0
-    output, code = phone.run_shell(command)
-    return output.encode(), code
+    text, code = phone.run_shell(command)
+    return text.encode(), code
 
 
 def _png(phone: PhoneShell) -> bytes:

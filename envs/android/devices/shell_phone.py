@@ -52,6 +52,9 @@ class ShellPhone(ABC):
         ValueError: an option is out of its range.
     """
 
+    blocking = True
+    """Its calls wait for an answer; environments on such phones are worth stepping in threads."""
+
     def __init__(self, serial: str, scale: float, retries: int, retry_wait: float, settle: float) -> None:
         if not 0 < scale <= 1:
             raise ValueError(f"scale is {scale}; give a share of the screen's size in (0, 1], such as 0.25")
