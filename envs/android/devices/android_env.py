@@ -11,6 +11,7 @@ from PIL import Image
 from envs.android.device import DeviceLost, DeviceUnavailable
 from envs.android.devices.shell_phone import NotSent, ShellPhone
 
+KVM = Path("/dev/kvm")
 _CODE = "X4EXIT:"
 _REPEAT = 2
 """android_env's action type that lets time pass without touching the screen."""
@@ -110,7 +111,7 @@ def launch(
     running = bool(adb_port and console_port and grpc_port)
     if not running and not avd_name:
         raise DeviceUnavailable("no emulator is named; set env.device.avd_name, or the three ports of a running one")
-    if not running and not Path("/dev/kvm").exists():
+    if not running and not KVM.exists():
         raise DeviceUnavailable(
             "this machine has no /dev/kvm, without which an emulator is too slow to use; use env/device=sim"
         )
