@@ -1,4 +1,4 @@
-"""An expert's hand: routes say where to go and what to do there; `follow` finds the next touch from wherever the phone is."""
+"""An expert's hand: routes say where to go and what to do there; `follow` finds the next touch from any state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,7 +83,11 @@ def perform(phone: PhoneDevice, move: Move) -> None:
 
 
 def follow(state: PhoneState, route: Route) -> Move:
-    """The next move along a route from any state: pop-ups and white screens first, then the deepest known page, else back or home."""
+    """The next move along a route from any state.
+
+    White screens and pop-ups come first; then, on a page of the route, its first act that is not done; above such a
+    page, BACK; else HOME.
+    """
     if state.loading:
         return WAIT
     shown = screen.widgets(state)

@@ -16,7 +16,12 @@ BESIDE = {"confirm": "cancel"}
 PLAN = 3
 """Moves an action plan names at most."""
 AITW_TYPES = {
-    "tap": "DUAL_POINT", "swipe": "DUAL_POINT", "type": "TYPE", "home": "PRESS_HOME", "back": "PRESS_BACK", "enter": "PRESS_ENTER",
+    "tap": "DUAL_POINT",
+    "swipe": "DUAL_POINT",
+    "type": "TYPE",
+    "home": "PRESS_HOME",
+    "back": "PRESS_BACK",
+    "enter": "PRESS_ENTER",
     "complete": "STATUS_TASK_COMPLETE",
 }
 
@@ -34,7 +39,8 @@ class ScriptedUser:
     Args:
         slip: chance in [0, 1] that an episode of a careless template ends in that template's own mistake.
         slip_templates: the careless templates by name, `half` (every other template of each level) or `all`.
-        wander: chance in [0, 1], at each step, of a harmless detour: scrolling, touching the status bar, going home from an app's first page.
+        wander: chance in [0, 1], at each step, of a harmless detour: scrolling, touching the status bar, going home
+            from an app's first page.
 
     Raises:
         ValueError: for a chance outside [0, 1] or an unknown template.
@@ -104,7 +110,9 @@ class ScriptedUser:
         target = next(widget for widget in seen if tap(widget) == move)
         group, (x, y) = target.id.split("/")[0], target.centre
         near = [w for w in seen if w is not target and w.id.split("/")[0] in (group, BESIDE.get(group))]
-        return tap(min(near, key=lambda w: (abs(w.centre[0] - x) + abs(w.centre[1] - y), w.centre))) if near else COMPLETE
+        return (
+            tap(min(near, key=lambda w: (abs(w.centre[0] - x) + abs(w.centre[1] - y), w.centre))) if near else COMPLETE
+        )
 
     def _detour(self, state: PhoneState) -> Move | None:
         if self._rng.random() >= self.wander or self._done or state.loading or state.popup or state.focus:
@@ -120,11 +128,16 @@ def careless(which: Sequence[str] | str) -> frozenset[str]:
     if which == "all":
         return frozenset(tasks.TEMPLATES)
     if which == "half":
-        return frozenset(name for level in (1, 2, 3) for name in [t.name for t in tasks.TEMPLATES.values() if t.level == level][::2])
+        return frozenset(
+            name for level in (1, 2, 3) for name in [t.name for t in tasks.TEMPLATES.values() if t.level == level][::2]
+        )
     names = [which] if isinstance(which, str) else list(which)
     for name in names:
         if name not in tasks.TEMPLATES:
-            raise ValueError(f"slip_templates names {name!r}, which is no task template; choose all, half or some of {', '.join(tasks.TEMPLATES)}")
+            raise ValueError(
+                f"slip_templates names {name!r}, which is no task template; "
+                f"choose all, half or some of {', '.join(tasks.TEMPLATES)}"
+            )
     return frozenset(names)
 
 
@@ -137,8 +150,8 @@ def _settle(phone: SimPhone, state: PhoneState) -> None:
 def utterance(plan: Sequence[Move]) -> str:
     """The first of the planned moves as an AitW utterance: the plan's action types, then the decision.
 
-    `Action Plan: [T1, T2] Action Decision: "action_type": "T1", "touch_point": "[y, x]", "lift_point": "[y, x]", "typed_text": "..."`,
-    points as fractions of the screen with 4 decimals, -1.0 where unused.
+    `Action Plan: [T1, T2] Action Decision: "action_type": "T1", "touch_point": "[y, x]", "lift_point": "[y, x]",
+    "typed_text": "..."`, points as fractions of the screen with 4 decimals, -1.0 where unused.
     """
     move = plan[0]
     kinds = ", ".join(AITW_TYPES[each.kind] for each in plan)
@@ -147,5 +160,7 @@ def utterance(plan: Sequence[Move]) -> str:
         touch = lift = f"[{move.y:.4f}, {move.x:.4f}]"
     if move.kind == "swipe":
         lift = f"[{move.y1:.4f}, {move.x1:.4f}]"
-    return (f'Action Plan: [{kinds}] Action Decision: "action_type": "{AITW_TYPES[move.kind]}", "touch_point": "{touch}", '
-            f'"lift_point": "{lift}", "typed_text": "{move.text}"')
+    return (
+        f'Action Plan: [{kinds}] Action Decision: "action_type": "{AITW_TYPES[move.kind]}", "touch_point": "{touch}", '
+        f'"lift_point": "{lift}", "typed_text": "{move.text}"'
+    )

@@ -19,14 +19,32 @@ def to_xml(node: UiNode, package: str = "") -> str:
 
 def _write(parent: ET.Element, node: UiNode, index: int, package: str) -> None:
     left, top, right, bottom = node.bounds
-    text = {"text": node.text, "resource-id": node.resource_id, "class": node.class_name, "package": package, "content-desc": node.content_desc}
+    text = {
+        "text": node.text,
+        "resource-id": node.resource_id,
+        "class": node.class_name,
+        "package": package,
+        "content-desc": node.content_desc,
+    }
     flags = {
-        "checkable": node.class_name.rsplit(".", 1)[-1] in _CHECKABLE, "checked": node.checked, "clickable": node.clickable, "enabled": True,
-        "focusable": node.clickable, "focused": node.focused, "scrollable": node.scrollable, "long-clickable": False, "password": False, "selected": False,
+        "checkable": node.class_name.rsplit(".", 1)[-1] in _CHECKABLE,
+        "checked": node.checked,
+        "clickable": node.clickable,
+        "enabled": True,
+        "focusable": node.clickable,
+        "focused": node.focused,
+        "scrollable": node.scrollable,
+        "long-clickable": False,
+        "password": False,
+        "selected": False,
     }
     element = ET.SubElement(
-        parent, "node", {"index": str(index)} | {name: _NOT_XML.sub("", value) for name, value in text.items()}
-        | {name: str(value).lower() for name, value in flags.items()} | {"bounds": f"[{left},{top}][{right},{bottom}]"},
+        parent,
+        "node",
+        {"index": str(index)}
+        | {name: _NOT_XML.sub("", value) for name, value in text.items()}
+        | {name: str(value).lower() for name, value in flags.items()}
+        | {"bounds": f"[{left},{top}][{right},{bottom}]"},
     )
     for place, child in enumerate(node.children):
         _write(element, child, place, package)
@@ -42,16 +60,18 @@ def from_xml(text: str) -> UiNode:
     """
     start, end = text.find("<hierarchy"), text.rfind("</hierarchy>")
     if start < 0 or end < 0:
-        raise ValueError(f"no <hierarchy> in the dump, which begins with {text[:60]!r}; run `uiautomator dump` again when the screen is still")
+        raise ValueError(f"no <hierarchy> in the dump, which begins {text[:60]!r}; dump again when the screen is still")
     try:
-        root = ET.fromstring(text[start:end + len("</hierarchy>")])
+        root = ET.fromstring(text[start : end + len("</hierarchy>")])
         windows = tuple(map(_read, root))
     except ET.ParseError as error:
         raise ValueError(f"the dump is not well-formed XML ({error}); run `uiautomator dump` again") from error
     if len(windows) == 1:
         return windows[0]
     bounds = [window.bounds for window in windows] or [(0, 0, 0, 0)]
-    return UiNode("android.widget.FrameLayout", (0, 0, max(b[2] for b in bounds), max(b[3] for b in bounds)), children=windows)
+    return UiNode(
+        "android.widget.FrameLayout", (0, 0, max(b[2] for b in bounds), max(b[3] for b in bounds)), children=windows
+    )
 
 
 def _read(element: ET.Element) -> UiNode:
@@ -64,7 +84,14 @@ def _read(element: ET.Element) -> UiNode:
         return element.get(name) == "true"
 
     return UiNode(
-        class_name=element.get("class", ""), bounds=(left, top, right, bottom), text=element.get("text", ""), resource_id=element.get("resource-id", ""),
-        content_desc=element.get("content-desc", ""), clickable=flag("clickable"), focused=flag("focused"), checked=flag("checked"),
-        scrollable=flag("scrollable"), children=tuple(map(_read, element)),
+        class_name=element.get("class", ""),
+        bounds=(left, top, right, bottom),
+        text=element.get("text", ""),
+        resource_id=element.get("resource-id", ""),
+        content_desc=element.get("content-desc", ""),
+        clickable=flag("clickable"),
+        focused=flag("focused"),
+        checked=flag("checked"),
+        scrollable=flag("scrollable"),
+        children=tuple(map(_read, element)),
     )

@@ -3,19 +3,36 @@
 from functools import lru_cache
 
 from envs.android.sim.state import PhoneState, back, home, type_text
-from envs.android.sim.widgets import KEYBOARD, NAV, STATUS, WIDTH, HEIGHT, Look, Tap, Widget, button, label
+from envs.android.sim.widgets import HEIGHT, KEYBOARD, NAV, STATUS, WIDTH, Look, Tap, Widget, button, label
 
 KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
 def status(state: PhoneState) -> Widget:
     """The strip at the top: the time, and a mark for what is switched on."""
-    marks = [icon for name, icon in (("airplane mode", "plane"), ("bluetooth", "bluetooth"), ("do not disturb", "minus"), ("wifi", "wifi")) if state.settings.get(name) == "on"]
+    marks = [
+        icon
+        for name, icon in (
+            ("airplane mode", "plane"),
+            ("bluetooth", "bluetooth"),
+            ("do not disturb", "minus"),
+            ("wifi", "wifi"),
+        )
+        if state.settings.get(name) == "on"
+    ]
     marks.append("battery")
     widgets = [label("10:24", (20, 0, 300, STATUS), 44, "#ffffff", bold=True)]
     for i, icon in enumerate(marks):
         right = WIDTH - 30 - 70 * (len(marks) - 1 - i)
-        widgets.append(Widget((right - 56, 12, right, 68), Look(icon=icon, icon_size=56, place="centre", fill="#1b1f26"), f"status/{icon}", desc=icon, kind="ImageView"))
+        widgets.append(
+            Widget(
+                (right - 56, 12, right, 68),
+                Look(icon=icon, icon_size=56, place="centre", fill="#1b1f26"),
+                f"status/{icon}",
+                desc=icon,
+                kind="ImageView",
+            )
+        )
     return Widget((0, 0, WIDTH, STATUS), Look(fill="#1b1f26"), "status", children=tuple(widgets), frozen=True)
 
 
@@ -23,8 +40,22 @@ def navigation(state: PhoneState) -> Widget:
     fill = "#ffffff" if state.settings.get("dark mode") != "on" else "#000000"
     ink = "#8b95a1"
     buttons = (
-        Widget((120, NAV, 360, HEIGHT), Look(fill=fill, icon="back", icon_size=64, icon_color=ink, place="centre"), "back", desc="Back", kind="ImageView", on_tap=back),
-        Widget((420, NAV, 660, HEIGHT), Look(fill=fill, icon="stop", icon_size=70, icon_color=ink, place="centre"), "home", desc="Home", kind="ImageView", on_tap=home),
+        Widget(
+            (120, NAV, 360, HEIGHT),
+            Look(fill=fill, icon="back", icon_size=64, icon_color=ink, place="centre"),
+            "back",
+            desc="Back",
+            kind="ImageView",
+            on_tap=back,
+        ),
+        Widget(
+            (420, NAV, 660, HEIGHT),
+            Look(fill=fill, icon="stop", icon_size=70, icon_color=ink, place="centre"),
+            "home",
+            desc="Home",
+            kind="ImageView",
+            on_tap=home,
+        ),
     )
     return Widget((0, NAV, WIDTH, HEIGHT), Look(fill=fill), "navigation", solid=True, children=buttons, frozen=True)
 
@@ -33,24 +64,41 @@ def navigation(state: PhoneState) -> Widget:
 def keyboard(submit: Tap) -> Widget:
     """Every key types; the tree shows the whole as one node, as uiautomator does."""
     keys = [
-        _key(char, char, (i * 108 + shift + 6, KEYBOARD + 10 + line * 175, i * 108 + shift + 102, KEYBOARD + 165 + line * 175), _typing(char))
-        for line, (chars, shift) in enumerate(zip(KEY_ROWS, (0, 54, 162), strict=True)) for i, char in enumerate(chars)
+        _key(
+            char,
+            char,
+            (i * 108 + shift + 6, KEYBOARD + 10 + line * 175, i * 108 + shift + 102, KEYBOARD + 165 + line * 175),
+            _typing(char),
+        )
+        for line, (chars, shift) in enumerate(zip(KEY_ROWS, (0, 54, 162), strict=True))
+        for i, char in enumerate(chars)
     ]
     low = KEYBOARD + 535
     keys += [
-        _key("delete", "", (924, KEYBOARD + 360, 1074, KEYBOARD + 515), erase, "#9aa4b0", "back"), _key(",", ",", (168, low, 264, low + 155), _typing(",")),
-        _key("space", "", (276, low, 804, low + 155), _typing(" ")), _key(".", ".", (816, low, 912, low + 155), _typing(".")),
+        _key("delete", "", (924, KEYBOARD + 360, 1074, KEYBOARD + 515), erase, "#9aa4b0", "back"),
+        _key(",", ",", (168, low, 264, low + 155), _typing(",")),
+        _key("space", "", (276, low, 804, low + 155), _typing(" ")),
+        _key(".", ".", (816, low, 912, low + 155), _typing(".")),
         _key("enter", "", (924, low, 1074, low + 155), submit, "#1e66d0", "check"),
     ]
-    return Widget((0, KEYBOARD, WIDTH, NAV), Look(fill="#c3cad3"), "keyboard", kind="inputmethodservice.KeyboardView", solid=True,
-                  children=tuple(keys), frozen=True)
+    return Widget(
+        (0, KEYBOARD, WIDTH, NAV),
+        Look(fill="#c3cad3"),
+        "keyboard",
+        kind="inputmethodservice.KeyboardView",
+        solid=True,
+        children=tuple(keys),
+        frozen=True,
+    )
 
 
 def _typing(char: str) -> Tap:
     return lambda state: type_text(state, char)
 
 
-def _key(name: str, text: str, bounds: tuple[int, int, int, int], tap: Tap, fill: str = "#ffffff", icon: str = "") -> Widget:
+def _key(
+    name: str, text: str, bounds: tuple[int, int, int, int], tap: Tap, fill: str = "#ffffff", icon: str = ""
+) -> Widget:
     look = Look(fill=fill, radius=18, size=60, align="centre", icon=icon, icon_size=80 if icon else 0, place="centre")
     return Widget(bounds, look, f"key/{name}", text, desc=name, kind="Key", on_tap=tap)
 
@@ -73,10 +121,13 @@ def popup(state: PhoneState) -> list[Widget]:
     """A modal card with two buttons; both make it go away."""
     title, text, icon, fill, yes, no = POPUPS[state.popup]
     return [
-        Widget((0, STATUS, WIDTH, NAV), Look(fill="#00000099"), "scrim", solid=True), Widget((90, 620, 990, 1660), Look(fill="#ffffff", radius=60, border=fill), "popup"),
+        Widget((0, STATUS, WIDTH, NAV), Look(fill="#00000099"), "scrim", solid=True),
+        Widget((90, 620, 990, 1660), Look(fill="#ffffff", radius=60, border=fill), "popup"),
         Widget((390, 690, 690, 990), Look(icon=icon, badge=fill, icon_size=300, place="centre"), "popup/icon"),
-        label(title, (100, 1030, 980, 1170), 76, bold=True, align="centre"), label(text, (100, 1170, 980, 1280), 50, "#6a7480", align="centre"),
-        button("popup/no", no, (140, 1400, 520, 1590), "#78838f", _dismiss), button("popup/yes", yes, (560, 1400, 940, 1590), fill, _dismiss),
+        label(title, (100, 1030, 980, 1170), 76, bold=True, align="centre"),
+        label(text, (100, 1170, 980, 1280), 50, "#6a7480", align="centre"),
+        button("popup/no", no, (140, 1400, 520, 1590), "#78838f", _dismiss),
+        button("popup/yes", yes, (560, 1400, 940, 1590), fill, _dismiss),
     ]
 
 
@@ -85,4 +136,12 @@ def _dismiss(state: PhoneState) -> None:
 
 
 def toast(state: PhoneState) -> list[Widget]:
-    return [Widget((140, 1780, 940, 1900), Look(fill="#2b323c", radius=60, size=44, color="#ffffff", align="centre"), "toast", state.toast, kind="Toast")]
+    return [
+        Widget(
+            (140, 1780, 940, 1900),
+            Look(fill="#2b323c", radius=60, size=44, color="#ffffff", align="centre"),
+            "toast",
+            state.toast,
+            kind="Toast",
+        )
+    ]

@@ -46,8 +46,6 @@ def _piece(part: Painted, scale: float) -> Image.Image:
     return picture
 
 
-
-
 @lru_cache(maxsize=1500)
 def sprite(look: Look, text: str, width: int, height: int, scale: float) -> Image.Image:
     """One widget's picture at screen resolution; RGB when nothing shines through, which pastes faster."""
@@ -58,7 +56,13 @@ def sprite(look: Look, text: str, width: int, height: int, scale: float) -> Imag
     unit = scale * FINE
     if look.fill or look.border:
         box = (0, 0, width * FINE - 1, height * FINE - 1)
-        draw.rounded_rectangle(box, look.radius * unit, fill=look.fill or None, outline=look.border or None, width=round(8 * unit) if look.border else 0)
+        draw.rounded_rectangle(
+            box,
+            look.radius * unit,
+            fill=look.fill or None,
+            outline=look.border or None,
+            width=round(8 * unit) if look.border else 0,
+        )
     text_left, text_top, text_right = _decorate(draw, look, width, height, scale)
     image = image.reduce(FINE)
     _write(ImageDraw.Draw(image), look, text, (text_left, text_top, text_right, height), scale)
@@ -83,13 +87,25 @@ def _decorate(draw: ImageDraw.ImageDraw, look: Look, width: int, height: int, sc
             top, left, right = y + side, 0, width
         else:
             x, y = (width - side) / 2, (height - side) / 2
-        _icon(draw, look.icon, x * FINE, y * FINE, side * FINE, look.icon_color, look.badge, look.badge_radius, look.fill)
+        _icon(
+            draw, look.icon, x * FINE, y * FINE, side * FINE, look.icon_color, look.badge, look.badge_radius, look.fill
+        )
     if look.trail in ("on", "off"):
         _switch(draw, look.trail == "on", width * FINE, height * FINE, scale * FINE)
         right -= 190 * scale
     elif look.trail:
         size = 76 * scale
-        _icon(draw, look.trail, (right - size) * FINE, (height - size) / 2 * FINE, size * FINE, look.sub_color, "", 0, look.fill)
+        _icon(
+            draw,
+            look.trail,
+            (right - size) * FINE,
+            (height - size) / 2 * FINE,
+            size * FINE,
+            look.sub_color,
+            "",
+            0,
+            look.fill,
+        )
         right -= size + margin
     return round(left), round(top), round(right)
 
@@ -103,7 +119,17 @@ def _switch(draw: ImageDraw.ImageDraw, on: bool, width: float, height: float, un
     draw.ellipse((cx - knob, y + h / 2 - knob, cx + knob, y + h / 2 + knob), fill="#ffffff")
 
 
-def _icon(draw: ImageDraw.ImageDraw, name: str, x: float, y: float, side: float, colour: str, badge: str, radius: float, behind: str) -> None:
+def _icon(
+    draw: ImageDraw.ImageDraw,
+    name: str,
+    x: float,
+    y: float,
+    side: float,
+    colour: str,
+    badge: str,
+    radius: float,
+    behind: str,
+) -> None:
     if badge:
         draw.rounded_rectangle((x, y, x + side, y + side), side * radius, fill=badge)
         x, y, side = x + side * 0.2, y + side * 0.2, side * 0.6
@@ -153,6 +179,8 @@ def _write(draw: ImageDraw.ImageDraw, look: Look, text: str, box: tuple[int, int
     if not text:
         return
     left, top, right, bottom = box
+    if look.align == "centre" and not look.icon:
+        left, right = 0, draw.im.size[0]
     font, room = _font(max(6, round(look.size * scale))), right - left
     if look.wrap:
         lines = _wrap(text, font, room)
@@ -172,7 +200,9 @@ def _write(draw: ImageDraw.ImageDraw, look: Look, text: str, box: tuple[int, int
         _line(draw, line, x, middle, font, look.color, look.bold)
 
 
-def _line(draw: ImageDraw.ImageDraw, text: str, x: float, y: float, font: ImageFont.FreeTypeFont, colour: str, bold: bool) -> None:
+def _line(
+    draw: ImageDraw.ImageDraw, text: str, x: float, y: float, font: ImageFont.FreeTypeFont, colour: str, bold: bool
+) -> None:
     draw.text((round(x), y), text, fill=colour, font=font, anchor="lm")
     if bold:
         draw.text((round(x) + 1, y), text, fill=colour, font=font, anchor="lm")

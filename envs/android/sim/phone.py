@@ -32,7 +32,9 @@ class SimPhone:
 
     def __init__(self, scale: float = 0.25, popup_rate: float = 0.05, slow_rate: float = 0.02) -> None:
         if not 0 < scale <= 1:
-            raise ValueError(f"scale is {scale}, expected a number above 0 and at most 1 (0.25 gives 270 x 570 screenshots)")
+            raise ValueError(
+                f"scale is {scale}, expected a number above 0 and at most 1 (0.25 gives 270 x 570 screenshots)"
+            )
         for name, rate in (("popup_rate", popup_rate), ("slow_rate", slow_rate)):
             if not 0 <= rate <= 1:
                 raise ValueError(f"{name} is {rate}, expected a probability between 0 and 1")
@@ -137,5 +139,7 @@ class SimPhone:
     def _clip(self, x: int, y: int) -> tuple[int, int]:
         inside = min(max(0, x), WIDTH - 1), min(max(0, y), HEIGHT - 1)
         if inside != (x, y):
-            warnings.warn(f"touch at ({x}, {y}) is outside the {WIDTH} x {HEIGHT} screen and was moved to {inside}", stacklevel=3)
+            warnings.warn(
+                f"touch at ({x}, {y}) is outside the {WIDTH} x {HEIGHT} screen and was moved to {inside}", stacklevel=3
+            )
         return inside

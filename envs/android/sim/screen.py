@@ -1,6 +1,7 @@
 """One screen from one state: what is seen, what a touch hits, and the accessibility tree, all from the same widgets."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from envs.android.device import UiNode
 from envs.android.sim import catalog, overlay
@@ -17,8 +18,20 @@ def launcher(state: PhoneState, page: Page) -> list[Widget]:
     names = list(APPS)
     widgets = [
         Widget((0, 0, WIDTH, HEIGHT), Look(fill=f"{dark},{light}"), "wallpaper"),
-        Widget((0, 180, WIDTH, 440), Look(size=230, color="#ffffff", bold=True, align="centre"), "time", "10:24", kind="TextClock"),
-        Widget((0, 440, WIDTH, 540), Look(size=60, color="#ffffff", align="centre"), "date", "Tuesday, 4 March", kind="TextView"),
+        Widget(
+            (0, 180, WIDTH, 440),
+            Look(size=230, color="#ffffff", bold=True, align="centre"),
+            "time",
+            "10:24",
+            kind="TextClock",
+        ),
+        Widget(
+            (0, 440, WIDTH, 540),
+            Look(size=60, color="#ffffff", align="centre"),
+            "date",
+            "Tuesday, 4 March",
+            kind="TextView",
+        ),
         Widget((20, 1760, 1060, 2130), Look(fill="#ffffff40", radius=70), "dock"),
     ]
     for i, name in enumerate(names):
@@ -26,12 +39,23 @@ def launcher(state: PhoneState, page: Page) -> list[Widget]:
         left, top = (35 + docked * 255, 1780) if docked >= 0 else (35 + (i % 3) * 345, 720 + (i // 3) * 440)
         width = 245 if docked >= 0 else 320
         app = APPS[name]
-        widgets.append(tile(f"app/{name}", app.label, (left, top, left + width, top + 330), app.icon, app.fill, _opening(name), size=230, color="#ffffff"))
+        widgets.append(
+            tile(
+                f"app/{name}",
+                app.label,
+                (left, top, left + width, top + 330),
+                app.icon,
+                app.fill,
+                partial(_open, name),
+                size=230,
+                color="#ffffff",
+            )
+        )
     return widgets
 
 
-def _opening(name: str):  # noqa: ANN202
-    return lambda state: open_app(state, name)
+def _open(name: str, state: PhoneState) -> None:
+    open_app(state, name)
 
 
 LAUNCHER = App("launcher", "Home", "globe", "#2b5fb0", {"home": launcher})
@@ -114,13 +138,23 @@ def tree(state: PhoneState, shown: Sequence[Widget]) -> UiNode:
     def nodes(group: Sequence[Widget]) -> tuple[UiNode, ...]:
         return tuple(
             UiNode(
-                class_name=f"android.{'' if '.' in widget.kind else 'widget.'}{widget.kind}" if widget.kind != "View" else "android.view.View",
-                bounds=widget.bounds, text=widget.text, resource_id=f"{app.package}:id/{widget.id}" if widget.id else "", content_desc=widget.desc,
-                clickable=widget.on_tap is not None, focused=widget.focused, checked=widget.checked, scrollable=widget.scroll_max > 0,
+                class_name=f"android.{'' if '.' in widget.kind else 'widget.'}{widget.kind}"
+                if widget.kind != "View"
+                else "android.view.View",
+                bounds=widget.bounds,
+                text=widget.text,
+                resource_id=f"{app.package}:id/{widget.id}" if widget.id else "",
+                content_desc=widget.desc,
+                clickable=widget.on_tap is not None,
+                focused=widget.focused,
+                checked=widget.checked,
+                scrollable=widget.scroll_max > 0,
                 children=nodes(widget.children),
             )
             for widget in group
-            if id(widget) in seen and widget.kind != "Key" and (widget.text or widget.desc or widget.children or widget.on_tap or widget.id == "keyboard")
+            if id(widget) in seen
+            and widget.kind != "Key"
+            and (widget.text or widget.desc or widget.children or widget.on_tap or widget.id == "keyboard")
         )
 
     return UiNode("android.widget.FrameLayout", (0, 0, WIDTH, HEIGHT), children=nodes(shown))

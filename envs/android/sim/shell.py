@@ -1,12 +1,13 @@
-"""The simulated phone's shell: the part of toybox, input, am, pm, wm, settings, dumpsys and uiautomator that adb clients use.
+"""The simulated phone's shell: what adb clients use of toybox, input, am, pm, wm, settings, dumpsys and uiautomator.
 
-Commands may be joined by `;`, `&&`, `||` and piped into `grep`; `$?` is the last exit code. `screencap` is not here, because a
-picture is no text: whoever serves the phone answers it from `SimPhone.screenshot`.
+Commands may be joined by `;`, `&&`, `||` and piped into `grep`, `head` or `wc -l`; `$?` is the last exit code.
+`screencap` is not here, because a picture is no text: whoever serves the phone answers it from `SimPhone.screenshot`.
 """
 
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from envs.android.device import Key
@@ -22,13 +23,28 @@ if TYPE_CHECKING:
 Result = tuple[str, int]
 DUMP = "/sdcard/window_dump.xml"
 PROPERTIES = {
-    "ro.product.model": "SimPhone", "ro.product.brand": "agentlab", "ro.product.name": "simphone", "ro.product.device": "simphone",
-    "ro.product.manufacturer": "agentlab", "ro.build.version.release": "9", "ro.build.version.sdk": "28", "ro.product.cpu.abi": "x86_64",
-    "ro.serialno": "simphone", "ro.kernel.qemu": "1", "sys.boot_completed": "1", "dev.bootcomplete": "1", "init.svc.bootanim": "stopped",
+    "ro.product.model": "SimPhone",
+    "ro.product.brand": "agentlab",
+    "ro.product.name": "simphone",
+    "ro.product.device": "simphone",
+    "ro.product.manufacturer": "agentlab",
+    "ro.build.version.release": "9",
+    "ro.build.version.sdk": "28",
+    "ro.product.cpu.abi": "x86_64",
+    "ro.serialno": "simphone",
+    "ro.kernel.qemu": "1",
+    "sys.boot_completed": "1",
+    "dev.bootcomplete": "1",
+    "init.svc.bootanim": "stopped",
 }
 SWITCHES = {
-    ("global", "airplane_mode_on"): "airplane mode", ("global", "wifi_on"): "wifi", ("global", "bluetooth_on"): "bluetooth", ("global", "mobile_data"): "mobile data",
-    ("global", "low_power"): "battery saver", ("secure", "ui_night_mode"): "dark mode", ("secure", "night_display_activated"): "night light",
+    ("global", "airplane_mode_on"): "airplane mode",
+    ("global", "wifi_on"): "wifi",
+    ("global", "bluetooth_on"): "bluetooth",
+    ("global", "mobile_data"): "mobile data",
+    ("global", "low_power"): "battery saver",
+    ("secure", "ui_night_mode"): "dark mode",
+    ("secure", "night_display_activated"): "night light",
     ("system", "accelerometer_rotation"): "auto rotate",
 }
 """Android's own names of settings that the simulated phone has, with values 1 and 0."""
@@ -133,28 +149,44 @@ def _press(phone: "SimPhone", name: str) -> None:
 
 
 def _wm(phone: "SimPhone", args: list[str]) -> Result:
-    return {"size": (f"Physical size: {WIDTH}x{HEIGHT}\n", 0), "density": ("Physical density: 440\n", 0)}.get(args[0], (f"Unknown command: {args[0]}\n", 255))
+    match args[0]:
+        case "size":
+            return f"Physical size: {WIDTH}x{HEIGHT}\n", 0
+        case "density":
+            return "Physical density: 440\n", 0
+    return f"Unknown command: {args[0]}\n", 255
+
+
+SERVICES: dict[str, tuple[str, ...]] = {
+    "window": (
+        "WINDOW MANAGER WINDOWS (dumpsys window windows)",
+        "  mCurrentFocus=Window{5111a0e u0 %s}",
+        "  mFocusedApp=AppWindowToken{6f1 token=Token{7a ActivityRecord{8b u0 %s t1}}}",
+    ),
+    "display": (
+        "DISPLAY MANAGER (dumpsys display)",
+        f"  mViewports=[DisplayViewport{{valid=true, orientation=0, deviceWidth={WIDTH}, deviceHeight={HEIGHT}}}]",
+    ),
+    "activity": (
+        "ACTIVITY MANAGER ACTIVITIES (dumpsys activity activities)",
+        "  mResumedActivity: ActivityRecord{8b u0 %s t1}",
+        "  ACTIVITY %s 8b pid=4242",
+    ),
+    "input": ("INPUT MANAGER (dumpsys input)", f"  PhysicalWidth: {WIDTH}px", "  SurfaceOrientation: 0"),
+    "power": ("POWER MANAGER (dumpsys power)", "  mHoldingDisplaySuspendBlocker=true", "  mWakefulness=Awake"),
+    "battery": ("Current Battery Service state:", "  AC powered: true", "  status: 5", "  level: 100", "  scale: 100"),
+}
+"""Reports of dumpsys, line by line; %s is the activity in front."""
 
 
 def _dumpsys(phone: "SimPhone", args: list[str]) -> Result:
-    front = phone.current_activity()
-    services = {
-        "window": f"WINDOW MANAGER WINDOWS (dumpsys window windows)\n  mCurrentFocus=Window{{5111a0e u0 {front}}}\n"
-                  f"  mFocusedApp=AppWindowToken{{6f1 token=Token{{7a ActivityRecord{{8b u0 {front} t1}}}}}}\n",
-        "display": f"DISPLAY MANAGER (dumpsys display)\n  mViewports=[DisplayViewport{{valid=true, orientation=0, deviceWidth={WIDTH}, deviceHeight={HEIGHT}}}]\n",
-        "activity": f"ACTIVITY MANAGER ACTIVITIES (dumpsys activity activities)\n  mResumedActivity: ActivityRecord{{8b u0 {front} t1}}\n  ACTIVITY {front} 8b pid=4242\n",
-        "input": f"INPUT MANAGER (dumpsys input)\n  PhysicalWidth: {WIDTH}px\n  SurfaceOrientation: 0\n",
-        "power": "POWER MANAGER (dumpsys power)\n  mHoldingDisplaySuspendBlocker=true\n  mWakefulness=Awake\n",
-        "battery": "Current Battery Service state:\n  AC powered: true\n  USB powered: false\n  Wireless powered: false\n  status: 5\n  health: 2\n  present: true\n"
-                   "  level: 100\n  scale: 100\n  voltage: 4200\n  temperature: 250\n  technology: Li-ion\n",
-    }
-    if not args:
-        return "".join(services.values()), 0
-    if args[0] == "-l":
-        return "".join(f"  {name}\n" for name in services), 0
-    if args[0] in services:
-        return services[args[0]], 0
-    return f"Can't find service: {args[0]}\n", 0
+    if args[:1] == ["-l"]:
+        return "".join(f"  {name}\n" for name in SERVICES), 0
+    wanted = args[:1] or list(SERVICES)
+    if wanted[0] not in SERVICES:
+        return f"Can't find service: {wanted[0]}\n", 0
+    lines = [line for name in wanted for line in SERVICES[name]]
+    return "".join(f"{line}\n".replace("%s", phone.current_activity()) for line in lines), 0
 
 
 def _getprop(phone: "SimPhone", args: list[str]) -> Result:
@@ -169,7 +201,9 @@ def _settings(phone: "SimPhone", args: list[str]) -> Result:
         return f"Invalid namespace '{space}'\n", 255
     store = phone.state.settings
     if action == "list":
-        return "".join(f"{key.split('/')[1]}={value}\n" for key, value in store.items() if key.startswith(f"{space}/")), 0
+        return "".join(
+            f"{key.split('/')[1]}={value}\n" for key, value in store.items() if key.startswith(f"{space}/")
+        ), 0
     known = SWITCHES.get((space, rest[0]))
     match action:
         case "get" if known:
@@ -189,7 +223,7 @@ def _settings(phone: "SimPhone", args: list[str]) -> Result:
 
 
 def _am(phone: "SimPhone", args: list[str]) -> Result:
-    options = dict(zip(args[1:], args[2:], strict=False))
+    options = dict(pairwise(args[1:]))
     match args[0]:
         case "start" | "start-activity":
             return _start(phone, options.get("-n", "").split("/")[0], options.get("-a", ""), options.get("-d", ""))
@@ -199,7 +233,8 @@ def _am(phone: "SimPhone", args: list[str]) -> Result:
             return "", 0
         case "stack":
             front = phone.current_activity()
-            return f"Stack id=1 bounds=[0,0][{WIDTH},{HEIGHT}] displayId=0 userId=0\n  taskId=1: {front} visible=true topActivity=ComponentInfo{{{front}}}\n", 0
+            task = f"taskId=1: {front} visible=true topActivity=ComponentInfo{{{front}}}"
+            return f"Stack id=1 bounds=[0,0][{WIDTH},{HEIGHT}] displayId=0 userId=0\n  {task}\n", 0
         case "broadcast":
             return "Broadcasting\nBroadcast completed: result=0\n", 0
     return f"Unknown command: {args[0]}\n", 255
@@ -263,7 +298,7 @@ def _cat(phone: "SimPhone", args: list[str]) -> Result:
 
 def _ls(phone: "SimPhone", args: list[str]) -> Result:
     path = _path(next((word for word in args if not word.startswith("-")), "/sdcard")).rstrip("/")
-    inside = sorted(name[len(path) + 1:] for name in phone.files if name.startswith(f"{path}/"))
+    inside = sorted(name[len(path) + 1 :] for name in phone.files if name.startswith(f"{path}/"))
     if inside or path in ("", "/sdcard", "/data/local/tmp"):
         return "".join(f"{name}\n" for name in inside), 0
     return (f"{path}\n", 0) if path in phone.files else (f"ls: {path}: No such file or directory\n", 1)
@@ -280,8 +315,24 @@ def _which(phone: "SimPhone", args: list[str]) -> Result:
 
 
 COMMANDS: dict[str, Callable[["SimPhone", list[str]], Result]] = {
-    "input": _input, "wm": _wm, "dumpsys": _dumpsys, "getprop": _getprop, "settings": _settings, "am": _am, "pm": _pm, "monkey": _monkey,
-    "uiautomator": _uiautomator, "cat": _cat, "ls": _ls, "rm": _rm, "which": _which, "echo": lambda phone, args: (" ".join(args) + "\n", 0),
-    "true": lambda phone, args: ("", 0), "false": lambda phone, args: ("", 1), "sleep": lambda phone, args: ("", 0), "mkdir": lambda phone, args: ("", 0),
-    "whoami": lambda phone, args: ("shell\n", 0), "exit": lambda phone, args: ("", int(args[0]) if args else 0),
+    "input": _input,
+    "wm": _wm,
+    "dumpsys": _dumpsys,
+    "getprop": _getprop,
+    "settings": _settings,
+    "am": _am,
+    "pm": _pm,
+    "monkey": _monkey,
+    "uiautomator": _uiautomator,
+    "cat": _cat,
+    "ls": _ls,
+    "rm": _rm,
+    "which": _which,
+    "echo": lambda phone, args: (" ".join(args) + "\n", 0),
+    "true": lambda phone, args: ("", 0),
+    "false": lambda phone, args: ("", 1),
+    "sleep": lambda phone, args: ("", 0),
+    "mkdir": lambda phone, args: ("", 0),
+    "whoami": lambda phone, args: ("shell\n", 0),
+    "exit": lambda phone, args: ("", int(args[0]) if args else 0),
 }

@@ -1,6 +1,7 @@
 """The simulated phone's whole memory: plain data, copied in microseconds, and the few moves every app shares."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 STACK_LIMIT = 32
@@ -109,19 +110,24 @@ class PhoneState:
         return int.from_bytes(digest, "big") < rate * 2**64
 
 
-def open_page(state: PhoneState, app: str, name: str, *args: str, focus: str = "", fields: dict[str, str] | None = None) -> None:
+def open_page(
+    state: PhoneState, app: str, name: str, *args: str, focus: str = "", fields: dict[str, str] | None = None
+) -> None:
     """Put a page on top of the back stack; it may come up slowly or under a pop-up."""
     if len(state.stack) >= STACK_LIMIT:
         del state.stack[1]
     state.stack.append(Page(app, name, args, fields=dict(fields or {})))
     state.focus = focus
     state.loading = int(state.chance(state.slow_rate))
-    state.popup = POPUPS.get(app, "rate") if state.chance(state.popup_rate) else ""
-    if app == "browser" and state.popup:
-        state.popup = {"newtab": "restore", "home": "cookies"}.get(name, "ad")
+    kind = {"root": "restore", "home": "cookies"}.get(name, "ad") if app == "browser" else "rate"
+    state.popup = kind if state.chance(state.popup_rate) else ""
 
 
-POPUPS = {"launcher": "", "browser": "ad"}
+def opens(
+    app: str, name: str, *args: str, focus: str = "", fields: dict[str, str] | None = None
+) -> Callable[[PhoneState], None]:
+    """What a widget does that opens a page."""
+    return lambda state: open_page(state, app, name, *args, focus=focus, fields=fields)
 
 
 def open_app(state: PhoneState, app: str) -> None:
@@ -148,7 +154,7 @@ def back(state: PhoneState) -> None:
 
 def close_page(state: PhoneState, pages: int = 1) -> None:
     """Leave the front page (or several) whatever is focused."""
-    del state.stack[max(1, len(state.stack) - pages):]
+    del state.stack[max(1, len(state.stack) - pages) :]
     state.focus = ""
 
 

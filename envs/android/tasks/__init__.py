@@ -1,4 +1,4 @@
-"""Tasks for the simulated phone, in AndroidWorld's manner: parametrised, set up in the state, judged by a predicate on the state."""
+"""Tasks for the simulated phone, as in AndroidWorld: parametrised, set up in the state, judged by a predicate on it."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -8,11 +8,14 @@ from typing import Protocol, TypeVar
 
 from envs.android.device import TaskSpec
 from envs.android.sim.state import PhoneState, open_app
-from envs.android.tasks import general, webshop
+from envs.android.tasks import people, system, tools, webshop
 from envs.android.tasks.template import Template, rank, split_of
 
+_GENERAL = system.TEMPLATES + people.TEMPLATES + tools.TEMPLATES
 TASK_SETS: dict[str, tuple[Template, ...]] = {
-    "general": general.TEMPLATES, "webshop": webshop.TEMPLATES, "all": general.TEMPLATES + webshop.TEMPLATES,
+    "general": tuple(sorted(_GENERAL, key=lambda template: template.level)),
+    "webshop": webshop.TEMPLATES,
+    "all": tuple(sorted(_GENERAL + webshop.TEMPLATES, key=lambda template: template.level)),
 }
 TEMPLATES = {template.name: template for template in TASK_SETS["all"]}
 
@@ -45,7 +48,10 @@ def tasks(task_set: str, split: str) -> Sequence[TaskSpec]:
         ValueError: if there is no such set or split.
     """
     _check(split)
-    columns = [[template.spec(params, rank(params)) for params in split_of(template)[split]] for template in templates(task_set)]
+    columns = [
+        [template.spec(params, rank(params)) for params in split_of(template)[split]]
+        for template in templates(task_set)
+    ]
     return tuple(task for task in chain.from_iterable(zip_longest(*columns)) if task is not None)
 
 
@@ -81,7 +87,7 @@ def template_of(task: TaskSpec) -> Template:
 
 
 def setup(task: TaskSpec, state: PhoneState, rng: Random) -> None:
-    """Change a fresh phone so that the task can be done and is not done yet, and put the app in front that it starts in."""
+    """Change a fresh phone so that the task can be done and is not yet; put the app in front that it starts in."""
     template_of(task).setup(state, task, rng)
     start = dict(task.params).get("start", "home")
     if start != "home":

@@ -1,4 +1,4 @@
-"""A task template: a sentence with gaps, the values that fill them, how a phone is set up for it, when it is done, and how an expert does it."""
+"""A task template: a sentence with gaps, how a phone is set up for it, when it is done, and how an expert does it."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ from itertools import product
 from random import Random
 
 from envs.android.device import TaskSpec
-from envs.android.hand import Route
+from envs.android.hand import Link, Route, Tap
 from envs.android.sim.state import PhoneState
 
 TEST_SHARE = 0.25
@@ -19,6 +19,16 @@ Setup = Callable[[PhoneState, TaskSpec, Random], None]
 
 def _leave(state: PhoneState, task: TaskSpec, rng: Random) -> None:
     """Nothing to prepare."""
+
+
+def via(app: str, *links: Link) -> Route:
+    """From the home screen into an app, then on."""
+    return (("launcher.home", [Tap(f"app/{app}")]), *links)
+
+
+def here(state: PhoneState, page: str) -> bool:
+    """Whether this page is in front."""
+    return state.page.key == page
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +43,10 @@ class Template:
     route: Callable[[PhoneState, TaskSpec], Route]
     setup: Setup = _leave
     slip: str = "early"
-    """The systematic mistake of a careless user at the last step: early (declares it done) | neighbour (hits the thing next to it)."""
+    """A careless user's mistake at the last step: early (declares it done) | neighbour (hits the thing beside it)."""
     held_out: tuple[str, ...] = ()
     """Parameters of which one value in eight is never trained on."""
-    allowed: Callable[[Mapping[str, str]], bool] = lambda params: True  # noqa: E731
+    allowed: Callable[[Mapping[str, str]], bool] = lambda params: True
 
     def combinations(self) -> Iterator[tuple[tuple[str, str], ...]]:
         """Every allowed choice of parameters, as sorted (name, value) pairs."""
@@ -60,14 +70,28 @@ def rank(*words: object) -> int:
 def split_of(template: Template) -> Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]:
     """Disjoint parameter combinations for `train` and `test`.
 
-    Test gets every combination with a held-out value (one value in eight of the parameters in `held_out`) and, by rank of a
-    stable hash, as many others as bring it to a quarter of all. Words are shared apart from the held-out values; combinations never are.
+    Test gets every combination with a held-out value (one value in eight of the parameters in `held_out`) and, by rank
+    of a stable hash, as many others as bring it to a quarter of all. Apart from the held-out values words are shared;
+    combinations never are.
     """
     kept = {
-        name: set(sorted(template.values[name], key=lambda value: rank(template.name, name, value))[: round(len(template.values[name]) * HELD_OUT_SHARE)])
+        name: set(
+            sorted(template.values[name], key=lambda value: rank(template.name, name, value))[
+                : round(len(template.values[name]) * HELD_OUT_SHARE)
+            ]
+        )
         for name in template.held_out
     }
-    order = sorted(template.combinations(), key=lambda params: (not any(value in kept.get(name, ()) for name, value in params), rank(template.name, params)))
+    order = sorted(
+        template.combinations(),
+        key=lambda params: (
+            not any(value in kept.get(name, ()) for name, value in params),
+            rank(template.name, params),
+        ),
+    )
     held = sum(any(value in kept.get(name, ()) for name, value in params) for params in order)
     count = max(1, held, round(len(order) * TEST_SHARE))
-    return {"test": tuple(sorted(order[:count], key=lambda p: rank("order", p))), "train": tuple(sorted(order[count:], key=lambda p: rank("order", p)))}
+    return {
+        "test": tuple(sorted(order[:count], key=lambda p: rank("order", p))),
+        "train": tuple(sorted(order[count:], key=lambda p: rank("order", p))),
+    }

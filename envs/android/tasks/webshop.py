@@ -3,18 +3,13 @@
 from envs.android.device import TaskSpec
 from envs.android.hand import Fill, Route, Submit, Tap
 from envs.android.sim import catalog
-from envs.android.sim.state import PhoneState
-from envs.android.tasks.template import Template
+from envs.android.tasks.template import Template, here, via
 
 SHOPS, ITEMS = tuple(catalog.SHOPS), tuple(catalog.ITEMS)
 
 
-def at(state: PhoneState, *, page: str) -> bool:
-    return state.page.key == page
-
-
 def _to_shop(task: TaskSpec) -> Route:
-    return (("launcher.home", [Tap("app/browser")]), ("browser.root", [Tap(f"site/{task['shop']}")]))
+    return via("browser", ("browser.root", [Tap(f"site/{task['shop']}")]))
 
 
 def _to_results(task: TaskSpec) -> Route:
@@ -27,21 +22,35 @@ def _results(task: TaskSpec) -> str:
 
 TEMPLATES = (
     Template(
-        "shop_visit", 1, ("Go to {shop}.com", "Open the {shop} website", "Visit {shop}.com in the browser"),
+        "shop_visit",
+        1,
+        ("Go to {shop}.com", "Open the {shop} website", "Visit {shop}.com in the browser"),
         {"shop": SHOPS, "start": ("home", "browser", "notes")},
-        done=lambda state, task: at(state, page=f"browser.home:{task['shop']}"), route=lambda state, task: _to_shop(task), slip="neighbour",
+        done=lambda state, task: here(state, f"browser.home:{task['shop']}"),
+        route=lambda state, task: _to_shop(task),
+        slip="neighbour",
     ),
     Template(
-        "shop_search", 2, ("Go to {shop}.com, search for {item}", "Search for {item} on {shop}.com", "Look for a {item} on {shop}"),
-        {"shop": SHOPS, "item": ITEMS}, held_out=("item",),
-        done=lambda state, task: at(state, page=_results(task)), route=lambda state, task: _to_results(task),
+        "shop_search",
+        2,
+        ("Go to {shop}.com, search for {item}", "Search for {item} on {shop}.com", "Look for a {item} on {shop}"),
+        {"shop": SHOPS, "item": ITEMS},
+        held_out=("item",),
+        done=lambda state, task: here(state, _results(task)),
+        route=lambda state, task: _to_results(task),
     ),
     Template(
-        "shop_open_first", 3,
-        ("Go to {shop}.com, search for {item}, select the first entry", "Open the first result for {item} on {shop}.com",
-         "On {shop}, search for {item} and tap the first product"),
-        {"shop": SHOPS, "item": ITEMS}, held_out=("item",),
-        done=lambda state, task: at(state, page=f"browser.product:{task['shop']}|{task['item']}|0"),
-        route=lambda state, task: (*_to_results(task), (_results(task), [Tap("result/0")])), slip="neighbour",
+        "shop_open_first",
+        3,
+        (
+            "Go to {shop}.com, search for {item}, select the first entry",
+            "Open the first result for {item} on {shop}.com",
+            "On {shop}, search for {item} and tap the first product",
+        ),
+        {"shop": SHOPS, "item": ITEMS},
+        held_out=("item",),
+        done=lambda state, task: here(state, f"browser.product:{task['shop']}|{task['item']}|0"),
+        route=lambda state, task: (*_to_results(task), (_results(task), [Tap("result/0")])),
+        slip="neighbour",
     ),
 )

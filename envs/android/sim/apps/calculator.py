@@ -13,13 +13,28 @@ KEYS = ("7", "8", "9", "/", "4", "5", "6", "x", "1", "2", "3", "-", "C", "0", "=
 
 def root(state: PhoneState, page: Page) -> list[Widget]:
     look_of = theme(state)
-    widgets = [backdrop(look_of.back), *bar("Calculator", FILL, "calculator"),
-               Widget((40, 300, 1040, 620), Look(fill=look_of.card, radius=40, size=140, color=look_of.ink, bold=True), "display", page.fields.get("sum", "0"), kind="TextView")]
+    widgets = [
+        backdrop(look_of.back),
+        *bar("Calculator", FILL, "calculator"),
+        Widget(
+            (40, 300, 1040, 620),
+            Look(fill=look_of.card, radius=40, size=140, color=look_of.ink, bold=True),
+            "display",
+            page.fields.get("sum", "0"),
+            kind="TextView",
+        ),
+    ]
     for i, key in enumerate(KEYS):
         left, top = 40 + (i % 4) * 255, 680 + (i // 4) * 360
         fill = "#e53935" if key == "C" else "#14b84b" if key == "=" else FILL if not key.isdigit() else look_of.line
-        look = Look(fill=fill, radius=60, size=110, bold=True, align="centre", color=look_of.ink if key.isdigit() else "#ffffff")
-        widgets.append(Widget((left, top, left + 235, top + 330), look, f"key/{key}", key, kind="Button", on_tap=partial(_press, key)))
+        look = Look(
+            fill=fill, radius=60, size=110, bold=True, align="centre", color=look_of.ink if key.isdigit() else "#ffffff"
+        )
+        widgets.append(
+            Widget(
+                (left, top, left + 235, top + 330), look, f"key/{key}", key, kind="Button", on_tap=partial(_press, key)
+            )
+        )
     return widgets
 
 

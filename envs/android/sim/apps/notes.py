@@ -1,14 +1,14 @@
 """Notes: coloured cards, a page each, new ones from a plain text field."""
 
+from dataclasses import replace
 from functools import partial
 
 from envs.android.sim import catalog
 from envs.android.sim.app import App
-from envs.android.sim.state import Note, Page, PhoneState, close_page, open_page
-from envs.android.sim.widgets import BAR, BLANK, NAV, Look, Widget, backdrop, bar, fab, field_, theme
+from envs.android.sim.state import Note, Page, PhoneState, close_page, open_page, opens
+from envs.android.sim.widgets import BAR, NOWHERE, Look, Widget, backdrop, bar, fab, listing, text_field, theme
 
 FILL = "#f2a900"
-COLUMNS, CARD = 2, 420
 
 
 def mark(title: str) -> catalog.Entity:
@@ -16,21 +16,34 @@ def mark(title: str) -> catalog.Entity:
 
 
 def root(state: PhoneState, page: Page) -> list[Widget]:
-    names = [f"note/{note.title}" for note in state.notes]
-    lines = [state.notes[i:i + COLUMNS] for i in range(0, len(state.notes), COLUMNS)]
-    fits = (NAV - BAR) // CARD
-    most = max(0, len(lines) - fits)
-    first = min(page.scroll, most)
-    cards = tuple(
-        Widget((30 + j * 520, BAR + 20 + i * CARD, 530 + j * 520, BAR + i * CARD + CARD),
-               Look(fill=theme(state).card, radius=40, icon=mark(note.title).icon, badge=mark(note.title).fill, badge_radius=0.2, icon_size=250, place="top",
-                    size=50, bold=True, align="centre", color=theme(state).ink),
-               f"note/{note.title}", note.title, kind="TextView", on_tap=partial(_open, note.title))
-        for i, line in enumerate(lines[first:first + fits]) for j, note in enumerate(line)
+    look = Look(
+        fill=theme(state).card,
+        radius=40,
+        badge_radius=0.2,
+        icon_size=250,
+        place="top",
+        size=50,
+        bold=True,
+        align="centre",
+        color=theme(state).ink,
     )
-    area = Widget((0, BAR, 1080, NAV), BLANK, "list", kind="RecyclerView", rows=tuple(names), scroll_max=most, row_height=CARD, children=cards)
-    return [backdrop(theme(state).back), *bar("Notes", FILL, "note"), area,
-            fab("add", "plus", "#e0417f", lambda s: open_page(s, "notes", "new", focus="body"))]
+    cards = [
+        Widget(
+            NOWHERE,
+            replace(look, icon=mark(note.title).icon, badge=mark(note.title).fill),
+            f"note/{note.title}",
+            note.title,
+            kind="TextView",
+            on_tap=partial(_open, note.title),
+        )
+        for note in state.notes
+    ]
+    return [
+        backdrop(theme(state).back),
+        *bar("Notes", FILL, "note"),
+        listing(page, cards, top=BAR + 20, height=420, columns=2, gap=20),
+        fab("add", "plus", "#e0417f", opens("notes", "new", focus="body")),
+    ]
 
 
 def _open(title: str, state: PhoneState) -> None:
@@ -42,8 +55,11 @@ def _page(state: PhoneState, title: str, fill: str, icon: str, delete: bool) -> 
     actions = [("save", "check", _save)]
     if delete:
         actions.append(("delete", "trash", _delete))
-    return [backdrop("#fff6d6" if theme(state).back != "#12161c" else "#12161c"), *bar(title, fill, icon, actions),
-            *field_(state, "body", "Write here", (40, 320, 1040, 1300), accent="#c77700", wrap=True)]
+    return [
+        backdrop("#fff6d6" if theme(state).back != "#12161c" else "#12161c"),
+        *bar(title, fill, icon, actions),
+        *text_field(state, "body", "Write here", (40, 320, 1040, 1300), accent="#c77700", wrap=True),
+    ]
 
 
 def new(state: PhoneState, page: Page) -> list[Widget]:
