@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 from envs.android import tasks
+from envs.android.actions import NAMES, Action, ActionType, AitwParser
 from envs.android.device import TaskSpec
 from envs.android.hand import BACKWARD, COMPLETE, FORWARD, HOME, Move, follow, perform, tap
 from envs.android.sim import screen
@@ -15,14 +16,14 @@ BESIDE = {"confirm": "cancel"}
 """Groups of widgets that stand side by side under different names."""
 PLAN = 3
 """Moves an action plan names at most."""
-AITW_TYPES = {
-    "tap": "DUAL_POINT",
-    "swipe": "DUAL_POINT",
-    "type": "TYPE",
-    "home": "PRESS_HOME",
-    "back": "PRESS_BACK",
-    "enter": "PRESS_ENTER",
-    "complete": "STATUS_TASK_COMPLETE",
+KINDS = {
+    "tap": ActionType.DualPoint,
+    "swipe": ActionType.DualPoint,
+    "type": ActionType.Type,
+    "home": ActionType.GoHome,
+    "back": ActionType.GoBack,
+    "enter": ActionType.Enter,
+    "complete": ActionType.TaskComplete,
 }
 
 
@@ -64,16 +65,16 @@ class ScriptedUser:
         self._slips = task.template in self.careless and self._rng.random() < self.slip
 
     def decide(self, env: Any) -> str:
-        """The action text in the AitW form."""
+        """The action text in the dialect of the environment's parser."""
         phone, task = env.unwrapped.device, env.unwrapped.task
         if not isinstance(phone, SimPhone):
             raise ValueError(f"the scripted user can only see through env/device=sim, not {type(phone).__name__}")
         detour = self._detour(phone.state)
         if detour is not None:
-            return utterance([detour])
+            return utterance([detour], env.unwrapped.parser)
         plan = self._plan(phone.state, task)
         self._done = self._done or self._choose(phone.state, task, done=False)[1]
-        return utterance(plan)
+        return utterance(plan, env.unwrapped.parser)
 
     def _plan(self, state: PhoneState, task: TaskSpec) -> list[Move]:
         """This user's next moves (at most PLAN), found by trying them on a copy of the phone that has no pop-ups."""
@@ -147,20 +148,14 @@ def _settle(phone: SimPhone, state: PhoneState) -> None:
     phone.state.popup_rate = phone.state.slow_rate = 0.0
 
 
-def utterance(plan: Sequence[Move]) -> str:
-    """The first of the planned moves as an AitW utterance: the plan's action types, then the decision.
-
-    `Action Plan: [T1, T2] Action Decision: "action_type": "T1", "touch_point": "[y, x]", "lift_point": "[y, x]",
-    "typed_text": "..."`, points as fractions of the screen with 4 decimals, -1.0 where unused.
-    """
-    move = plan[0]
-    kinds = ", ".join(AITW_TYPES[each.kind] for each in plan)
-    touch = lift = "[-1.0, -1.0]"
-    if move.kind in ("tap", "swipe"):
-        touch = lift = f"[{move.y:.4f}, {move.x:.4f}]"
-    if move.kind == "swipe":
-        lift = f"[{move.y1:.4f}, {move.x1:.4f}]"
-    return (
-        f'Action Plan: [{kinds}] Action Decision: "action_type": "{AITW_TYPES[move.kind]}", "touch_point": "{touch}", '
-        f'"lift_point": "{lift}", "typed_text": "{move.text}"'
-    )
+def utterance(plan: Sequence[Move], parser: AitwParser) -> str:
+    """The first of the planned moves as the parser's dialect writes it, after a plan that names the types of all."""
+    kinds = ", ".join(NAMES[KINDS[move.kind]] for move in plan)
+    move, touch = plan[0], (plan[0].y, plan[0].x)
+    if move.kind == "tap":
+        action = Action(ActionType.DualPoint, touch, touch)
+    elif move.kind == "swipe":
+        action = Action(ActionType.DualPoint, touch, (move.y1, move.x1))
+    else:
+        action = Action(KINDS[move.kind], text=move.text)
+    return f"Action Plan: [{kinds}] {parser.render(action)}"
