@@ -15,7 +15,8 @@ from envs.android.sim.apps import APPS
 from envs.android.sim.state import open_app
 
 FORM = re.compile(
-    r'Action Plan: \[([A-Z_, ]+)\] Action Decision: "action_type": "([A-Z_]+)", "touch_point": "\[(-?\d\.\d+), (-?\d\.\d+)\]", '
+    r'Action Plan: \[([A-Z_, ]+)\] Action Decision: "action_type": "([A-Z_]+)", '
+    r'"touch_point": "\[(-?\d\.\d+), (-?\d\.\d+)\]", '
     r'"lift_point": "\[(-?\d\.\d+), (-?\d\.\d+)\]", "typed_text": "(.*)"'
 )
 KEYS = {"PRESS_HOME": Key.HOME, "PRESS_BACK": Key.BACK, "PRESS_ENTER": Key.ENTER}

@@ -46,5 +46,5 @@ def test_several_windows_share_a_frame():
     ],
 )
 def test_a_broken_dump_is_refused_in_a_sentence(text):
-    with pytest.raises(ValueError, match="hierarchy|well-formed|bounds"):
+    with pytest.raises(ValueError, match=r"hierarchy|well-formed|bounds"):
         from_xml(text)
