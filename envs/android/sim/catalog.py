@@ -107,7 +107,7 @@ SECTIONS: dict[str, tuple[Entity, tuple[str, ...]]] = {
     "battery": (Entity("battery", GREEN), ("battery saver", "battery percentage")),
     "location": (Entity("pin", RED), ("location", "wifi scanning")),
     "privacy": (Entity("lock", TEAL), ("camera access", "microphone access", "screen lock")),
-    "notifications": (Entity("bell", ORANGE), ("notification dots", "bubbles")),
+    "notifications": (Entity("bell", LIME), ("notification dots", "bubbles")),
     "accessibility": (Entity("person", VIOLET), ("large text", "screen reader")),
     "about": (Entity("info", GREY), ()),
 }
@@ -156,7 +156,9 @@ class Shop:
     icon: str
     fill: str
     ink: str
-    """Colour of the mark on the fill."""
+    """Colour of the mark and the name on the fill."""
+    accent: str
+    """Colour of what belongs to the shop on a white page."""
 
     @property
     def domain(self) -> str:
@@ -166,12 +168,12 @@ class Shop:
 SHOPS = {
     shop.label: shop
     for shop in (
-        Shop("bestbuy", "tag", "#0a4abf", "#ffe000"),
-        Shop("costco", "stripes", "#d81f3a", "#ffffff"),
-        Shop("ebay", "fourdots", "#fafafa", "#20262e"),
-        Shop("newegg", "egg", "#f7941d", "#5b2b00"),
-        Shop("target", "ring", "#a3000f", "#ffffff"),
-        Shop("walmart", "spark", "#27a0e8", "#ffc220"),
+        Shop("bestbuy", "tag", "#0a4abf", "#ffe000", "#0a4abf"),
+        Shop("costco", "stripes", "#d81f3a", "#ffffff", "#d81f3a"),
+        Shop("ebay", "fourdots", "#dde5ee", "#0064d2", "#0064d2"),
+        Shop("newegg", "egg", "#f7941d", "#5b2b00", "#f7941d"),
+        Shop("target", "ring", "#a3000f", "#ffffff", "#a3000f"),
+        Shop("walmart", "spark", "#27a0e8", "#ffc220", "#27a0e8"),
     )
 }
 ITEMS = {

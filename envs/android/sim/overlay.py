@@ -50,7 +50,7 @@ def navigation(state: PhoneState) -> Widget:
         ),
         Widget(
             (420, NAV, 660, HEIGHT),
-            Look(fill=fill, icon="stop", icon_size=70, icon_color=ink, place="centre"),
+            Look(fill=fill, icon="disc", icon_size=70, icon_color=ink, place="centre"),
             "home",
             desc="Home",
             kind="ImageView",

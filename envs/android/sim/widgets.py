@@ -125,7 +125,7 @@ def bar(
         Widget((0, 0, WIDTH, BAR), Look(fill=fill), "bar"),
         Widget(
             (150 if up else 30, STATUS, 1040 - 170 * len(actions), BAR),
-            Look(icon=icon, icon_size=110, size=60, color="#ffffff", bold=True),
+            Look(fill=fill, icon=icon, icon_size=110, size=60, color="#ffffff", bold=True),
             "title",
             title,
             kind="TextView",

@@ -1,6 +1,7 @@
 """A task template: a sentence with gaps, how a phone is set up for it, when it is done, and how an expert does it."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,8 @@ from envs.android.sim.state import PhoneState
 TEST_SHARE = 0.25
 HELD_OUT_SHARE = 0.125
 
+Params = tuple[tuple[str, str], ...]
+"""Sorted (name, value) pairs."""
 Setup = Callable[[PhoneState, TaskSpec, Random], None]
 
 
@@ -48,7 +51,7 @@ class Template:
     """Parameters of which one value in eight is never trained on."""
     allowed: Callable[[Mapping[str, str]], bool] = lambda params: True
 
-    def combinations(self) -> Iterator[tuple[tuple[str, str], ...]]:
+    def combinations(self) -> Iterator[Params]:
         """Every allowed choice of parameters, as sorted (name, value) pairs."""
         names = sorted(self.values)
         for choice in product(*(self.values[name] for name in names)):
@@ -56,7 +59,7 @@ class Template:
             if self.allowed(dict(params)):
                 yield params
 
-    def spec(self, params: tuple[tuple[str, str], ...], phrasing: int) -> TaskSpec:
+    def spec(self, params: Params, phrasing: int) -> TaskSpec:
         goal = self.goals[phrasing % len(self.goals)].format(**dict(params))
         return TaskSpec(self.name, goal, self.level, params)
 
@@ -67,31 +70,29 @@ def rank(*words: object) -> int:
 
 
 @cache
-def split_of(template: Template) -> Mapping[str, tuple[tuple[tuple[str, str], ...], ...]]:
+def split_of(template: Template) -> Mapping[str, tuple[Params, ...]]:
     """Disjoint parameter combinations for `train` and `test`.
 
     Test gets every combination with a held-out value (one value in eight of the parameters in `held_out`) and, by rank
-    of a stable hash, as many others as bring it to a quarter of all. Apart from the held-out values words are shared;
-    combinations never are.
+    of a stable hash, as many others as bring it to a quarter of all. A combination stays in train if it is the last
+    there to show one of its other values, so that apart from the held-out values words are shared; combinations never
+    are. (A template with a single parameter cannot share its values.)
     """
-    kept = {
-        name: set(
-            sorted(template.values[name], key=lambda value: rank(template.name, name, value))[
-                : round(len(template.values[name]) * HELD_OUT_SHARE)
-            ]
-        )
-        for name in template.held_out
-    }
-    order = sorted(
-        template.combinations(),
-        key=lambda params: (
-            not any(value in kept.get(name, ()) for name, value in params),
-            rank(template.name, params),
-        ),
-    )
-    held = sum(any(value in kept.get(name, ()) for name, value in params) for params in order)
-    count = max(1, held, round(len(order) * TEST_SHARE))
-    return {
-        "test": tuple(sorted(order[:count], key=lambda p: rank("order", p))),
-        "train": tuple(sorted(order[count:], key=lambda p: rank("order", p))),
-    }
+    held = {(name, value) for name in template.held_out for value in _kept_back(template, name)}
+    order = sorted(template.combinations(), key=lambda params: rank(template.name, params))
+    test = [params for params in order if not held.isdisjoint(params)]
+    train = [params for params in order if held.isdisjoint(params)]
+    left = Counter(pair for params in train for pair in params)
+    for params in tuple(train):
+        if len(test) >= max(1, round(len(order) * TEST_SHARE)):
+            break
+        if len(params) == 1 or all(left[pair] > 1 for pair in params):
+            left.subtract(params)
+            train.remove(params)
+            test.append(params)
+    return {"train": tuple(train), "test": tuple(sorted(test, key=lambda params: rank("test", params)))}
+
+
+def _kept_back(template: Template, name: str) -> list[str]:
+    values = sorted(template.values[name], key=lambda value: rank(template.name, name, value))
+    return values[: round(len(values) * HELD_OUT_SHARE)]

@@ -1,6 +1,8 @@
 """AdbPhone through the real adbutils client against the phone server, and every way that can break."""
 
 import os
+import socketserver
+import subprocess
 import threading
 
 import numpy as np
@@ -16,7 +18,7 @@ from envs.android.devices.shell_phone import ShellPhone, text_pieces
 from envs.android.evaluators import Programmatic
 from tests.envs.android.button_phone import SCREEN, ButtonPhone
 
-pytest.importorskip("adbutils")
+adbutils = pytest.importorskip("adbutils")
 SERIAL = "emulator-5554"
 TASK = TaskSpec("press", "press go", 1)
 PARSER = AitwParser()
@@ -297,26 +299,22 @@ def test_no_server_on_another_machine():
         AdbPhone(host="127.0.0.2", port=free_port())
 
 
-def test_something_else_answers(served):
-    import socket
+def test_something_else_answers():
+    class Other(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(b"SSH-2.0\r\n")
 
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        def answer():
-            for _ in range(3):
-                with other.accept()[0] as connection:
-                    connection.sendall(b"SSH-2.0\r\n")
-
-        threading.Thread(target=answer, daemon=True).start()
+    with socketserver.TCPServer(("127.0.0.1", 0), Other) as other:
+        thread = threading.Thread(target=other.serve_forever, args=(0.05,))
+        thread.start()
         with pytest.raises(DeviceUnavailable, match="is no adb server"):
-            AdbPhone(port=other.getsockname()[1], timeout=2)
+            AdbPhone(port=other.server_address[1], timeout=2)
+        other.shutdown()
+        thread.join()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="starts and kills a real adb server")
 def test_a_real_adb_server_is_started_where_there_is_none():
-    import subprocess
-
-    import adbutils
-
     port = free_port()
     try:
         with pytest.raises(DeviceUnavailable, match="adb sees no phone"):

@@ -52,7 +52,7 @@ def test_devices_as_adb_lists_them(adb):
 
 def test_shell_gives_output_and_exit_code(adb):
     done = adb("shell", "echo", "hello there")
-    assert (done.stdout, done.returncode) == ("hello there\n", 0)
+    assert (done.stdout, done.stderr, done.returncode) == ("hello there\n", "", 0)
     assert adb("-s", SERIAL, "shell", "no-such-command").returncode == 127
 
 

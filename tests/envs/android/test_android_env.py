@@ -11,7 +11,7 @@ from envs.android.actions import AitwParser
 from envs.android.device import DeviceLost, DeviceUnavailable, Key
 from envs.android.devices.adb_server import PhoneServer, State
 from envs.android.evaluators import Programmatic
-from envs.android.scripted_user import utterance
+from envs.android.scripted_user import next_move, utterance
 from envs.android.sim import SimPhone
 
 adbutils = pytest.importorskip("adbutils")
@@ -73,15 +73,12 @@ def test_it_operates_the_phone(stage):
 
 
 def test_a_task_is_solved_through_it(stage):
-    from envs.android.scripted_user import ScriptedUser
-
     device, phone, _ = stage
     env = envs.android.make(device=device, evaluator=Programmatic(), parser=AitwParser(), sampling="sequential")
     env.reset(seed=0, options={"episode": 0})
-    user = ScriptedUser()
     stop = None
     while stop is None:
-        stop = env.step(utterance(user.plan(phone.state, env.unwrapped.task)))[-1]["stop"]
+        stop = env.step(utterance([next_move(phone, env.unwrapped.task)]))[-1]["stop"]
     assert stop == "success"
     assert env.metadata["blocking"]
 

@@ -36,13 +36,14 @@ def find(mall: str, query: str, state: PhoneState) -> None:
 def _frame(state: PhoneState, mall: str, url: str) -> list[Widget]:
     look = catalog.SHOPS[mall]
     count = len(state.carts.get(mall, ()))
-    ink = look.ink if look.fill != "#fafafa" else "#0064d2"
     return [
         backdrop(theme(state).back),
         *address(state, url),
         Widget(
             (0, 250, WIDTH, 450),
-            Look(fill=look.fill, icon=look.icon, icon_color=look.ink, icon_size=150, size=84, color=ink, bold=True),
+            Look(
+                fill=look.fill, icon=look.icon, icon_color=look.ink, icon_size=150, size=84, color=look.ink, bold=True
+            ),
             "mall",
             mall,
             kind="TextView",
@@ -50,7 +51,12 @@ def _frame(state: PhoneState, mall: str, url: str) -> list[Widget]:
         Widget(
             (880, 265, 1060, 435),
             Look(
-                icon="cart", icon_color=ink, icon_size=120, place="centre", fill=look.fill, border=ink if count else ""
+                icon="cart",
+                icon_color=look.ink,
+                icon_size=120,
+                place="centre",
+                fill=look.fill,
+                border=look.ink if count else "",
             ),
             "cart",
             desc=f"cart, {count} items",
@@ -63,7 +69,7 @@ def _frame(state: PhoneState, mall: str, url: str) -> list[Widget]:
             f"Search {mall}",
             (40, 470, 1040, 620),
             icon="search",
-            accent=look.fill if look.fill != "#fafafa" else "#0064d2",
+            accent=look.accent,
         ),
     ]
 
