@@ -188,12 +188,33 @@ def sweep(
 ) -> None:
     """Run every combination of the values given: agentlab sweep +exp=NAME seed=0,1,2 agent.entropy=none,causal.
 
-    The same command again runs only what is missing or failed. hydra/launcher=joblib|ray|submitit_slurm chooses where
+    The same command again runs only what is missing or failed. hydra/launcher=joblib|ray|submitit chooses where
     jobs run, hydra/sweeper=optuna in which order.
     """
     from runners.sweep import sweep
 
     raise typer.Exit(sweep(overrides or [], name=name, metric=metric, fail_fast=fail_fast))
+
+
+@app.command()
+@verb
+def compare(
+    runs: Runs,
+    metric: Annotated[str | None, typer.Option("--metric", help="The one to compare.", show_default="eval/*")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="A PNG to draw the curves into.")] = None,
+    json: Json = False,
+) -> None:
+    """Put runs side by side: their numbers, and where their configs differ."""
+    from runners.compare import compare
+    from runners.tables import print_json, print_table
+
+    comparison = compare(runs, metric)
+    if plot:
+        comparison.plot(plot)
+    if json:
+        print_json(comparison.as_dict())
+    else:
+        print_table(comparison.header(), comparison.rows(), always_head=True)
 
 
 @app.command()
