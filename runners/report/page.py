@@ -1,0 +1,244 @@
+"""From run records to one HTML page that needs nothing else."""
+
+import base64
+import hashlib
+import math
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from runners.report.frames import FrameStore
+from runners.report.record import RunRecord
+from runners.report.tables import config_table, evaluation_table, number_table, result
+
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d", "#1b9e77")
+"""Distinguishable without red-green vision, on light and dark ground alike."""
+GROUPS = ("eval", "train")
+"""Metric groups shown first; the others follow by name, `time` last."""
+MOST_POINTS = 1500
+"""A curve with more is thinned; a screen has no more columns."""
+MOST_PICTURES = 16
+"""Steps kept of a picture logged again and again."""
+MOST_HISTOGRAMS = 120
+
+
+def render(runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]], store: FrameStore, notices: Sequence[str]) -> str:
+    """The page as text. `episodes` refer to frames of `store`, which takes the pictures too."""
+    colours = _colours(runs)
+    left_out = list(notices)
+    pictures = _pictures(runs, store, left_out)
+    package = files("runners.report")
+    script = "".join((package / name).read_text("utf-8") for name in ("charts.js", "player.js"))
+    payload = {
+        "runs": [{"name": run.name, "key": run.arm or run.name, "colour": colours[i]} for i, run in enumerate(runs)],
+        "charts": _charts(runs, left_out),
+        "histograms": _histograms(runs, left_out),
+        "frames": store.frames,
+        "episodes": episodes,
+    }
+    headers = [_header(run, colour) for run, colour in zip(runs, colours, strict=True)]
+    arms: dict[str, list[dict[str, Any]]] = {}
+    for run, header in zip(runs, headers, strict=True):
+        arms.setdefault(run.arm, []).append(header)
+    legend = {(run.arm or run.name): colour for run, colour in zip(runs, colours, strict=True)}
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    template = environment.from_string((package / "page.html").read_text("utf-8"))
+    return template.render(
+        title=_title(runs),
+        runs=headers,
+        arms=arms,
+        sweep=any(run.arm for run in runs),
+        legend=[{"key": name, "name": name, "colour": colour} for name, colour in legend.items()],
+        notices=[f"{run.name}: {text}" if len(runs) > 1 else text for run in runs for text in run.notices] + left_out,
+        evaluation=evaluation_table(runs),
+        numbers=number_table(runs),
+        config=config_table(runs),
+        filters=_filters(runs, episodes),
+        pictures=pictures,
+        payload=payload,
+        style=Markup((package / "page.css").read_text("utf-8")),
+        script=Markup(script),
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        written=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+    )
+
+
+def _colours(runs: Sequence[RunRecord]) -> list[str]:
+    """One colour a run, or one an arm inside a sweep."""
+    names = list(dict.fromkeys(run.arm or str(run.path) for run in runs))
+    return [PALETTE[names.index(run.arm or str(run.path)) % len(PALETTE)] for run in runs]
+
+
+def _title(runs: Sequence[RunRecord]) -> str:
+    if len(runs) == 1:
+        return runs[0].name
+    if all(run.arm for run in runs):
+        return ", ".join(dict.fromkeys(run.path.resolve().parent.parent.name for run in runs))
+    return " · ".join(run.name for run in runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
+
+
+def _header(run: RunRecord, colour: str) -> dict[str, Any]:
+    manifest = run.manifest
+    command = shlex.join(map(str, manifest.get("command") or []))
+    facts = {
+        "command": command,
+        "commit": _commit(manifest),
+        "hardware": _hardware(manifest.get("hardware") or {}),
+        "started": str(manifest.get("started", ""))[:16].replace("T", " "),
+        "duration": _duration(run),
+        "seed": str(manifest.get("seed", "")),
+        "folder": str(run.path),
+    }
+    versions = {"python": manifest.get("python", "?")} | (manifest.get("packages") or {})
+    return {
+        "name": run.name,
+        "status": run.status,
+        "colour": colour,
+        "facts": [(name, value) for name, value in facts.items() if value],
+        "command": command,
+        "commit": facts["commit"],
+        "duration": facts["duration"],
+        "hardware": facts["hardware"],
+        "config_text": run.config_text,
+        "versions": "\n".join(f"{name} {version}" for name, version in versions.items()),
+        "result": result(run),
+        "tiles": _tiles(run),
+    }
+
+
+def _commit(manifest: dict[str, Any]) -> str:
+    git = manifest.get("git") or {}
+    if not git.get("commit"):
+        return "not a git checkout"
+    return f"{git['commit'][:12]}{' with uncommitted changes' if git.get('dirty') else ''}"
+
+
+def _hardware(hardware: dict[str, Any]) -> str:
+    parts = [hardware.get("cpu"), f"{hardware['cores']} cores" if "cores" in hardware else None]
+    parts += [f"{hardware['memory_gb']} GB" if "memory_gb" in hardware else None, *hardware.get("gpu", [])]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _duration(run: RunRecord) -> str:
+    if run.began is None or run.ended is None:
+        return ""
+    minutes, seconds = divmod(round(run.ended - run.began), 60)
+    hours, minutes = divmod(minutes, 60)
+    took = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+    resumed = len(run.manifest.get("resumed") or [])
+    return f"{took}, resumed {resumed}x" if resumed else took
+
+
+def _tiles(run: RunRecord) -> list[dict[str, str]]:
+    """The few figures a reader looks for first."""
+    tiles = []
+    first, last = next(iter(run.evals.values()), None), result(run)
+    if last and last.get("success") is not None:
+        tiles.append({"name": "success on held-out tasks", "value": f"{100 * last['success']:.0f} %"})
+        if first and first is not last and first.get("success") is not None:
+            gain = 100 * (last["success"] - first["success"])
+            tiles.append({"name": "points since the first evaluation", "value": f"{gain:+.0f}"})
+    steps = [step for scalars in run.scalars.values() for step in scalars]
+    if steps:
+        tiles.append({"name": "iterations logged", "value": str(max(steps))})
+    return tiles
+
+
+def _charts(runs: Sequence[RunRecord], notices: list[str]) -> list[dict[str, Any]]:
+    def order(name: str) -> tuple[int, str, int, str]:
+        group = _group(name)
+        rank = GROUPS.index(group) if group in GROUPS else len(GROUPS) + (group == "time")
+        return rank, group, "/task/" in name, name
+
+    charts, thinned = [], False
+    for name in sorted({name for run in runs for name in run.scalars}, key=order):
+        series = []
+        for index, run in enumerate(runs):
+            points = sorted(run.scalars.get(name, {}).items())
+            if not points:
+                continue
+            stride = math.ceil(len(points) / MOST_POINTS)
+            thinned = thinned or stride > 1
+            points = points[:: -stride][::-1]
+            series.append({
+                "run": index,
+                "steps": [step for step, _ in points],
+                "minutes": [round((moment - (run.began or moment)) / 60, 3) if moment else None for _, (moment, _) in points],
+                "values": [value for _, (_, value) in points],
+            })  # fmt: skip
+        if any(len(one["steps"]) > 1 for one in series) or len(series) > 1:
+            charts.append({"name": name, "group": _group(name), "series": series})
+    if thinned:
+        notices.append(f"curves with more than {MOST_POINTS} points show every k-th of them, the last included")
+    return charts
+
+
+def _group(name: str) -> str:
+    return name.split("/")[0] if "/" in name else "run"
+
+
+def _histograms(runs: Sequence[RunRecord], notices: list[str]) -> list[dict[str, Any]]:
+    records, thinned = [], False
+    for name in sorted({name for run in runs for name in run.histograms}):
+        for index, run in enumerate(runs):
+            kept = sorted(run.histograms.get(name, {}).items())
+            stride = math.ceil(len(kept) / MOST_HISTOGRAMS)
+            thinned = thinned or stride > 1
+            kept = kept[:: -max(stride, 1)][::-1]
+            if kept:
+                records.append({
+                    "name": name,
+                    "run": index,
+                    "steps": [step for step, _ in kept],
+                    "counts": [counts for _, (counts, _) in kept],
+                    "edges": [edges for _, (_, edges) in kept],
+                })  # fmt: skip
+    if thinned:
+        notices.append(f"histograms logged more than {MOST_HISTOGRAMS} times show every k-th of them")
+    return records
+
+
+def _pictures(runs: Sequence[RunRecord], store: FrameStore, notices: list[str]) -> list[dict[str, Any]]:
+    figures: list[dict[str, Any]] = []
+    dropped = 0
+    for run in runs:
+        for name, by_step in sorted(run.pictures.items()):
+            logged = sorted(by_step.items())
+            stride = math.ceil(len(logged) / MOST_PICTURES)
+            steps = []
+            for step, (file, caption) in logged[:: -stride][::-1]:
+                try:
+                    with Image.open(file) as opened:
+                        frame = store.add([np.asarray(opened.convert("RGB"))])
+                except (OSError, SyntaxError) as fault:
+                    notices.append(f"{file.name} cannot be read as a picture ({fault})")
+                    continue
+                if frame:
+                    steps.append((step, frame[0], caption or name))
+            dropped += len(logged) - len(steps)
+            if steps:
+                step, frame_index, caption = steps[-1]
+                label = name if len(runs) == 1 else f"{name} · {run.name}"
+                uri = store.frames[frame_index]["uri"]
+                figures.append({"label": label, "steps": steps, "step": step, "caption": caption, "uri": uri})
+    if dropped:
+        notices.append(f"{dropped} pictures left out to keep the file small; they are in the run's media folder")
+    return figures
+
+
+def _filters(runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the episode list can be narrowed by; a filter with one choice is none."""
+    filters = [
+        ("run", "run", [(str(i), run.name) for i, run in enumerate(runs) if any(e["run"] == i for e in episodes)]),
+        ("set", "recorded at", [(name, name.replace("_", " ")) for name in dict.fromkeys(e["set"] for e in episodes)]),
+        ("outcome", "outcome", [(name, name) for name in ("success", "failure")]),
+        ("task", "task", [(name, name) for name in sorted({e["task"] for e in episodes})]),
+    ]
+    return [{"name": name, "label": label, "choices": choices} for name, label, choices in filters if len(choices) > 1]
