@@ -1,0 +1,1 @@
+"""Language-model policies: load, adapt, generate, score, imitate."""

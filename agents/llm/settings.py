@@ -1,0 +1,67 @@
+"""What a `model` config node may say; light, so that a wrong value is refused before torch is imported."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+
+class LoraSettings(BaseModel):
+    """Low-rank adapters (arXiv 2106.09685): only these train, the loaded weights stay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    r: PositiveInt = 16
+    alpha: PositiveFloat = 32.0
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    targets: list[str] | str = "all-linear"
+    """Names of the linear layers that get an adapter, or `all-linear`."""
+
+
+class ModelSettings(BaseModel):
+    """The keyword arguments of `LanguagePolicy.from_pretrained`, and how to make the folder it loads."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    """Hub repository or local folder; only a model that is made (`make`) may leave it out."""
+    make: dict[str, Any] | None = None
+    lora: LoraSettings | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    prompt_format: Literal["raw", "chat"] = "raw"
+    freeze_vision: bool = False
+    max_new_tokens: PositiveInt = 96
+    temperature: PositiveFloat = 1.0
+    image_cache_mb: PositiveInt = 256
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> "ModelSettings":
+        if self.name is None and self.make is None:
+            raise ValueError("name is missing: give a hub repository or a local folder")
+        return self
+
+
+class TinySettings(BaseModel):
+    """The keyword arguments of `agents.llm.tiny.create` that a config sets."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image_size: PositiveInt = 96
+    patch_size: PositiveInt = 8
+    scale_factor: PositiveInt = 2
+    width: PositiveInt = 96
+    layers: PositiveInt = 3
+    vision_layers: PositiveInt = 3
+    heads: PositiveInt = 4
+    vocab_size: int = Field(default=1024, ge=300)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _shapes_divide(self) -> "TinySettings":
+        if self.image_size % (self.patch_size * self.scale_factor):
+            raise ValueError(
+                f"image_size {self.image_size} must be a multiple of patch_size x scale_factor = "
+                f"{self.patch_size * self.scale_factor}"
+            )
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} must be a multiple of 2 x heads = {2 * self.heads}")
+        return self
