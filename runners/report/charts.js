@@ -5,7 +5,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 
 function node(name, attributes = {}, ...children) {
-  const svg = ["svg", "g", "path", "line", "rect", "circle", "polyline", "text", "title"].includes(name);
+  const svg = ["svg", "g", "path", "line", "rect", "circle", "polygon", "text", "title"].includes(name);
   const made = svg ? document.createElementNS(SVG, name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
@@ -59,7 +59,8 @@ function drawCurve(figure, chart) {
   const curves = chart.series.filter((s) => !shown.hidden.has(data.runs[s.run].key)).map((s) => ({
     ...s, x: shown.axis === "step" ? s.steps : s.minutes, y: smooth(s.values, shown.smoothing),
   }));
-  const [x0, x1] = range(curves.flatMap((c) => c.x), 0), [y0, y1] = range(curves.flatMap((c) => c.values), 0.06);
+  const [x0, x1] = range(curves.flatMap((c) => c.x), 0), 
+    [y0, y1] = chart.share ? [-0.03, 1.03] : range(curves.flatMap((c) => c.values), 0.06);
   const px = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right);
   const py = (y) => height - bottom - ((y - y0) / (y1 - y0)) * (height - top - bottom);
   svg.replaceChildren();
@@ -69,35 +70,43 @@ function drawCurve(figure, chart) {
     node("text", { x: left - 5, y: py(y) + 4, "text-anchor": "end" }, number(y)));
   for (const x of ticks(x0, x1, 5)) svg.append(
     node("text", { x: Math.min(px(x), width - right - 8), y: height - 6, "text-anchor": "middle" }, number(x)));
-  for (const curve of curves) {
+  const keys = [...new Set(curves.map((c) => data.runs[c.run].key))];
+  const bundles = keys.map((key) => bundle(curves.filter((c) => data.runs[c.run].key === key)));
+  for (const { colour, band } of bundles) if (band) {
+    const known = band.filter(([, low]) => low !== null);
+    const edge = [...known.map(([x, low]) => [x, low]), ...known.map(([x, , high]) => [x, high]).reverse()];
+    const points = edge.map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`).join(" ");
+    svg.append(node("polygon", { points, fill: colour, "fill-opacity": 0.15 / Math.sqrt(bundles.length) + 0.03 }));
+  }
+  const stroke = (line, colour, wide, opacity) => {
     let path = "", pen = "M";
-    const lonely = [];
-    curve.y.forEach((y, i) => {
+    line.y.forEach((y, i) => {
       if (y === null) { pen = "M"; return; }
-      path += `${pen}${px(curve.x[i]).toFixed(1)} ${py(y).toFixed(1)}`;
-      if (pen === "M" && (curve.y[i + 1] ?? null) === null) lonely.push(i);
+      const lonely = pen === "M" && (line.y[i + 1] ?? null) === null;
+      path += `${pen}${px(line.x[i]).toFixed(1)} ${py(y).toFixed(1)}${lonely ? "h0.01" : ""}`;
       pen = "L";
     });
-    svg.append(node("path", { d: path, fill: "none", stroke: data.runs[curve.run].colour, "stroke-width": 1.8, "stroke-linejoin": "round" }));
-    for (const i of lonely) svg.append(node("circle", { cx: px(curve.x[i]), cy: py(curve.y[i]), r: 3, fill: data.runs[curve.run].colour }));
-  }
+    svg.append(node("path", { d: path, fill: "none", stroke: colour, "stroke-width": wide, "stroke-opacity": opacity, "stroke-linejoin": "round", "stroke-linecap": "round" }));
+  };
+  for (const { colour, members } of bundles) if (members.length > 1) members.forEach((one) => stroke(one, colour, 1, 0.4));
+  for (const { colour, mean } of bundles) stroke(mean, colour, mean.y.length === 1 ? 5 : 2, 1);
   const cursor = node("line", { class: "cursor", y1: top, y2: height - bottom, visibility: "hidden" });
   svg.append(cursor);
 
-  const places = [...new Set(curves.flatMap((c) => c.x))].sort((a, b) => a - b);
+  const places = [...new Set(bundles.flatMap((b) => b.mean.x))].sort((a, b) => a - b);
   const rest = () => {
     cursor.setAttribute("visibility", "hidden");
-    tell("last", (c) => c.values.length - 1);
+    tell("last", (line) => line.x.length - 1);
   };
   function tell(where, pick) {
-    readout.replaceChildren(node("span", { class: "quiet" }, where), ...curves.map((c) => node("span", {},
-      node("i", { class: "key", style: `background:${data.runs[c.run].colour}` }),
-      number(c.values[pick(c)]), curves.length > 1 ? node("span", { class: "quiet" }, ` ${data.runs[c.run].name}`) : "")));
+    readout.replaceChildren(node("span", { class: "quiet" }, where), ...bundles.map((b) => node("span", {},
+      node("i", { class: "key", style: `background:${b.colour}` }), number(b.mean.raw[pick(b.mean)]),
+      bundles.length > 1 ? node("span", { class: "quiet" }, ` ${b.name}`) : "")));
   }
   function point(place) {
     cursor.setAttribute("visibility", "visible");
     for (const end of ["x1", "x2"]) cursor.setAttribute(end, px(place));
-    tell(shown.axis === "step" ? `step ${number(place)}` : `${number(place)} min`, (c) => nearest(c.x, place));
+    tell(shown.axis === "step" ? `step ${number(place)}` : `${number(place)} min`, (line) => nearest(line.x, place));
   }
   svg.onpointermove = (event) => {
     const box = svg.getBoundingClientRect();
@@ -117,6 +126,22 @@ function drawCurve(figure, chart) {
   rest();
 }
 
+// The runs that share a colour: one run as it is, or the seeds of an arm with their mean where all of them have a value.
+function bundle(members) {
+  const [first] = members, { colour, key, name } = data.runs[first.run];
+  if (members.length === 1) return { colour, name, members, mean: { x: first.x, y: first.y, raw: first.values }, band: first.band?.map(([low, high], i) => [first.x[i], low, high]) };
+  const mean = { x: [], y: [], raw: [] };
+  first.steps.forEach((step, i) => {
+    const at = members.map((one) => one.steps.indexOf(step));
+    if (at.some((k, m) => k < 0 || members[m].values[k] === null)) return;
+    const over = (pick) => members.reduce((sum, one, m) => sum + pick(one, at[m]), 0) / members.length;
+    mean.x.push(over((one, k) => one.x[k]));
+    mean.y.push(over((one, k) => one.y[k]));
+    mean.raw.push(over((one, k) => one.values[k]));
+  });
+  return { colour, name: `${key} (mean of ${members.length})`, members, mean, band: null };
+}
+
 function nearest(sorted, value) {
   let best = 0;
   sorted.forEach((x, i) => { if (Math.abs(x - value) < Math.abs(sorted[best] - value)) best = i; });
@@ -131,7 +156,8 @@ function curves() {
     if (chart.group !== group) {
       group = chart.group;
       grid = node("div", { class: "charts" });
-      room.append(node("h3", {}, group), grid);
+      room.append(chart.folded ? node("details", { ontoggle: () => redraw() }, node("summary", {}, group), grid) : node("h3", {}, group));
+      if (!chart.folded) room.append(grid);
     }
     const label = `${chart.name} by step, ${chart.series.length} run(s); arrow keys move the cursor`;
     const figure = node("figure", {}, node("figcaption", {}, chart.name),

@@ -1,9 +1,10 @@
 """The recorded episodes of runs, as the player of the page wants them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from runners.episodes import load_episodes
 from runners.errors import UserError
@@ -15,31 +16,80 @@ MARK_NUMBERS = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
 
 
 def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: list[str]) -> list[dict[str, Any]]:
-    """Every recorded episode whose frames fit into the budget of `store`, newest recording first.
+    """Every recorded episode whose frames fit into the budget of `store`, in the order they were recorded.
 
-    The newest and the oldest recording of each run come first, so that the budget is spent on the end and the beginning.
+    The last and the first recording of every run are taken before those between, so that the budget goes to the end and
+    the beginning of learning.
     """
-    folders = {index: _recordings(run) for index, run in enumerate(runs)}
-    order = [(index, folder) for index, found in folders.items() for folder in found]
-    order.sort(key=lambda pair: min(folders[pair[0]].index(pair[1]), 1.5))
-    episodes: list[dict[str, Any]] = []
+    recordings = [(run, _recordings(record)) for run, record in enumerate(runs)]
+    ranked = [(rank, run, folder) for run, folders in recordings for rank, folder in enumerate(_by_interest(folders))]
+    episodes: list[tuple[int, str, dict[str, Any]]] = []
     total = 0
-    for index, folder in order:
+    for _, run, folder in sorted(ranked):
         try:
             trajectories = load_episodes(folder)
-        except (UserError, OSError, ValueError, KeyError) as fault:
-            notices.append(f"the episodes in {folder} cannot be read ({fault})")
+        except UserError as fault:
+            notices.append(str(fault))
             continue
         total += len(trajectories)
         for number, trajectory in enumerate(trajectories):
             episode = _episode(trajectory, store)
             if episode is not None:
-                episodes.append({"run": index, "set": folder.name, "title": f"episode {number + 1}"} | episode)
+                place = {"run": run, "set": folder.name, "title": f"episode {number}"}
+                episodes.append((run, _recordings(runs[run]).index(folder), place | episode))
     if len(episodes) < total:
         notices.append(
-            f"{total - len(episodes)} of {total} recorded episodes left out to keep the file below 15 MB; "
-            "they are in the episodes folder of their run"
+            f"{total - len(episodes)} of {total} recorded episodes are left out to keep the file below 15 MB; "
+            "report fewer runs to see more of each"
         )
     if not total:
-        notices.append("there are no recorded episodes yet; every evaluation records some")
-    return episodes
+        notices.append("there are no recorded episodes yet; an evaluation records some")
+    return [episode for _, _, episode in sorted(episodes, key=lambda entry: (entry[0], -entry[1]))]
+
+
+def _recordings(run: RunRecord) -> list[Path]:
+    """The folders of recorded episodes, oldest first; one still being written has a dot before its name."""
+    folders = [path for path in (run.path / "episodes").glob("*") if path.is_dir() and not path.name.startswith(".")]
+    return sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name))
+
+
+def _by_interest(folders: Sequence[Path]) -> list[Path]:
+    """The last, the first, then the others backwards in time."""
+    return list(dict.fromkeys([*folders[-1:], *folders[:1], *reversed(folders)]))
+
+
+def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None:
+    """One episode for the player; None when its frames do not fit any more."""
+    seen = [step.observation for step in trajectory.steps] + [trajectory.final_observation]
+    images = [np.asarray(observation["image"], np.uint8) for observation in seen if "image" in observation]
+    indices = store.add(images)
+    if indices is None:
+        return None
+    remaining = iter(indices)
+    return {
+        "task": trajectory.task,
+        "goal": trajectory.goal,
+        "success": trajectory.success,
+        "stop": trajectory.stop.value,
+        "reason": str(trajectory.steps[-1].info.get("reason") or "") if trajectory.steps else "",
+        "seed": trajectory.seed,
+        "reward": trajectory.total_reward,
+        "frames": [next(remaining) if "image" in observation else None for observation in seen],
+        "prompts": [str(observation.get("text", "")) for observation in seen],
+        "steps": [
+            {
+                "said": str(step.decision.action),
+                "parsed": step.info.get("parsed", str(step.decision.action)),
+                "reward": step.reward,
+                "marks": [mark for mark in step.info.get("marks") or [] if _drawable(mark)],
+            }
+            for step in trajectory.steps
+        ],
+    }
+
+
+def _drawable(mark: Mapping[str, Any]) -> bool:
+    numbers = MARK_NUMBERS.get(str(mark.get("kind")))
+    if numbers is None:
+        return isinstance(mark.get("text"), str)
+    return all(isinstance(mark.get(name), int | float) for name in numbers)

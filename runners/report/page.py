@@ -18,10 +18,10 @@ from runners.report.frames import FrameStore
 from runners.report.record import RunRecord
 from runners.report.tables import config_table, evaluation_table, number_table, result
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d", "#1b9e77")
+PALETTE = ("#1f83c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d", "#1b9e77")
 """Distinguishable without red-green vision, on light and dark ground alike."""
-GROUPS = ("eval", "train")
-"""Metric groups shown first; the others follow by name, `time` last."""
+GROUPS = ("eval", "eval, by task", "train", "train, by task", "learning", "time")
+"""Headings of the learning curves, in this order; what an agent reports of itself is `learning`."""
 MOST_POINTS = 1500
 """A curve with more is thinned; a screen has no more columns."""
 MOST_PICTURES = 16
@@ -36,9 +36,10 @@ def render(runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]], store:
     pictures = _pictures(runs, store, left_out)
     package = files("runners.report")
     script = "".join((package / name).read_text("utf-8") for name in ("charts.js", "player.js"))
+    charts, constant = _charts(runs, left_out)
     payload = {
         "runs": [{"name": run.name, "key": run.arm or run.name, "colour": colours[i]} for i, run in enumerate(runs)],
-        "charts": _charts(runs, left_out),
+        "charts": charts,
         "histograms": _histograms(runs, left_out),
         "frames": store.frames,
         "episodes": episodes,
@@ -56,12 +57,13 @@ def render(runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]], store:
         arms=arms,
         sweep=any(run.arm for run in runs),
         legend=[{"key": name, "name": name, "colour": colour} for name, colour in legend.items()],
-        notices=[f"{run.name}: {text}" if len(runs) > 1 else text for run in runs for text in run.notices] + left_out,
+        notices=_run_notices(runs) + left_out,
         evaluation=evaluation_table(runs),
         numbers=number_table(runs),
         config=config_table(runs),
         filters=_filters(runs, episodes),
         pictures=pictures,
+        constant=constant,
         payload=payload,
         style=Markup((package / "page.css").read_text("utf-8")),
         script=Markup(script),
@@ -82,6 +84,17 @@ def _title(runs: Sequence[RunRecord]) -> str:
     if all(run.arm for run in runs):
         return ", ".join(dict.fromkeys(run.path.resolve().parent.parent.name for run in runs))
     return " · ".join(run.name for run in runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
+
+
+def _run_notices(runs: Sequence[RunRecord]) -> list[str]:
+    """Each notice once, with the runs it is about where there are several."""
+    about: dict[str, list[str]] = {}
+    for run in runs:
+        for text in run.notices:
+            about.setdefault(text, []).append(run.name)
+    if len(runs) == 1:
+        return list(about)
+    return [f"{'every run' if len(names) == len(runs) else ', '.join(names)}: {text}" for text, names in about.items()]
 
 
 def _header(run: RunRecord, colour: str) -> dict[str, Any]:
@@ -117,7 +130,7 @@ def _commit(manifest: dict[str, Any]) -> str:
     git = manifest.get("git") or {}
     if not git.get("commit"):
         return "not a git checkout"
-    return f"{git['commit'][:12]}{' with uncommitted changes' if git.get('dirty') else ''}"
+    return f"{git['commit'][:12]}{' (dirty)' if git.get('dirty') else ''}"
 
 
 def _hardware(hardware: dict[str, Any]) -> str:
@@ -151,37 +164,50 @@ def _tiles(run: RunRecord) -> list[dict[str, str]]:
     return tiles
 
 
-def _charts(runs: Sequence[RunRecord], notices: list[str]) -> list[dict[str, Any]]:
-    def order(name: str) -> tuple[int, str, int, str]:
-        group = _group(name)
-        rank = GROUPS.index(group) if group in GROUPS else len(GROUPS) + (group == "time")
-        return rank, group, "/task/" in name, name
-
-    charts, thinned = [], False
-    for name in sorted({name for run in runs for name in run.scalars}, key=order):
+def _charts(runs: Sequence[RunRecord], notices: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """(charts, what is the same at every step and needs none)."""
+    charts, constant, thinned = [], [], False
+    for name in sorted({name for run in runs for name in run.scalars}, key=_order):
+        values = {value for run in runs for _, value in run.scalars.get(name, {}).values()}
+        if len(values) == 1 and not name.endswith("success"):
+            value = next(iter(values))
+            constant.append(f"{name} = {'not finite' if value is None else f'{value:g}'}")
+            continue
         series = []
         for index, run in enumerate(runs):
             points = sorted(run.scalars.get(name, {}).items())
+            stride = math.ceil(len(points) / MOST_POINTS)
             if not points:
                 continue
-            stride = math.ceil(len(points) / MOST_POINTS)
             thinned = thinned or stride > 1
-            points = points[:: -stride][::-1]
-            series.append({
+            points = points[::-stride][::-1]
+            began = run.began or 0.0
+            one = {
                 "run": index,
                 "steps": [step for step, _ in points],
-                "minutes": [round((moment - (run.began or moment)) / 60, 3) if moment else None for _, (moment, _) in points],
+                "minutes": [None if moment is None else round((moment - began) / 60, 3) for _, (moment, _) in points],
                 "values": [value for _, (_, value) in points],
-            })  # fmt: skip
-        if any(len(one["steps"]) > 1 for one in series) or len(series) > 1:
-            charts.append({"name": name, "group": _group(name), "series": series})
+            }
+            if name == "eval/success":
+                intervals = [run.evals.get(f"iteration_{step}", {}).get("interval") for step, _ in points]
+                one["band"] = [interval or [None, None] for interval in intervals]
+            series.append(one)
+        share = name.endswith("/success") or "/task/" in name
+        charts.append({"name": name, "group": _group(name), "share": share, "folded": "/task/" in name, "series": series})
     if thinned:
         notices.append(f"curves with more than {MOST_POINTS} points show every k-th of them, the last included")
-    return charts
+    return charts, constant
 
 
 def _group(name: str) -> str:
-    return name.split("/")[0] if "/" in name else "run"
+    first = name.split("/")[0]
+    if first in ("eval", "train"):
+        return f"{first}, by task" if "/task/" in name else first
+    return first if first == "time" else "learning"
+
+
+def _order(name: str) -> tuple[int, bool, str]:
+    return GROUPS.index(_group(name)), not name.endswith("/success"), name
 
 
 def _histograms(runs: Sequence[RunRecord], notices: list[str]) -> list[dict[str, Any]]:
@@ -191,7 +217,7 @@ def _histograms(runs: Sequence[RunRecord], notices: list[str]) -> list[dict[str,
             kept = sorted(run.histograms.get(name, {}).items())
             stride = math.ceil(len(kept) / MOST_HISTOGRAMS)
             thinned = thinned or stride > 1
-            kept = kept[:: -max(stride, 1)][::-1]
+            kept = kept[::-stride][::-1] if kept else []
             if kept:
                 records.append({
                     "name": name,
@@ -213,7 +239,7 @@ def _pictures(runs: Sequence[RunRecord], store: FrameStore, notices: list[str]) 
             logged = sorted(by_step.items())
             stride = math.ceil(len(logged) / MOST_PICTURES)
             steps = []
-            for step, (file, caption) in logged[:: -stride][::-1]:
+            for step, (file, caption) in logged[::-stride][::-1]:
                 try:
                     with Image.open(file) as opened:
                         frame = store.add([np.asarray(opened.convert("RGB"))])

@@ -1,6 +1,7 @@
 // The recorded episodes, frame by frame, with what the agent did drawn on the screenshot it saw.
 
 const SPEED_MS = 900;
+const SMALL_SCREEN = 260; // pixels high; below it enlarged pixels are shown as they are
 
 // Marks in fractions of the screen, drawn on a canvas 1000 units wide.
 function overlay(marks, frame) {
@@ -20,9 +21,9 @@ function overlay(marks, frame) {
       twice("path", { d: `M${ax},${ay}L${bx},${by}M${wing(0.5)}L${bx},${by}L${wing(-0.5)}` });
       svg.append(node("circle", { cx: ax, cy: ay, r: 24, fill: "var(--tap)" }));
     } else {
-      const sign = { text: "⌨ ", key: "▢ ", end: "■ " }[mark.kind] ?? "", y = high - 110 * (++said);
+      const words = ({ text: "⌨ ", key: "▢ ", end: "■ " }[mark.kind] ?? "") + mark.text, y = high - 110 * (++said);
       svg.append(node("rect", { class: "band", x: 0, y, width: 1000, height: 110 }),
-        node("text", { class: "said", x: 30, y: y + 74 }, sign + mark.text));
+        node("text", { class: "said", x: 30, y: y + 74, style: `font-size:${Math.min(58, 1600 / words.length)}px` }, words));
     }
   }
   return svg;
@@ -74,15 +75,16 @@ function player() {
     episode = one;
     slider.max = one.frames.length - 1;
     film.replaceChildren(...one.frames.map((index, i) => {
-      const frame = data.frames[index];
-      return node("button", { type: "button", "aria-label": `step ${i + 1}`, onclick: () => { stop(); show(i); } },
+      const frame = data.frames[index], turn = () => { stop(); show(i); }, label = i < one.steps.length ? `step ${i + 1}` : "end";
+      if (!frame) return node("button", { type: "button", onclick: turn }, label);
+      return node("button", { type: "button", "aria-label": label, onclick: turn },
         node("img", { src: frame.uri, alt: "", loading: "lazy" }), overlay(one.steps[i]?.marks ?? [], frame));
     }));
     const [word, tone] = outcome(one);
     part("outcome").textContent = word;
     part("outcome").className = `badge ${tone}`;
     part("goal").textContent = one.goal || one.title;
-    part("about").textContent = [data.runs[one.run].name, one.set, one.task, one.level === null ? null : `level ${one.level}`, `seed ${one.seed}`, `ended by ${one.stop}`]
+    part("about").textContent = [data.runs[one.run].name, one.set, one.task, `seed ${one.seed}`, `ended by ${one.stop}`]
       .filter(Boolean).join(" · ");
     show(0);
     current();
@@ -91,11 +93,14 @@ function player() {
   function show(next) {
     step = Math.min(Math.max(next, 0), episode.frames.length - 1);
     const frame = data.frames[episode.frames[step]], taken = episode.steps[step];
-    image.src = frame.uri;
-    image.alt = taken ? `screen before step ${step + 1}; the agent's action: ${describe(taken.marks)}` : "screen after the last action";
-    image.style.imageRendering = frame.height < 260 ? "pixelated" : "auto";
+    stage.hidden = !frame;
     stage.querySelector("svg")?.remove();
-    if (taken && part("draw").checked) stage.append(overlay(taken.marks, frame));
+    if (frame) {
+      image.src = frame.uri;
+      image.alt = taken ? `screen before step ${step + 1}; the agent's action: ${describe(taken.marks)}` : "screen after the last action";
+      image.style.imageRendering = frame.height < SMALL_SCREEN ? "pixelated" : "auto";
+      if (taken && part("draw").checked) stage.append(overlay(taken.marks, frame));
+    }
     slider.value = step;
     slider.setAttribute("aria-valuetext", `step ${step + 1} of ${episode.frames.length}`);
     part("where").textContent = taken ? `step ${step + 1} of ${episode.steps.length}` : `after step ${episode.steps.length}`;
@@ -103,7 +108,7 @@ function player() {
     part("parsed").textContent = taken ? taken.parsed ?? "could not be parsed" : "–";
     part("parsed").className = taken && taken.parsed === null ? "bad" : "mono wrap";
     part("reward").textContent = taken ? number(taken.reward) : `${number(episode.reward)} in all`;
-    part("prompt").textContent = taken?.prompt ?? "";
+    part("prompt").textContent = episode.prompts[step];
     [...film.children].forEach((button, i) => button.setAttribute("aria-current", String(i === step)));
     const chosen = film.children[step];
     film.scrollLeft = chosen.offsetLeft - film.offsetLeft - film.clientWidth / 2 + chosen.clientWidth / 2;

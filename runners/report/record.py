@@ -22,7 +22,8 @@ class RunRecord:
     """One run, as its folder has it now."""
 
     path: Path
-    arm: str
+    name: str
+    arm: str = ""
     """Which arm of a sweep it belongs to; "" outside a sweep."""
     manifest: dict[str, Any] = field(default_factory=dict)
     status: str = "unknown"
@@ -38,10 +39,6 @@ class RunRecord:
     notices: list[str] = field(default_factory=list)
 
     @property
-    def name(self) -> str:
-        return self.path.resolve().name
-
-    @property
     def began(self) -> float | None:
         """Unix seconds."""
         return _moment(self.manifest.get("started")) or min(self._moments(), default=None)
@@ -55,8 +52,8 @@ class RunRecord:
         return (moment for scalars in self.scalars.values() for moment, _ in scalars.values() if moment is not None)
 
 
-def read_run(path: Path, arm: str = "") -> RunRecord:
-    """Read one run folder.
+def read_run(path: Path, arm: str = "", label: str = "") -> RunRecord:
+    """Read one run folder; `label` is what to call it instead of its folder's name.
 
     Raises:
         UserError: when the folder is no run.
@@ -65,7 +62,7 @@ def read_run(path: Path, arm: str = "") -> RunRecord:
         raise UserError(
             f"{path} is no run (it has no manifest.json); name a folder that `agentlab train` or `agentlab sweep` wrote"
         )
-    run = RunRecord(path, arm)
+    run = RunRecord(path, label or path.resolve().name, arm)
     run.manifest = _json(path / "manifest.json", run.notices)
     _read_config(run)
     _read_status(run)

@@ -6,6 +6,7 @@ from typing import Any
 
 from runners.manifest import flatten
 from runners.report.record import RunRecord
+from runners.statistics import bootstrap_interval
 
 Cell = dict[str, Any] | None
 """Success, its Wilson interval and the number of episodes, as `runners.evaluation` writes them."""
@@ -17,9 +18,15 @@ def result(run: RunRecord) -> Cell:
 
 
 def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
-    """Success by task: first and last evaluation of one run, or the last of each of several; None without any."""
+    """Success by task: first and last evaluation of one run, the last of each of several, the mean over the seeds of an arm.
+
+    None where nothing was evaluated.
+    """
     columns: list[tuple[str, Cell]] = []
-    if len(runs) == 1:
+    arms = dict.fromkeys(run.arm for run in runs if run.arm and run.evals)
+    if arms:
+        columns = [(arm, _mean([result(run) or {} for run in runs if run.arm == arm and run.evals])) for arm in arms]
+    elif len(runs) == 1:
         names = list(runs[0].evals)
         columns = [(name.replace("_", " "), runs[0].evals[name]) for name in dict.fromkeys(names[:1] + names[-1:])]
     else:
@@ -33,6 +40,7 @@ def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
     ]
     return {
         "columns": [name for name, _ in columns],
+        "over_seeds": bool(arms),
         "total": cells,
         "groups": [(heading, rows) for heading, rows in groups if rows],
         "all": [
@@ -48,6 +56,22 @@ def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
             for name, summary in run.evals.items()
         ],
     }
+
+
+def _mean(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The seeds of an arm as one cell: mean success and its bootstrap interval, for all tasks and each."""
+    rates = [cell["success"] for cell in cells if cell.get("success") is not None]
+    interval = bootstrap_interval(rates) if rates else None
+    mean: dict[str, Any] = {
+        "success": sum(rates) / len(rates) if rates else None,
+        "interval": [interval.low, interval.high] if interval else None,
+        "episodes": f"{len(rates)} seed{'s' * (len(rates) != 1)}",
+    }
+    for part in ("levels", "tasks"):
+        names = {name for cell in cells for name in cell.get(part) or {}}
+        if names:
+            mean[part] = {name: _mean([cell[part][name] for cell in cells if name in cell[part]]) for name in names}
+    return mean
 
 
 def _rows(cells: Sequence[dict[str, Any]], part: str, title: Any) -> list[tuple[str, list[Cell]]]:
