@@ -29,10 +29,11 @@ def _rates(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
     if not count:
         return {"episodes": 0, "success": None, "interval": None, "return": None, "length": None}
     wins = sum(trajectory.success for trajectory in trajectories)
+    interval = wilson_interval(wins, count)
     return {
         "episodes": count,
         "success": wins / count,
-        "interval": list(wilson_interval(wins, count)),
+        "interval": [interval.low, interval.high],
         "return": sum(trajectory.total_reward for trajectory in trajectories) / count,
         "length": sum(len(trajectory.steps) for trajectory in trajectories) / count,
     }

@@ -74,14 +74,15 @@ class OnlineExperiment:
         self, run: "Run", trainer: Any, agent: LearningAgent, envs: Envs, eval_envs: Envs, done: int
     ) -> Metrics:
         cfg = self.cfg
-        result = run.last("eval/success")
+        result: Metrics = run.last("eval/success")
         with Progress(cfg.total_iterations, "training", done=done) as progress:
             for iteration in range(done + 1, cfg.total_iterations + 1):
                 began = time.perf_counter()
                 seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size)
                 trajectories = collect(agent, envs, seeds)
                 collected = time.perf_counter()
-                metrics = dict(headline(summarise(trajectories), "train"))
+                rollout = summarise(trajectories)
+                metrics = {**headline(rollout, "train")}
                 metrics |= agent.learn(trajectories, trainer)
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
                 last = iteration == cfg.total_iterations
@@ -91,12 +92,11 @@ class OnlineExperiment:
                 run.log(metrics, step=iteration)
                 if last or iteration % cfg.checkpoint.every == 0:
                     self._checkpoint(run, iteration, agent, result)
-                progress.update(iteration, train=metrics.get("train/success"), eval=result.get("eval/success"))
+                progress.update(iteration, train=rollout["success"], held_out=_score(result))
         return result
 
     def _checkpoint(self, run: "Run", step: int, agent: LearningAgent, result: Metrics) -> None:
-        score = result.get("eval/success")
-        run.save_checkpoint(step, {"agent": agent.state_dict()}, score if isinstance(score, float) else None)
+        run.save_checkpoint(step, {"agent": agent.state_dict()}, _score(result))
 
     def _evaluate(
         self, agent: Agent, envs: Envs, run: "Run", name: str, progress: Progress | None = None
@@ -201,6 +201,12 @@ class OnlineExperiment:
         number = count or int(settings.pop("num_envs"))
         settings.pop("num_envs", None)
         return [instantiate(settings, worker=worker, _convert_="all") for worker in range(number)]
+
+
+def _score(result: Metrics) -> float | None:
+    """What makes a checkpoint the best one; None when no evaluation episode counted."""
+    score = result.get("eval/success")
+    return score if isinstance(score, float) else None
 
 
 def _close(envs: Sequence[gymnasium.Env[Any, Any]]) -> None:

@@ -53,7 +53,6 @@ class Run:
         self._metrics = MetricsFile(path / "metrics.jsonl")
         self._lock: IO[str] | None = None
         self._resumable = False
-        self._step = 0
         self._old_sigterm: Any = None
 
     @classmethod
@@ -167,7 +166,6 @@ class Run:
     def log(self, metrics: Metrics, step: int) -> None:
         """Append one line to `metrics.jsonl` and tell the tracker; pictures go to `media/`."""
         self._resumable = False
-        self._step = step
         line: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
         line |= {name: self._as_json(name, value, step) for name, value in metrics.items()}
         self._metrics.append(line)
@@ -206,7 +204,6 @@ class Run:
         step, content = self.checkpoints.load(which)
         if self._resumable and which == "last":
             self._resumable = False
-            self._step = step
             self._metrics.cut_after(step)
             restore_rng(content["rng"])
             self.manifest["resumed"].append({"time": now(), "step": step})
@@ -236,7 +233,7 @@ class Run:
     def write_eval(self, name: str, result: Mapping[str, Any]) -> Path:
         """Write `eval/NAME.json`."""
         path = self.write(f"eval/{name}.json", _json(result))
-        self.tracker.table(name, result, self._step)
+        self.tracker.table(name, result)
         return path
 
     def save_episodes(self, name: str, trajectories: Sequence[Trajectory], limit: int | None = None) -> Path:
@@ -252,7 +249,7 @@ class Run:
         save_episodes(partial, kept)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-        self.tracker.episodes(name, [gif(trajectory) for trajectory in kept[: self.tracker.clips]], self._step)
+        self.tracker.episodes(name, [gif(trajectory) for trajectory in kept[: self.tracker.clips]])
         return folder
 
     # -- its config ----------------------------------------------------------------------------------------------------

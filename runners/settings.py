@@ -28,7 +28,7 @@ class WandbSettings(Settings):
     group: str | None = None
     tags: list[str] = []
     clips: int = Field(default=2, ge=0)
-    checkpoint: Literal["best", "last", "none"] = "none"
+    checkpoint: Literal["best", "last", "none"] = "best"
 
 
 class NullSettings(Settings):
