@@ -1,5 +1,6 @@
 """The recorded episodes of runs, as the player of the page wants them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,14 @@ MARK_NUMBERS = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
 
 
 def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: list[str]) -> list[dict[str, Any]]:
-    """Every recorded episode whose frames fit into the budget of `store`, in the order they were recorded.
+    """Every recorded episode whose frames fit into the budget of `store`, run by run, the newest first.
 
     The last and the first recording of every run are taken before those between, so that the budget goes to the end and
     the beginning of learning.
     """
     recordings = [(run, _recordings(record)) for run, record in enumerate(runs)]
     ranked = [(rank, run, folder) for run, folders in recordings for rank, folder in enumerate(_by_interest(folders))]
-    episodes: list[tuple[int, str, dict[str, Any]]] = []
+    episodes: list[tuple[int, int, dict[str, Any]]] = []
     total = 0
     for _, run, folder in sorted(ranked):
         try:
@@ -44,7 +45,7 @@ def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: lis
         )
     if not total:
         notices.append("there are no recorded episodes yet; an evaluation records some")
-    return [episode for _, _, episode in sorted(episodes, key=lambda entry: (entry[0], -entry[1]))]
+    return [episode for _, _, episode in sorted(episodes, key=lambda entry: (entry[0], -entry[1]))]  # newest first
 
 
 def _recordings(run: RunRecord) -> list[Path]:
@@ -61,8 +62,8 @@ def _by_interest(folders: Sequence[Path]) -> list[Path]:
 def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None:
     """One episode for the player; None when its frames do not fit any more."""
     seen = [step.observation for step in trajectory.steps] + [trajectory.final_observation]
-    images = [np.asarray(observation["image"], np.uint8) for observation in seen if "image" in observation]
-    indices = store.add(images)
+    images = [observation.get("image") for observation in seen]
+    indices = store.add([np.asarray(image, np.uint8) for image in images if image is not None])
     if indices is None:
         return None
     remaining = iter(indices)
@@ -73,14 +74,14 @@ def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None
         "stop": trajectory.stop.value,
         "reason": str(trajectory.steps[-1].info.get("reason") or "") if trajectory.steps else "",
         "seed": trajectory.seed,
-        "reward": trajectory.total_reward,
-        "frames": [next(remaining) if "image" in observation else None for observation in seen],
+        "reward": _finite(trajectory.total_reward),
+        "frames": [None if image is None else next(remaining) for image in images],
         "prompts": [str(observation.get("text", "")) for observation in seen],
         "steps": [
             {
                 "said": str(step.decision.action),
                 "parsed": step.info.get("parsed", str(step.decision.action)),
-                "reward": step.reward,
+                "reward": _finite(step.reward),
                 "marks": [mark for mark in step.info.get("marks") or [] if _drawable(mark)],
             }
             for step in trajectory.steps
@@ -92,4 +93,8 @@ def _drawable(mark: Mapping[str, Any]) -> bool:
     numbers = MARK_NUMBERS.get(str(mark.get("kind")))
     if numbers is None:
         return isinstance(mark.get("text"), str)
-    return all(isinstance(mark.get(name), int | float) for name in numbers)
+    return all(isinstance(mark.get(name), int | float) and math.isfinite(mark[name]) for name in numbers)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

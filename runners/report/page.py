@@ -29,7 +29,9 @@ MOST_PICTURES = 16
 MOST_HISTOGRAMS = 120
 
 
-def render(runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]], store: FrameStore, notices: Sequence[str]) -> str:
+def render(
+    runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]], store: FrameStore, notices: Sequence[str]
+) -> str:
     """The page as text. `episodes` refer to frames of `store`, which takes the pictures too."""
     colours = _colours(runs)
     left_out = list(notices)
@@ -193,7 +195,8 @@ def _charts(runs: Sequence[RunRecord], notices: list[str]) -> tuple[list[dict[st
                 one["band"] = [interval or [None, None] for interval in intervals]
             series.append(one)
         share = name.endswith("/success") or "/task/" in name
-        charts.append({"name": name, "group": _group(name), "share": share, "folded": "/task/" in name, "series": series})
+        folded = "/task/" in name
+        charts.append({"name": name, "group": _group(name), "share": share, "folded": folded, "series": series})
     if thinned:
         notices.append(f"curves with more than {MOST_POINTS} points show every k-th of them, the last included")
     return charts, constant

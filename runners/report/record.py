@@ -144,7 +144,8 @@ def _read_metrics(run: RunRecord) -> None:
                 if not finite:
                     gaps.add(name)
             elif isinstance(value, dict) and {"counts", "edges"} <= value.keys():
-                run.histograms.setdefault(name, {})[step] = (value["counts"], value["edges"])
+                if len(value["edges"]) == len(value["counts"]) + 1 and all(map(math.isfinite, value["edges"])):
+                    run.histograms.setdefault(name, {})[step] = (value["counts"], value["edges"])
             elif isinstance(value, dict) and "file" in value:
                 file = run.path / str(value["file"])
                 if file.is_file() and file.resolve().is_relative_to(run.path.resolve()):

@@ -23,38 +23,32 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
         else:
             records.append(read_run(path))
     if not records:
-        raise UserError(f"no job of {paths[0]} has begun; `agentlab sweep` with the same overrides runs what is missing")
+        raise UserError(f"no job of {paths[0]} has begun; give its `agentlab sweep` command again to run them")
     return records, notices
 
 
 def _sweep_runs(path: Path, notices: list[str]) -> list[RunRecord]:
     """The runs of a sweep, arm by arm, each arm by seed."""
-    jobs = {folder: _overrides(folder) for folder in sorted((path / "jobs").glob("*")) if folder.is_dir()}
-    shared = set.intersection(*(set(overrides) for overrides in jobs.values())) if len(jobs) > 1 else set()
+    from runners.sweep_plan import key
+
+    swept = _read(path / "sweep.json").get("swept") or []
     records = []
-    for folder, overrides in jobs.items():
-        varied = [override for override in overrides if override not in shared]
-        arm = " ".join(override for override in varied if not override.startswith("seed=")) or "one arm"
-        label = " ".join(override.split(".")[-1] for override in varied) or folder.name
+    for folder in sorted(file.parent for file in path.glob("jobs/*/job.json")):
+        job = _read(folder / "job.json")
+        values = {key(override): override.partition("=")[2] for override in job.get("overrides") or []}
+        arm = " ".join(f"{k}={value}" for k, value in values.items() if k in swept and k != "seed") or "all"
+        label = f"{arm} seed={values['seed']}" if "seed" in values else arm
         if (folder / "manifest.json").is_file():
             records.append(read_run(folder, arm=arm, label=label))
         else:
-            notices.append(f"{label} has no run: {_failure(folder)}")
+            notices.append(f"{label} has no run: {job.get('error') or job.get('status') or 'it was never begun'}")
     return sorted(records, key=lambda run: (run.arm, run.manifest.get("seed") or 0))
 
 
-def _job(folder: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where the file cannot be read."""
     try:
-        content = json.loads((folder / "job.json").read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _overrides(folder: Path) -> list[str]:
-    return [str(override) for override in _job(folder).get("overrides", [])]
-
-
-def _failure(folder: Path) -> str:
-    job = _job(folder)
-    return str(job.get("error") or job.get("status") or "it was never begun")

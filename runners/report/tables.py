@@ -18,9 +18,10 @@ def result(run: RunRecord) -> Cell:
 
 
 def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
-    """Success by task: first and last evaluation of one run, the last of each of several, the mean over the seeds of an arm.
+    """Success by task; None where nothing was evaluated.
 
-    None where nothing was evaluated.
+    The columns are the first and the last evaluation of one run, the last of each of several, or each arm's mean over
+    its seeds.
     """
     columns: list[tuple[str, Cell]] = []
     arms = dict.fromkeys(run.arm for run in runs if run.arm and run.evals)
