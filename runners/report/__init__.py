@@ -26,6 +26,7 @@ def report(runs: Sequence[Path], out: Path) -> Path:
     from runners.report.episodes import recorded_episodes
     from runners.report.frames import FrameStore
     from runners.report.page import render
+    from runners.report.pictures import logged_pictures
     from runners.report.sources import find_runs
 
     if not runs:
@@ -34,6 +35,7 @@ def report(runs: Sequence[Path], out: Path) -> Path:
         raise UserError(f"{out} is a folder; name the HTML file to write, for example {out / 'report.html'}")
     records, notices = find_runs(runs)
     store = FrameStore(IMAGE_BUDGET)
+    pictures = logged_pictures(records, store, notices)
     episodes = recorded_episodes(records, store, notices)
-    write_atomic(out, render(records, episodes, store, notices))
+    write_atomic(out, render(records, pictures, episodes, store.frames, notices))
     return out

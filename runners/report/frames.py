@@ -30,13 +30,15 @@ class FrameStore:
     def add(self, images: Sequence[NDArray[np.uint8]]) -> list[int] | None:
         """Indices of these images ([H, W, 3]); None, and nothing kept, when they do not all fit into the budget."""
         fresh: dict[bytes, dict[str, Any]] = {}
+        cost = 0
         digests = [hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest() for image in images]
         for digest, image in zip(digests, images, strict=True):
-            if digest not in self._index and digest not in fresh:
-                fresh[digest] = _encode(image)
-        cost = sum(len(frame["uri"]) for frame in fresh.values())
-        if self.spent + cost > self.budget:
-            return None
+            if digest in self._index or digest in fresh:
+                continue
+            fresh[digest] = _encode(image)
+            cost += len(fresh[digest]["uri"])
+            if self.spent + cost > self.budget:
+                return None
         self.spent += cost
         for digest, frame in fresh.items():
             self._index[digest] = len(self.frames)
@@ -50,7 +52,7 @@ def _encode(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     packed = _webp(image, lossless=True, quality=40, method=2)
     if len(packed) > LOSSLESS_LIMIT:
-        packed = min(packed, _webp(image, quality=80), key=len)
+        packed = min(packed, _webp(image, quality=80, method=2), key=len)
     return {"uri": f"data:image/webp;base64,{base64.b64encode(packed).decode()}", "width": width, "height": height}
 
 

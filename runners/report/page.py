@@ -10,11 +10,8 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
-from runners.report.frames import FrameStore
 from runners.report.record import RunRecord
 from runners.report.tables import config_table, evaluation_table, number_table, result
 
@@ -24,33 +21,40 @@ GROUPS = ("eval", "eval, by task", "train", "train, by task", "learning", "time"
 """Headings of the learning curves, in this order; what an agent reports of itself is `learning`."""
 MOST_POINTS = 1500
 """A curve with more is thinned; a screen has no more columns."""
-MOST_PICTURES = 16
-"""Steps kept of a picture logged again and again."""
 MOST_HISTOGRAMS = 120
 
 
 def render(
-    runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]], store: FrameStore, notices: Sequence[str]
+    runs: Sequence[RunRecord],
+    pictures: Sequence[dict[str, Any]],
+    episodes: Sequence[dict[str, Any]],
+    frames: Sequence[dict[str, Any]],
+    notices: Sequence[str],
 ) -> str:
-    """The page as text. `episodes` refer to frames of `store`, which takes the pictures too."""
+    """The page as text. `pictures` and `episodes` name their images by the index in `frames`."""
     colours = _colours(runs)
     left_out = list(notices)
-    pictures = _pictures(runs, store, left_out)
     package = files("runners.report")
     script = "".join((package / name).read_text("utf-8") for name in ("charts.js", "player.js"))
     charts, constant = _charts(runs, left_out)
     payload = {
-        "runs": [{"name": run.name, "key": run.arm or run.name, "colour": colours[i]} for i, run in enumerate(runs)],
+        "runs": [
+            {"name": run.name, "key": run.arm or str(run.path), "colour": colour}
+            for run, colour in zip(runs, colours, strict=True)
+        ],
         "charts": charts,
         "histograms": _histograms(runs, left_out),
-        "frames": store.frames,
+        "frames": frames,
         "episodes": episodes,
     }
     headers = [_header(run, colour) for run, colour in zip(runs, colours, strict=True)]
     arms: dict[str, list[dict[str, Any]]] = {}
     for run, header in zip(runs, headers, strict=True):
         arms.setdefault(run.arm, []).append(header)
-    legend = {(run.arm or run.name): colour for run, colour in zip(runs, colours, strict=True)}
+    legend = {
+        run.arm or str(run.path): {"name": run.arm or run.name, "colour": colour}
+        for run, colour in zip(runs, colours, strict=True)
+    }
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((package / "page.html").read_text("utf-8"))
     return template.render(
@@ -58,7 +62,7 @@ def render(
         runs=headers,
         arms=arms,
         sweep=any(run.arm for run in runs),
-        legend=[{"key": name, "name": name, "colour": colour} for name, colour in legend.items()],
+        legend=legend,
         notices=_run_notices(runs) + left_out,
         evaluation=evaluation_table(runs),
         numbers=number_table(runs),
@@ -232,34 +236,6 @@ def _histograms(runs: Sequence[RunRecord], notices: list[str]) -> list[dict[str,
     if thinned:
         notices.append(f"histograms logged more than {MOST_HISTOGRAMS} times show every k-th of them")
     return records
-
-
-def _pictures(runs: Sequence[RunRecord], store: FrameStore, notices: list[str]) -> list[dict[str, Any]]:
-    figures: list[dict[str, Any]] = []
-    dropped = 0
-    for run in runs:
-        for name, by_step in sorted(run.pictures.items()):
-            logged = sorted(by_step.items())
-            stride = math.ceil(len(logged) / MOST_PICTURES)
-            steps = []
-            for step, (file, caption) in logged[::-stride][::-1]:
-                try:
-                    with Image.open(file) as opened:
-                        frame = store.add([np.asarray(opened.convert("RGB"))])
-                except (OSError, SyntaxError) as fault:
-                    notices.append(f"{file.name} cannot be read as a picture ({fault})")
-                    continue
-                if frame:
-                    steps.append((step, frame[0], caption or name))
-            dropped += len(logged) - len(steps)
-            if steps:
-                step, frame_index, caption = steps[-1]
-                label = name if len(runs) == 1 else f"{name} · {run.name}"
-                uri = store.frames[frame_index]["uri"]
-                figures.append({"label": label, "steps": steps, "step": step, "caption": caption, "uri": uri})
-    if dropped:
-        notices.append(f"{dropped} pictures left out to keep the file small; they are in the run's media folder")
-    return figures
 
 
 def _filters(runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

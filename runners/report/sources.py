@@ -17,9 +17,11 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
     """
     records: list[RunRecord] = []
     notices: list[str] = []
-    for path in dict.fromkeys(path.resolve() for path in paths):
-        if (path / "sweep.json").is_file():
-            records += _sweep_runs(path, notices)
+    folders = list(dict.fromkeys(path.resolve() for path in paths))
+    sweeps = [folder for folder in folders if (folder / "sweep.json").is_file()]
+    for path in folders:
+        if path in sweeps:
+            records += _sweep_runs(path, f"{path.name}: " if len(sweeps) > 1 else "", notices)
         else:
             records.append(read_run(path))
     if not records:
@@ -27,8 +29,8 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
     return records, notices
 
 
-def _sweep_runs(path: Path, notices: list[str]) -> list[RunRecord]:
-    """The runs of a sweep, arm by arm, each arm by seed."""
+def _sweep_runs(path: Path, prefix: str, notices: list[str]) -> list[RunRecord]:
+    """The runs of a sweep, arm by arm, each arm by seed; `prefix` tells the arms of several sweeps apart."""
     from runners.sweep_plan import key
 
     swept = _read(path / "sweep.json").get("swept") or []
@@ -36,7 +38,7 @@ def _sweep_runs(path: Path, notices: list[str]) -> list[RunRecord]:
     for folder in sorted(file.parent for file in path.glob("jobs/*/job.json")):
         job = _read(folder / "job.json")
         values = {key(override): override.partition("=")[2] for override in job.get("overrides") or []}
-        arm = " ".join(f"{k}={value}" for k, value in values.items() if k in swept and k != "seed") or "all"
+        arm = prefix + (" ".join(f"{k}={v}" for k, v in values.items() if k in swept and k != "seed") or "all")
         label = f"{arm} seed={values['seed']}" if "seed" in values else arm
         if (folder / "manifest.json").is_file():
             records.append(read_run(folder, arm=arm, label=label))

@@ -266,10 +266,10 @@ def test_failed_run_shows_its_error_and_the_way_on(tmp_path):
 
 
 def test_several_runs_share_charts_and_their_differences_stand_out(run_path, tmp_path):
-    other = make_run(tmp_path / "other", entropy="none", wins=1)
+    other = make_run(tmp_path / run_path.name, entropy="none", wins=1)
     page = Page(report([run_path, other], tmp_path / "report.html"))
     assert [series["run"] for series in page.data["charts"][0]["series"]] == [0, 1]
-    assert len({run["colour"] for run in page.data["runs"]}) == 2
+    assert len({run["colour"] for run in page.data["runs"]}) == len({run["key"] for run in page.data["runs"]}) == 2
     marked = page.source.split('<tr class="differs">')[1:]
     assert len(marked) == 1
     assert "agent.entropy" in marked[0]
