@@ -17,11 +17,11 @@ class Key(IntEnum):
     DEL = 67
 
 
-class DeviceLost(Exception):
+class DeviceLost(ConnectionError):
     """The phone stopped answering and did not come back; the message says what was tried and what to do."""
 
 
-class DeviceUnavailable(Exception):
+class DeviceUnavailable(ConnectionError):
     """There is no such phone, or no adb; one sentence with the fix."""
 
 

@@ -1,0 +1,34 @@
+"""How long a user waits for `agentlab --help` and `agentlab list`, beside importing the CLI library they rest on."""
+
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+ROUNDS = 9
+
+
+def measure() -> list[dict[str, Any]]:
+    """Median seconds of each command, in turn, so that drift of the machine meets all alike."""
+    commands = {
+        "import typer": [sys.executable, "-c", "import typer"],
+        "--help": [sys.executable, "-m", "runners", "--help"],
+        "list": [sys.executable, "-m", "runners", "list"],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(ROUNDS):
+        for name, command in commands.items():
+            began = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            taken[name].append(time.perf_counter() - began)
+    base = statistics.median(taken["import typer"])
+    return [
+        {
+            "figure": f"agentlab {name} / python -c 'import typer'",
+            "measured": statistics.median(taken[name]) / base,
+            "unit": "x",
+            "bar": "<= 4",
+        }
+        for name in ("--help", "list")
+    ]

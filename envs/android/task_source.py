@@ -1,0 +1,80 @@
+"""Where an episode's task comes from: the phone's own templates, or a list of goals in a text file."""
+
+from pathlib import Path
+
+import numpy as np
+
+from envs.android.device import TaskSpec
+
+HORIZONS = {"general": 10, "webshop": 20, "all": 20}
+"""Steps an episode may take, by task set (AitW, as DigiRL and CoSo run it)."""
+SPLITS = ("train", "test")
+SAMPLINGS = ("random", "sequential")
+
+
+class TaskSource:
+    """Chooses tasks.
+
+    Args:
+        task_set: `general`, `webshop`, `all`, or the path of a text file (`.txt`) with one goal a line.
+        split: `train` or `test`; a file is one split by itself.
+        sampling: `random` draws, `sequential` counts.
+
+    Raises:
+        ValueError: an argument is not one of its choices, or the file is missing, empty or not text.
+    """
+
+    def __init__(self, task_set: str, split: str, sampling: str) -> None:
+        self.from_file = task_set.endswith(".txt")
+        if task_set not in HORIZONS and not self.from_file:
+            raise ValueError(
+                f"unknown task_set {task_set!r}; choose {', '.join(HORIZONS)}, or a .txt file with one goal a line"
+            )
+        for name, value, choices in (("split", split, SPLITS), ("sampling", sampling, SAMPLINGS)):
+            if value not in choices:
+                raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
+        self.task_set = task_set
+        self.split = split
+        self.sampling = sampling
+        self.horizon = HORIZONS.get(task_set, 20)
+        self._listed: list[TaskSpec] | None = read_goals(Path(task_set)) if self.from_file else None
+        self._next = 0
+
+    def choose(self, rng: np.random.Generator, episode: int | None) -> TaskSpec:
+        """The next episode's task; `episode` numbers it under sequential sampling (None: the one after the last)."""
+        if self.sampling == "sequential":
+            index = self._next if episode is None else episode
+            self._next = index + 1
+            tasks = self._tasks()
+            return tasks[index % len(tasks)]
+        if self.from_file:
+            tasks = self._tasks()
+            return tasks[int(rng.integers(len(tasks)))]
+        from envs.android.tasks import sample
+
+        return sample(rng, self.task_set, self.split)
+
+    def _tasks(self) -> list[TaskSpec]:
+        if self._listed is None:
+            from envs.android.tasks import tasks
+
+            self._listed = list(tasks(self.task_set, self.split))
+        return self._listed
+
+
+def read_goals(path: Path) -> list[TaskSpec]:
+    """The goals of a text file, one a line; blank lines are skipped.
+
+    Raises:
+        ValueError: the file is missing, has no goal, or is not UTF-8 text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise ValueError(f"task file {path} does not exist; write one goal a line into it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"task file {path} cannot be read as UTF-8 text: {error}") from None
+    goals = [line.strip() for line in lines if line.strip()]
+    if not goals:
+        raise ValueError(f"task file {path} has no goal in it; write one goal a line")
+    return [TaskSpec(template=path.stem, goal=goal, level=1) for goal in goals]

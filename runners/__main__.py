@@ -1,0 +1,5 @@
+"""`python -m runners` is `agentlab`."""
+
+from runners.cli import main
+
+main()

@@ -1,0 +1,178 @@
+"""The command line: one thin function a verb. Whatever is heavy is imported by the verb that needs it."""
+
+import functools
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from runners.errors import RunFailed, UserError
+
+app = typer.Typer(
+    help="Run, compare and reproduce agent algorithms: one command, one config, one run folder.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+phone = typer.Typer(help="The simulated phone.", no_args_is_help=True)
+app.add_typer(phone, name="phone")
+
+
+def _complete(context: typer.Context, incomplete: str) -> list[str]:
+    from runners.completion import complete
+
+    return complete(context.params.get("overrides") or [], incomplete)
+
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="OVERRIDES...",
+        help="+exp=NAME, GROUP=CHOICE, KEY=VALUE, +NEW=VALUE, ~GONE (see: agentlab list, agentlab show)",
+        autocompletion=_complete,
+        show_default=False,
+    ),
+]
+Name = Annotated[str | None, typer.Option("--name", help="End of the run folder's name.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+ConfDir = Annotated[
+    Path | None,
+    typer.Option("--conf-dir", help="A folder of your own configs, beside those of the package and ./conf.",
+                 show_default=False),
+]
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """What all verbs share: --debug, --conf-dir, and errors as one sentence with the right exit code."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, debug: bool, conf_dir: Path | None, **options: Any) -> None:
+        if conf_dir:
+            known = os.environ.get("AGENTLAB_CONF")
+            os.environ["AGENTLAB_CONF"] = os.pathsep.join([str(conf_dir.absolute()), *([known] if known else [])])
+        try:
+            function(*args, **options)
+        except UserError as fault:
+            _fail(fault, 2, debug)
+        except KeyboardInterrupt as fault:
+            _fail(fault, 130, debug)
+        except BrokenPipeError:  # `agentlab list | head` is no fault
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except Exception as fault:
+            _fail(fault, 1, debug)
+
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, default, annotation in (("debug", False, Debug), ("conf_dir", None, ConfDir))
+    ]
+    signature = inspect.signature(function)
+    guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *shared])  # type: ignore[attr-defined]
+    guarded.__annotations__ = function.__annotations__ | {"debug": Debug, "conf_dir": ConfDir}
+    return guarded
+
+
+def _fail(fault: BaseException, code: int, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(fault)
+    text = " ".join(str(fault).split())
+    if not isinstance(fault, UserError | RunFailed | KeyboardInterrupt):
+        text = f"{type(fault).__name__}: {text} (see it whole with --debug)"
+    print(f"agentlab: {text or 'interrupted'}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:
+    """Run a long piece of work and print its end: the headline numbers and the run folder."""
+    from runners.tables import print_json, print_table, scalars
+
+    with redirect_stdout(sys.stderr if as_json else sys.stdout):
+        path, metrics = function()
+    numbers = scalars(metrics)
+    if as_json:
+        print_json({"run": str(path), "metrics": numbers})
+        return
+    print_table(("metric", "value"), [(name, f"{value:.4g}") for name, value in numbers.items()])
+    print(f"run: {path}")
+
+
+@app.command()
+@verb
+def train(overrides: Overrides = None, name: Name = None, json: Json = False) -> None:
+    """Train an experiment in a new run folder: agentlab train +exp=coso_android."""
+    from runners import launch
+
+    _work(lambda: launch.train(overrides or [], name), json)
+
+
+@app.command("eval")
+@verb
+def evaluate(overrides: Overrides = None, name: Name = None, json: Json = False) -> None:
+    """Evaluate a run on held-out tasks, or an untrained agent.
+
+    run=PATH or run=latest names the run and checkpoint=last (default), best or N what to load; further overrides
+    change its config for this evaluation. With +exp=NAME and no run, the untrained agent is evaluated.
+    """
+    from runners import launch
+
+    _work(lambda: launch.evaluate(overrides or [], name), json)
+
+
+@app.command()
+@verb
+def resume(overrides: Overrides = None, json: Json = False) -> None:
+    """Go on with a run that stopped: run=PATH or run=latest, from its last checkpoint or checkpoint=N."""
+    from runners import launch
+
+    _work(lambda: launch.resume(overrides or []), json)
+
+
+@app.command("list")
+@verb
+def list_(
+    what: Annotated[str, typer.Argument(help="experiments, agents, envs, models, ... or a group as env/device")]
+    = "experiments",
+    json: Json = False,
+) -> None:
+    """List what can be chosen, with one line on each."""
+    from runners.listing import catalogue
+    from runners.tables import print_json, print_table
+
+    found = catalogue(what)
+    if json:
+        print_json(found)
+    else:
+        print_table(("name", "what it is"), list(found.items()))
+
+
+@app.command()
+@verb
+def show(
+    overrides: Overrides = None,
+    resolve: Annotated[bool, typer.Option("--resolve", help="Fill in interpolations and check every value.")] = False,
+    json: Json = False,
+) -> None:
+    """Print the config that overrides make."""
+    from omegaconf import OmegaConf
+
+    from runners.compose import compose, draft
+    from runners.tables import print_json, print_yaml
+    from runners.validate import take_schemas
+
+    cfg = (compose if resolve else draft)(overrides or [])
+    take_schemas(cfg)
+    if json:
+        print_json(OmegaConf.to_container(cfg))
+    else:
+        print_yaml(OmegaConf.to_yaml(cfg))
+
+
+def main() -> None:
+    """Entry point of the `agentlab` script and of `python -m runners`."""
+    app(prog_name="agentlab")

@@ -1,0 +1,47 @@
+"""What a set of evaluation episodes says: success by task and level, with intervals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from runners.statistics import wilson_interval
+from runners.types import Metrics, StopReason, Trajectory
+
+
+def summarise(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
+    """Success, return and length over all episodes and by task.
+
+    Episodes whose device was lost are counted apart: they say nothing about the policy.
+
+    Returns:
+        `{"episodes", "success", "interval": [low, high], "return", "length", "device_lost", "tasks": {name: {...}}}`;
+        intervals are Wilson 95 %; rates are None when no episode counts.
+    """
+    counted = [trajectory for trajectory in trajectories if trajectory.stop is not StopReason.DEVICE_LOST]
+    tasks = {
+        name: _rates([trajectory for trajectory in counted if trajectory.task == name])
+        for name in sorted({trajectory.task for trajectory in counted})
+    }
+    return {**_rates(counted), "device_lost": len(trajectories) - len(counted), "tasks": tasks}
+
+
+def _rates(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
+    count = len(trajectories)
+    if not count:
+        return {"episodes": 0, "success": None, "interval": None, "return": None, "length": None}
+    wins = sum(trajectory.success for trajectory in trajectories)
+    interval = wilson_interval(wins, count)
+    return {
+        "episodes": count,
+        "success": wins / count,
+        "interval": [interval.low, interval.high],
+        "return": sum(trajectory.total_reward for trajectory in trajectories) / count,
+        "length": sum(len(trajectory.steps) for trajectory in trajectories) / count,
+    }
+
+
+def headline(summary: dict[str, Any], prefix: str) -> Metrics:
+    """The scalars of a summary as metrics `PREFIX/success`, `PREFIX/return`, `PREFIX/length`, `PREFIX/task/NAME`."""
+    if not summary["episodes"]:
+        return {f"{prefix}/device_lost": float(summary["device_lost"])}
+    scalars = {f"{prefix}/{name}": float(summary[name]) for name in ("success", "return", "length", "device_lost")}
+    return scalars | {f"{prefix}/task/{name}": float(rates["success"]) for name, rates in summary["tasks"].items()}

@@ -1,0 +1,167 @@
+"""The work behind the verbs: build the experiment a config names and run it inside a run folder."""
+
+import re
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from runners.compose import change, chosen, compose, draft
+from runners.errors import RunFailed, UserError
+from runners.experiment import Experiment
+from runners.run import Run
+from runners.types import Metrics
+
+
+def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
+    """Train what the overrides describe, in a new run folder.
+
+    Returns:
+        The run folder, and what the experiment reports at the end.
+
+    Raises:
+        UserError: if the config, or something built from it, is refused.
+        RunFailed: if the run stops for any other reason; the traceback is in the run folder.
+        KeyboardInterrupt: after the run has saved; its message says how to go on.
+    """
+    cfg = compose(overrides)
+    with _inside(_create(cfg, "train", overrides, name)) as run:
+        return run.path, build(cfg).train(run)
+
+
+def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
+    """Evaluate a run (`run=PATH|latest`, `checkpoint=last|best|N`), or the untrained agent of an experiment.
+
+    The result is written into the run, or into a new run folder for an untrained agent. Raises as `train` does.
+    """
+    own, rest = _split(overrides)
+    if "run" in own:
+        run = _open(own)
+        cfg = change(run.config, rest, like=_overrides(run))
+        with _explained(run, "eval/error.txt"):
+            return run.path, build(cfg).evaluate(run, own.get("checkpoint", "last"))
+    if "checkpoint" in own:
+        raise UserError("checkpoint= belongs to a run; name the run with run=latest or run=PATH")
+    if not rest:
+        raise UserError("nothing to evaluate; name a run with run=latest or run=PATH, or an experiment with +exp=NAME")
+    cfg = compose(overrides)
+    with _inside(_create(cfg, "eval", overrides, name)) as run:
+        return run.path, build(cfg).evaluate(run, "none")
+
+
+def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
+    """Go on with a run (`run=PATH|latest`) from its last checkpoint, from `checkpoint=N`, or from the start without one.
+
+    Overrides that do not change what is computed are taken, and so is a larger `total_iterations`. Raises as `train`.
+    """
+    own, rest = _split(overrides)
+    if "run" not in own:
+        raise UserError("which run is to go on? name it with run=latest or run=PATH")
+    run = _open(own)
+    if run.status == "running":
+        raise UserError(f"{run.path} is still running; stop it before it can be resumed")
+    if "checkpoint" in own:
+        run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
+    run.update_config(change(run.config, rest, like=_overrides(run)))
+    with _inside(run):
+        if "checkpoint" in own:
+            run.rewind(own["checkpoint"])
+        return run.path, build(run.config).train(run)
+
+
+def build(cfg: DictConfig) -> Experiment:
+    """The experiment a composed config names."""
+    experiment: Experiment = instantiate(cfg.experiment, cfg=cfg, _recursive_=False)
+    return experiment
+
+
+def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:
+    """Call the `_target_` of one node of conf, as `agentlab phone serve` does with `phone/sim`.
+
+    Args:
+        config: `GROUP/CHOICE`.
+        overrides: `key=value` for keys of that node.
+        arguments: handed over beside the node's own.
+
+    Raises:
+        UserError: if an override is wrong, or the target refuses what it is given.
+    """
+    key = config.rpartition("/")[0].replace("/", ".")
+    cfg = compose([re.sub(r"^([+~]*)", rf"\g<1>{key}.", override) for override in overrides], config=config)
+    with _building():
+        return instantiate(OmegaConf.select(cfg, key), **arguments)
+
+
+def _create(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None) -> Run:
+    return Run.create(cfg, Path(cfg.runs_dir), ["agentlab", verb, *overrides], name=name or chosen(overrides, "exp"))
+
+
+def _open(own: dict[str, str]) -> Run:
+    root = Path(own.get("runs_dir") or draft([]).runs_dir)
+    if own["run"] == "latest":
+        return Run.latest(root)
+    path = Path(own["run"]).expanduser()
+    return Run.open(path if path.exists() or not (root / path).exists() else root / path)
+
+
+def _overrides(run: Run) -> list[str]:
+    """What the run's config was composed from."""
+    return run.manifest["command"][2:]
+
+
+def _split(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """What says which run (`run=`, `checkpoint=`, `runs_dir=`), and the overrides of its config."""
+    own = dict(override.split("=", 1) for override in overrides if override.startswith(_OWN))
+    return own, [override for override in overrides if not override.startswith(_OWN)]
+
+
+_OWN = ("run=", "checkpoint=", "runs_dir=")
+
+
+@contextmanager
+def _inside(run: Run) -> Iterator[Run]:
+    with _explained(run, "error.txt"), run:
+        yield run
+
+
+@contextmanager
+def _explained(run: Run, trace: str) -> Iterator[None]:
+    """Faults of a run as the sentence its user gets; `trace` is the file of the run that has the whole traceback."""
+    try:
+        with _building():
+            yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; go on with: agentlab resume run={run.path}") from None
+    except (UserError, RunFailed):
+        raise
+    except Exception as fault:
+        if not (run.path / trace).exists():
+            run.write(trace, traceback.format_exc())
+        raise RunFailed(f"the run failed: {describe(fault)} (traceback: {run.path / trace})") from fault
+
+
+@contextmanager
+def _building() -> Iterator[None]:
+    """Hydra wraps what a `_target_` raises; a refused value or a wrong name in it is the user's to mend."""
+    try:
+        yield
+    except InstantiationException as fault:
+        cause = fault.__cause__
+        while isinstance(cause, InstantiationException):
+            cause = cause.__cause__
+        if isinstance(cause, UserError | RunFailed):
+            raise cause from fault
+        if isinstance(cause, ValueError | TypeError | ImportError | AttributeError) or cause is None:
+            raise UserError(describe(cause or fault)) from fault
+        raise
+
+
+def describe(fault: BaseException) -> str:
+    """A fault in one line; its type is named unless its message is a sentence written for the user."""
+    text = " ".join(str(fault).split())
+    return text if isinstance(fault, UserError | RunFailed | ValueError) and text else f"{type(fault).__name__}: {text}"

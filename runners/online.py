@@ -1,0 +1,214 @@
+"""The Experiment every online agent shares: warm start, then rollout, learn, evaluate, again and again."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from runners.errors import UserError
+from runners.evaluation import headline, summarise
+from runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent
+from runners.progress import Progress
+from runners.rng import forked, seed_everything
+from runners.rollout import collect, demonstrate, episode_seeds
+from runners.types import Metrics, Trajectory
+from runners.warm_start import WarmStartCache, cache_key, corpus
+
+if TYPE_CHECKING:
+    from runners.run import Run
+
+TRAIN, EVAL, DEMO, OFFLINE = range(4)
+"""Names of the seed streams; the episodes of one never repeat those of another."""
+
+Envs = list[gymnasium.Env[Any, Any]]
+
+
+class OnlineExperiment:
+    """Rollout, learn, evaluate, for any agent on any Gymnasium environment."""
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = cfg
+
+    def train(self, run: "Run") -> Metrics:
+        cfg = self.cfg
+        seed_everything(cfg.seed)
+        trainer = instantiate(cfg.trainer)
+        envs, eval_envs = self._envs(), self._envs(held_out=True)
+        try:
+            if run.has_checkpoint():
+                agent = self._agent(run, trainer)
+                done, state = run.load_checkpoint()
+                agent.load_state_dict(state["agent"])
+            else:
+                agent, done = self._start(run, trainer), 0
+                result = self._evaluate(agent, eval_envs, run, "iteration_0")
+                run.log(result, step=0)
+                self._checkpoint(run, 0, agent, result)
+            return self._iterate(run, trainer, agent, envs, eval_envs, done)
+        finally:
+            _close([*envs, *eval_envs])
+
+    def evaluate(self, run: "Run", checkpoint: str) -> Metrics:
+        cfg = self.cfg
+        seed_everything(cfg.seed)
+        trainer = instantiate(cfg.trainer)
+        if checkpoint == "none":
+            agent, name = self._start(run, trainer), "untrained"
+        else:
+            agent = self._agent(run, trainer)
+            step, state = run.load_checkpoint(checkpoint)
+            agent.load_state_dict(state["agent"])
+            name = f"checkpoint_{step}"
+        envs = self._envs(held_out=True)
+        try:
+            with Progress(cfg.eval.episodes, "evaluating") as progress:
+                return self._evaluate(agent, envs, run, name, progress)
+        finally:
+            _close(envs)
+
+    def _iterate(
+        self, run: "Run", trainer: Any, agent: LearningAgent, envs: Envs, eval_envs: Envs, done: int
+    ) -> Metrics:
+        cfg = self.cfg
+        result: Metrics = run.last("eval/success")
+        with Progress(cfg.total_iterations, "training", done=done) as progress:
+            for iteration in range(done + 1, cfg.total_iterations + 1):
+                began = time.perf_counter()
+                seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size)
+                trajectories = collect(agent, envs, seeds)
+                collected = time.perf_counter()
+                rollout = summarise(trajectories)
+                metrics = {**headline(rollout, "train")}
+                metrics |= agent.learn(trajectories, trainer)
+                metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
+                last = iteration == cfg.total_iterations
+                if last or iteration % cfg.eval.every == 0:
+                    result = self._evaluate(agent, eval_envs, run, f"iteration_{iteration}")
+                    metrics |= result
+                run.log(metrics, step=iteration)
+                if last or iteration % cfg.checkpoint.every == 0:
+                    self._checkpoint(run, iteration, agent, result)
+                progress.update(iteration, train=rollout["success"], held_out=_score(result))
+        return result
+
+    def _checkpoint(self, run: "Run", step: int, agent: LearningAgent, result: Metrics) -> None:
+        run.save_checkpoint(step, {"agent": agent.state_dict()}, _score(result))
+
+    def _evaluate(
+        self, agent: Agent, envs: Envs, run: "Run", name: str, progress: Progress | None = None
+    ) -> Metrics:
+        """Held-out episodes with a random stream of their own, so that evaluating never changes what training draws."""
+        cfg = self.cfg.eval
+        seeds = episode_seeds(cfg.seed, EVAL, count=cfg.episodes)
+        played: list[Trajectory] = []
+
+        def on_episode(trajectory: Trajectory) -> None:
+            played.append(trajectory)
+            if progress is not None:
+                progress.update(len(played), success=sum(t.success for t in played) / len(played))
+
+        with forked(cfg.seed):
+            trajectories = collect(agent, envs, seeds, deterministic=cfg.deterministic, on_episode=on_episode)
+        summary = summarise(trajectories)
+        run.write_eval(name, summary)
+        run.save_episodes(name, trajectories, limit=cfg.record)
+        return headline(summary, "eval")
+
+    def _start(self, run: "Run", trainer: Any) -> LearningAgent:
+        """An agent at iteration 0: imitation from demonstrations and an offline phase, where the config has them."""
+        cfg = self.cfg
+        agent = self._warm_start(run, trainer) if cfg.warm_start else self._agent(run, trainer)
+        if cfg.offline:
+            if not isinstance(agent, OfflineAgent):
+                raise UserError(f"{cfg.agent._target_} has no offline phase; run it with ~offline")
+            trajectories = self._offline_episodes(agent)
+            with Progress(1, "offline phase") as progress:
+                run.log(agent.learn_offline(trajectories, trainer, progress.report), step=0)
+        return agent
+
+    def _warm_start(self, run: "Run", trainer: Any) -> LearningAgent:
+        cfg = self.cfg
+        cache, key = WarmStartCache(), cache_key(cfg)
+        model = run.path / "model"
+        state = cache.restore(key, model)
+        if state is not None:
+            agent = self._agent(run, trainer)
+            agent.load_state_dict(state)
+            return agent
+        demonstrator = instantiate(cfg.warm_start.demonstrator)
+        seeds = episode_seeds(cfg.seed, DEMO, count=cfg.warm_start.episodes)
+        env = self._envs(count=1)
+        try:
+            with Progress(len(seeds), "demonstrations") as progress:
+                demonstrations = demonstrate(demonstrator, env[0], seeds, lambda _: progress.advance())
+        finally:
+            _close(env)
+        self._make_model(model, demonstrations)
+        agent = self._agent(run, trainer)
+        if not isinstance(agent, ImitatingAgent):
+            raise UserError(f"{cfg.agent._target_} cannot learn from demonstrations; run it with warm_start=null")
+        with Progress(1, "warm start") as progress:
+            metrics = agent.imitate(demonstrations, trainer, progress.report)
+        run.log({f"warm_start/{name}": value for name, value in metrics.items()}, step=0)
+        cache.store(key, model, dict(agent.state_dict()))
+        return agent
+
+    def _make_model(self, folder: Path, demonstrations: Sequence[Trajectory]) -> None:
+        """A model made here (`model.make`) gets its vocabulary from the demonstrations."""
+        make = self.cfg.model.get("make") if self.cfg.model else None
+        if make and not folder.exists():
+            texts = [(s.observation["text"], s.decision.action) for t in demonstrations for s in t.steps]
+            instantiate(make, folder=folder, corpus=corpus(texts))
+
+    def _agent(self, run: "Run", trainer: Any) -> LearningAgent:
+        cfg = self.cfg
+        parts: dict[str, Any] = {}
+        if cfg.model:
+            model = OmegaConf.to_container(cfg.model, resolve=True)
+            assert isinstance(model, dict)
+            made = model.pop("make", None)
+            if made and not (run.path / "model").exists():
+                raise UserError("this model is made from demonstrations; give the experiment a warm_start")
+            parts["policy"] = instantiate(model | ({"name": str(run.path / "model")} if made else {}))
+        if "parser" in cfg.env:
+            parts["parser"] = instantiate(cfg.env.parser)
+        agent: LearningAgent = instantiate(cfg.agent, **parts)
+        agent.setup(trainer)
+        return agent
+
+    def _offline_episodes(self, agent: LearningAgent) -> list[Trajectory]:
+        """The offline data set: files named by the config, or episodes played by the warm-started policy."""
+        cfg = self.cfg
+        if cfg.offline.get("source"):
+            source: list[Trajectory] = instantiate(cfg.offline.source)
+            return source
+        envs = self._envs()
+        try:
+            with Progress(cfg.offline.episodes, "offline episodes") as progress:
+                seeds = episode_seeds(cfg.seed, OFFLINE, count=cfg.offline.episodes)
+                return collect(agent, envs, seeds, on_episode=lambda _: progress.advance())
+        finally:
+            _close(envs)
+
+    def _envs(self, *, held_out: bool = False, count: int | None = None) -> Envs:
+        node = OmegaConf.merge(self.cfg.env, self.cfg.eval.env or {}) if held_out else self.cfg.env
+        settings = OmegaConf.to_container(node, resolve=True)
+        assert isinstance(settings, dict)
+        number = count or int(settings.pop("num_envs"))
+        settings.pop("num_envs", None)
+        return [instantiate(settings, worker=worker, _convert_="all") for worker in range(number)]
+
+
+def _score(result: Metrics) -> float | None:
+    """What makes a checkpoint the best one; None when no evaluation episode counted."""
+    score = result.get("eval/success")
+    return score if isinstance(score, float) else None
+
+
+def _close(envs: Sequence[gymnasium.Env[Any, Any]]) -> None:
+    for env in envs:
+        env.close()

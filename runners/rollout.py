@@ -1,0 +1,158 @@
+"""Collect episodes: many live environments, one batched decision a tick."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from runners.errors import RunFailed
+from runners.experiment import Agent, Demonstrator
+from runners.types import Decision, Observation, Step, StopReason, Trajectory
+
+log = logging.getLogger(__name__)
+
+OnEpisode = Callable[[Trajectory], None]
+
+
+def episode_seeds(seed: int, *stream: int, count: int) -> list[int]:
+    """Independent seeds for the episodes of one stream (phase, iteration), a function of the counters alone.
+
+    So no environment's random state needs to be saved: a resumed run draws the episodes it would have drawn.
+    """
+    return [int(word) for word in np.random.SeedSequence([seed, *stream]).generate_state(count)]
+
+
+@dataclass(slots=True, eq=False)
+class _Live:
+    """One environment and the episode it is playing."""
+
+    env: gymnasium.Env[Any, Any]
+    number: int = -1
+    seed: int = 0
+    observation: Observation = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+    def reset(self, number: int, seed: int) -> None:
+        self.number, self.seed, self.steps = number, seed, []
+        self.observation, self.start = self.env.reset(seed=seed, options={"episode": number})
+
+    def step(self, decision: Decision) -> Trajectory | None:
+        observation, reward, terminated, truncated, info = self.env.step(decision.action)
+        self.steps.append(Step(self.observation, decision, float(reward), info))
+        self.observation = observation
+        if not (terminated or truncated):
+            return None
+        success = bool(info["success"])
+        default = StopReason.SUCCESS if success else StopReason.HORIZON if truncated else StopReason.FAILURE
+        return Trajectory(
+            steps=tuple(self.steps),
+            final_observation=observation,
+            stop=StopReason(info.get("stop", default)),
+            success=success,
+            seed=self.seed,
+            task=str(self.start.get("task", "")),
+            goal=str(self.start.get("goal", "")),
+        )
+
+
+def collect(
+    agent: Agent,
+    envs: Sequence[gymnasium.Env[Any, Any]],
+    seeds: Sequence[int],
+    *,
+    deterministic: bool = False,
+    on_episode: OnEpisode | None = None,
+) -> list[Trajectory]:
+    """Play one episode a seed and return them in the order of `seeds`.
+
+    Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next seed.
+    Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads.
+    An environment whose reset raises ConnectionError is retired and its episode goes to another.
+
+    Raises:
+        RunFailed: when every environment has been retired.
+    """
+    waiting = deque(enumerate(seeds))
+    finished: dict[int, Trajectory] = {}
+    slots = [_Live(env) for env in envs]
+    blocking = any((env.metadata or {}).get("blocking") for env in envs)
+    with _mapper(len(slots) if blocking else 0) as over:
+        live = _start(slots, waiting, agent, over)
+        while live:
+            decisions = agent.act([slot.observation for slot in live], deterministic)
+            outcomes = over(lambda pair: pair[0].step(pair[1]), list(zip(live, decisions, strict=True)))
+            ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}
+            for slot, trajectory in ended.items():
+                finished[slot.number] = trajectory
+                if on_episode is not None:
+                    on_episode(trajectory)
+            agent.end(list(ended.values()))
+            live = [slot for slot in live if slot not in ended] + _start(list(ended), waiting, agent, over)
+    if waiting:
+        raise RunFailed(f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault")
+    return [finished[number] for number in range(len(seeds))]
+
+
+def demonstrate(
+    demonstrator: Demonstrator,
+    env: gymnasium.Env[Any, Any],
+    seeds: Sequence[int],
+    on_episode: OnEpisode | None = None,
+) -> list[Trajectory]:
+    """Play one episode a seed with a scripted user, one after the other."""
+    slot, trajectories = _Live(env), []
+    for number, seed in enumerate(seeds):
+        slot.reset(number, seed)
+        demonstrator.begin(env, seed)
+        trajectory = None
+        while trajectory is None:
+            trajectory = slot.step(Decision(demonstrator.decide(env)))
+        trajectories.append(trajectory)
+        if on_episode is not None:
+            on_episode(trajectory)
+    return trajectories
+
+
+def _start(slots: Sequence[_Live], waiting: "deque[tuple[int, int]]", agent: Agent, over: "_Over") -> list[_Live]:
+    """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next."""
+    started: list[_Live] = []
+    free = deque(slots)
+    while waiting and free:
+        batch = [(free.popleft(), waiting.popleft()) for _ in range(min(len(free), len(waiting)))]
+        for (slot, episode), fault in zip(batch, over(_reset, batch), strict=True):
+            if fault is None:
+                started.append(slot)
+            else:
+                log.warning("an environment is retired: %s", fault)
+                waiting.appendleft(episode)
+    if started:
+        agent.begin([slot.number for slot in started])
+    return started
+
+
+def _reset(pair: tuple[_Live, tuple[int, int]]) -> str | None:
+    slot, (number, seed) = pair
+    try:
+        slot.reset(number, seed)
+    except ConnectionError as fault:
+        return str(fault)
+    return None
+
+
+_Over = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+
+
+@contextmanager
+def _mapper(threads: int) -> Iterator[_Over]:
+    if not threads:
+        yield lambda function, items: [function(item) for item in items]
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield lambda function, items: list(pool.map(function, items))

@@ -1,0 +1,55 @@
+"""What the top level of a config may hold; an experiment of another kind names a model of its own in `_schema_`."""
+
+from typing import Any
+
+from pydantic import Field
+
+from runners.settings import CheckpointSettings, Settings
+
+Node = dict[str, Any]
+"""A part that is built from its `_target_` and checked against its own `_schema_`."""
+
+
+class EvalSettings(Settings):
+    """Held-out evaluation."""
+
+    every: int = Field(ge=1)
+    episodes: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    deterministic: bool
+    record: int = Field(ge=0)
+    env: Node
+
+
+class WarmStartSettings(Settings):
+    """Imitation of scripted demonstrations before anything else."""
+
+    episodes: int = Field(ge=1)
+    demonstrator: Node
+
+
+class OfflineSettings(Settings):
+    """A phase of learning from a fixed set of episodes, before the online one."""
+
+    episodes: int = Field(ge=1)
+    source: Node | None = None
+
+
+class RootSettings(Settings):
+    """The config of an online experiment."""
+
+    seed: int = Field(ge=0)
+    runs_dir: str = Field(min_length=1)
+    requires: list[str] = []
+    experiment: Node
+    agent: Node | None
+    env: Node | None
+    model: Node | None
+    trainer: Node | None
+    logger: Node | None
+    total_iterations: int = Field(ge=1)
+    rollout_size: int = Field(ge=1)
+    eval: EvalSettings
+    checkpoint: CheckpointSettings
+    warm_start: WarmStartSettings | None
+    offline: OfflineSettings | None

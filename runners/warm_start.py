@@ -1,0 +1,87 @@
+"""Start an imitating agent from scripted demonstrations, once for each distinct start."""
+
+import hashlib
+import inspect
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+log = logging.getLogger(__name__)
+
+KEYS = ("seed", "model", "warm_start", "env", "agent.imitation")
+"""The parts of a config that decide what a warm start learns; entropy, iterations and the like share one."""
+
+
+def cache_key(cfg: DictConfig) -> str:
+    """Hash of everything a warm start is made from: its config and the source of every room the config names."""
+    content = {key: OmegaConf.select(cfg, key) for key in KEYS}
+    plain = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in content.items()}
+    for name in ("num_envs", "device_pool"):
+        (plain["env"] or {}).pop(name, None)
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode())
+    for room in sorted({target.split(".")[0] for target in _targets(plain)}):
+        source = Path(inspect.getfile(import_module(room))).parent
+        for file in sorted(source.rglob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _targets(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [str(node["_target_"])] if "_target_" in node else []
+        return own + [target for value in node.values() for target in _targets(value)]
+    if isinstance(node, list):
+        return [target for value in node for target in _targets(value)]
+    return []
+
+
+class WarmStartCache:
+    """Finished warm starts on disk: `ROOT/KEY/` holds the model folder and the agent's state."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        home = os.environ.get("AGENTLAB_CACHE", "~/.cache/agentlab")
+        self.root = (root or Path(home)).expanduser() / "warm_start"
+
+    def restore(self, key: str, model: Path) -> dict[str, Any] | None:
+        """The agent's state, with the model folder copied to `model`; None when this start was never made."""
+        import torch
+
+        folder = self.root / key
+        if not (folder / "state.pt").exists():
+            return None
+        if (folder / "model").exists():
+            shutil.copytree(folder / "model", model, dirs_exist_ok=True)
+        try:
+            state: dict[str, Any] = torch.load(folder / "state.pt", weights_only=True)
+        except Exception as fault:  # torch raises several unrelated kinds for a damaged file
+            log.warning("the cached warm start %s cannot be read (%s); it is made anew", folder, fault)
+            shutil.rmtree(folder)
+            return None
+        return state
+
+    def store(self, key: str, model: Path, state: dict[str, Any]) -> None:
+        import torch
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self.root, prefix=f".{key}-"))
+        try:
+            if model.exists():
+                shutil.copytree(model, folder / "model")
+            torch.save(state, folder / "state.pt")
+            os.replace(folder, self.root / key)
+        except OSError as fault:
+            shutil.rmtree(folder, ignore_errors=True)
+            log.warning("this warm start could not be cached (%s); the run goes on", fault)
+
+
+def corpus(texts: Sequence[tuple[str, str]]) -> list[str]:
+    """Every distinct prompt and action, in order of first appearance: what a tokenizer made here is trained on."""
+    return list(dict.fromkeys(text for pair in texts for text in pair))

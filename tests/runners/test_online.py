@@ -1,0 +1,77 @@
+"""The loop every online agent shares: a run that stopped ends with the numbers of one that did not."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from runners.online import OnlineExperiment
+from runners.run import Run
+
+
+def config(**changes):
+    cfg = OmegaConf.create(
+        {
+            "seed": 5,
+            "experiment": {"_target_": "runners.online.OnlineExperiment"},
+            "agent": {"_target_": "tests.runners.toy.Gambler"},
+            "env": {"_target_": "tests.runners.toy.Guess", "num_envs": 3, "split": "train"},
+            "model": None,
+            "trainer": {"_target_": "runners.trainer.Trainer"},
+            "logger": None,
+            "warm_start": None,
+            "offline": None,
+            "total_iterations": 6,
+            "rollout_size": 4,
+            "eval": {"every": 2, "episodes": 5, "seed": 9, "deterministic": False, "record": 2, "env": {"split": "test"}},
+            "checkpoint": {"every": 2, "keep": 3},
+        }
+    )
+    for key, value in changes.items():
+        OmegaConf.update(cfg, key, value)
+    return cfg
+
+
+def train(cfg, path):
+    with Run.create(cfg, path.parent, ["test"], path=path) as run:
+        OnlineExperiment(cfg).train(run)
+    return run
+
+
+def numbers(run):
+    return [{k: v for k, v in line.items() if not k.startswith("time")} for line in run.metrics()]
+
+
+def test_every_iteration_is_logged_and_the_last_one_evaluated(tmp_path):
+    run = train(config(total_iterations=5), tmp_path / "run")
+    lines = numbers(run)
+    assert [line["step"] for line in lines] == [0, 1, 2, 3, 4, 5]
+    assert [line["step"] for line in lines if "eval/success" in line] == [0, 2, 4, 5]
+    assert (run.path / "eval" / "iteration_5.json").exists()
+    assert run.status == "finished"
+
+
+def test_a_crashed_run_resumes_to_the_same_numbers(tmp_path):
+    whole = train(config(), tmp_path / "whole")
+    broken = config(**{"agent.crash_at": 4})
+    with pytest.raises(RuntimeError, match="out of luck"):
+        train(broken, tmp_path / "broken")
+    run = Run.open(tmp_path / "broken")
+    assert run.status == "failed"
+    with run:
+        OnlineExperiment(config()).train(run)
+    assert numbers(run) == numbers(whole)
+    assert run.status == "finished"
+
+
+def test_evaluating_more_often_does_not_change_what_training_draws(tmp_path):
+    rare = numbers(train(config(**{"eval.every": 6}), tmp_path / "rare"))
+    often = numbers(train(config(**{"eval.every": 1}), tmp_path / "often"))
+    assert [line.get("toy/logit") for line in rare] == [line.get("toy/logit") for line in often]
+
+
+def test_a_finished_run_is_evaluated_at_its_checkpoints(tmp_path):
+    cfg = config()
+    run = train(cfg, tmp_path / "run")
+    last = OnlineExperiment(cfg).evaluate(run, "last")
+    assert last == {k: v for k, v in run.last("eval/success").items() if k.startswith("eval/")}
+    assert OnlineExperiment(cfg).evaluate(run, "none")["eval/length"] > 0
+    assert {"checkpoint_6.json", "untrained.json"} <= {file.name for file in (run.path / "eval").iterdir()}

@@ -1,0 +1,65 @@
+"""A guessing game and an agent that learns it by chance, for tests of the runner."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from runners.types import Decision, Metrics, Observation, Trajectory
+
+
+class Guess(gymnasium.Env):
+    """Succeeds when the action is 3; three tries."""
+
+    metadata = {}  # noqa: RUF012
+
+    def __init__(self, worker: int = 0, split: str = "train"):
+        self.split = split
+
+    def reset(self, *, seed=None, options=None):
+        self.tries = 0
+        return {"text": "guess", "image": np.full((8, 8, 3), seed % 255, np.uint8)}, {"task": "guess", "goal": "3"}
+
+    def step(self, action):
+        self.tries += 1
+        won = action == 3
+        info = {"success": won, "parsed": str(action), "parse_failed": False, "marks": []}
+        return {"text": "again", "image": np.zeros((8, 8, 3), np.uint8)}, float(won), won, self.tries == 3, info
+
+
+class Gambler:
+    """Samples actions from logits and pushes up whatever won; its numbers depend on every random draw."""
+
+    def __init__(self, lr: float = 0.5, crash_at: int = 0):
+        self.logits, self.lr, self.learned, self.crash_at = torch.zeros(5), lr, 0, crash_at
+
+    def setup(self, trainer) -> None:
+        pass
+
+    def begin(self, episodes: Sequence[int]) -> None:
+        pass
+
+    def act(self, observations: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        drawn = torch.distributions.Categorical(logits=self.logits).sample((len(observations),))
+        return [Decision(int(action)) for action in drawn]
+
+    def end(self, trajectories: Sequence[Trajectory]) -> None:
+        pass
+
+    def learn(self, trajectories: Sequence[Trajectory], trainer) -> Metrics:
+        self.learned += 1
+        if self.learned == self.crash_at:
+            raise RuntimeError("out of luck")
+        for trajectory in trajectories:
+            if trajectory.success:
+                self.logits[trajectory.steps[-1].decision.action] += self.lr
+        self.logits += 0.01 * torch.randn(5) + 0.01 * float(np.random.rand())
+        return {"toy/logit": float(self.logits[3])}
+
+    def state_dict(self) -> Mapping[str, Any]:
+        return {"logits": self.logits.clone(), "learned": self.learned}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.logits, self.learned = state["logits"].clone(), state["learned"]
