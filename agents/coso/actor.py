@@ -14,10 +14,9 @@ from agents.coso.entropy import token_entropy, weighted_entropy
 from runners.types import Observation
 
 if TYPE_CHECKING:
-    from runners.trainer import Trainer
-
     from agents.coso.settings import CosoSettings
     from agents.llm.policy import LanguagePolicy
+    from runners.trainer import Trainer
 
 LOG_FLOOR = math.log(1e-10)
 """Token probabilities are taken as at least 1e-10, as in the release."""
@@ -130,7 +129,8 @@ def _losses(
             tally.weights |= {row.ids: w[: len(row.ids)].cpu() for row, w in zip(part, weights, strict=True)}
         tally.samples += int(count.sum())
         tally.positives += int(positives.sum())
-        tally.entropy += float((count * weighted_entropy(entropy.detach(), torch.ones_like(entropy), scores.mask)).sum())
+        plain = weighted_entropy(entropy.detach(), torch.ones_like(entropy), scores.mask)
+        tally.entropy += float((count * plain).sum())
         tally.loss += float(loss.detach())
         yield loss
 

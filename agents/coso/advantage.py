@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def released_advantage(value: Tensor, next_value: Tensor, reward: Tensor, mc_return: Tensor, threshold: float) -> Tensor:
+def released_advantage(
+    value: Tensor, next_value: Tensor, reward: Tensor, mc_return: Tensor, threshold: float
+) -> Tensor:
     """A = V(s') - V(s) - threshold + r + R, clamped to [0, 1], with V = min(V1, V2)   (DigiRL, released code).
 
     All tensors [N] float; V is a probability of success, R the discounted return from the step on. Returns [N].
@@ -33,11 +35,13 @@ def doubly_robust_advantage(
 
 
 def hard_indicator(advantage: Tensor, threshold: float = 0.0) -> Tensor:
-    """1[A > threshold] as float [N]: the hard filter that stands for advantage weighting; the paper's threshold is 1/H."""
+    """1[A > threshold] as float [N]: a hard filter in place of advantage weighting; the paper's threshold is 1/H."""
     return (advantage > threshold).to(torch.float32)
 
 
-def instruction_filter(rewards: NDArray[np.float64], values: NDArray[np.float64] | None, quantile: float) -> NDArray[np.bool_]:
+def instruction_filter(
+    rewards: NDArray[np.float64], values: NDArray[np.float64] | None, quantile: float
+) -> NDArray[np.bool_]:
     """Automatic curriculum: keep the episodes that went best beyond what their instruction promised.
 
     A = R - clamp(V, 1e-4, 1 - 1e-4), kept where A >= the `quantile` of all A (linear interpolation).

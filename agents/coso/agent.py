@@ -18,15 +18,15 @@ from agents.coso.settings import CosoSettings
 from agents.coso.steps import StepTable, step_table
 from agents.llm.imitation import fit
 from agents.rl.replay import TrajectoryReplay
-from agents.rl.streams import generator_state, next_seed, restore_generator, torch_stream
+from agents.rl.streams import generator_state, next_seed, restore_generator
 from runners.errors import UserError
+from runners.rng import forked
 from runners.types import Decision, Histogram, Observation, Picture, Step, StopReason, Trajectory
 
 if TYPE_CHECKING:
-    from runners.trainer import Trainer
-
     from agents.llm.policy import LanguagePolicy
     from runners.experiment import Report
+    from runners.trainer import Trainer
 
 Results = dict[str, float | Histogram | Picture]
 
@@ -88,10 +88,12 @@ class CosoAgent:
     def learn_offline(self, trajectories: Sequence[Trajectory], trainer: "Trainer", report: "Report") -> Results:
         """DigiRL's first phase: critics and actor on fixed episodes, ranked by their reward, without entropy."""
         if self.settings.train_mode == "online":
-            raise UserError("agent.train_mode=online has no offline phase; set it to offline or off2on, or remove `offline`")
+            raise UserError("agent.train_mode=online has no offline phase; set it to offline or off2on")
         self._remember(_usable(trajectories))
         if not self.replay.episodes:
-            raise UserError("the offline phase got no episode to learn from; give it a trajectory file or episodes to play")
+            raise UserError(
+                "the offline phase got no episode to learn from; give a trajectory file or episodes to play"
+            )
         rounds, s = self.settings.offline, self.settings
         results: Results = {}
         if s.algorithm == "digirl":
@@ -107,7 +109,7 @@ class CosoAgent:
         """One iteration: remember, update the SCM, the instruction critic, the filter, the step critic, the actor."""
         s = self.settings
         if s.train_mode == "offline":
-            raise UserError("agent.train_mode=offline learns from fixed episodes alone; set total_iterations=0 or off2on")
+            raise UserError("agent.train_mode=offline learns from fixed episodes alone; set total_iterations=0")
         usable = _usable(trajectories)
         clock = _Clock()
         with clock("features"):
@@ -138,7 +140,8 @@ class CosoAgent:
         held_out = set(order[: int(self.settings.validation_fraction * len(trajectories))].tolist())
         for number, trajectory in enumerate(trajectories):
             seen = [*(step.observation for step in trajectory.steps), trajectory.final_observation]
-            features = [self.policy.features([observation]) for observation in seen]  # one by one: the batch alters last bits
+            # One by one: a row's last bits depend on its batch, and a resumed run has other batches.
+            features = [self.policy.features([observation]) for observation in seen]
             text, image = (torch.cat(parts).cpu() for parts in zip(*features, strict=True))
             target = self.validation if number in held_out else self.replay
             target.add(self._slim(trajectory), text=text, image=image)
@@ -151,7 +154,12 @@ class CosoAgent:
             for s in trajectory.steps
         )
         return Trajectory(
-            steps, trajectory.final_observation, trajectory.stop, trajectory.success, trajectory.seed, trajectory.task,
+            steps,
+            trajectory.final_observation,
+            trajectory.stop,
+            trajectory.success,
+            trajectory.seed,
+            trajectory.task,
             trajectory.goal,
         )
 
@@ -163,7 +171,10 @@ class CosoAgent:
         if not said:
             return {}
         failed = sum(self.causal.label(ids) is None for ids in said)
-        return {"rollout/parse_fail_rate": failed / len(said), "rollout/distinct_utterances": len(set(said)) / len(said)}
+        return {
+            "rollout/parse_fail_rate": failed / len(said),
+            "rollout/distinct_utterances": len(set(said)) / len(said),
+        }
 
     def _freeze(self) -> None:
         self.policy.freeze_features()
@@ -179,7 +190,7 @@ class CosoAgent:
     def _critics(self, text: int, image: int) -> tuple[StepCritic, InstructionCritic]:
         if self.step_critic is None or self.instruction_critic is None:
             s = self.settings
-            with torch_stream(next_seed(self._rng)):
+            with forked(next_seed(self._rng)):
                 self.step_critic = StepCritic(text, image, s.critic_width)
                 self.instruction_critic = InstructionCritic(text, s.critic_width)
             self._critic_optimizers = []
@@ -199,7 +210,8 @@ class CosoAgent:
         if self.validation.episodes:
             held_out = self._table(self.validation)
             with torch.no_grad():
-                results["critic/instruction_val_acc"] = float(critic.loss(held_out.instruction, held_out.final_return)[1])
+                _, right = critic.loss(held_out.instruction, held_out.final_return)
+            results["critic/instruction_val_acc"] = float(right)
         return results
 
     def _fit_step_critic(self, steps: int) -> Results:
@@ -219,7 +231,8 @@ class CosoAgent:
 
     def _minibatches(self, size: int, steps: int) -> Iterator[Tensor]:
         for _ in range(steps):
-            yield torch.from_numpy(self._rng.integers(size, size=self.settings.critic_batch_size)).to(self._trainer.device)
+            drawn = self._rng.integers(size, size=self.settings.critic_batch_size)
+            yield torch.from_numpy(drawn).to(self._trainer.device)
 
     def _step_critic_optimizer(self, which: int, critic: torch.nn.Module, loss: Tensor) -> None:
         optimizer = self._critic_optimizers[which]
@@ -234,7 +247,7 @@ class CosoAgent:
         if by_instruction:
             table = self._table(self.replay)
             values = self._critics(*table.sizes)[1].value(table.instruction).double().cpu().numpy()
-        return instruction_filter(rewards, values, self.settings.filter_quantile).tolist()
+        return [bool(keep) for keep in instruction_filter(rewards, values, self.settings.filter_quantile)]
 
     def _samples(self, kept: Sequence[bool]) -> list[Sample]:
         steps = [step for trajectory, _ in self.replay.episodes for step in trajectory.steps]

@@ -1,4 +1,4 @@
-"""From utterances to their causal weights: keeps the SCM trained, measures B once an utterance, and makes the controls."""
+"""From utterances to their causal weights: trains the SCM, measures B once an utterance, makes the controls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,12 +13,12 @@ from agents.coso.entropy import mass_matched, permuted, random_weights
 from agents.coso.exact import hard_weights, soft_weights
 from agents.coso.scm import ScmNetwork, Utterances, check, pad, train_round
 from agents.coso.settings import CosoSettings, ScmSettings
-from agents.rl.streams import generator_state, next_seed, restore_generator, torch_stream
+from agents.rl.streams import generator_state, next_seed, restore_generator
+from runners.rng import forked
 
 if TYPE_CHECKING:
-    from runners.trainer import Trainer
-
     from agents.llm.policy import LanguagePolicy
+    from runners.trainer import Trainer
 
 Ids = tuple[int, ...]
 
@@ -47,7 +47,8 @@ class CausalWeights:
         self.recipe = _recipe(settings.scm)
         tokenizer = policy.tokenizer
         self.pad_id = int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
-        self.unk_id = int(next(i for i in (tokenizer.unk_token_id, tokenizer.mask_token_id, self.pad_id) if i is not None))
+        stand_ins = (tokenizer.unk_token_id, tokenizer.mask_token_id, self.pad_id)
+        self.unk_id = int(next(i for i in stand_ins if i is not None))
         self.zeroed = zeroed_ids(tokenizer, self.recipe.zero_punctuation)
         self.scm: ScmNetwork | None = None
         self.optimizer: torch.optim.Optimizer | None = None
@@ -71,8 +72,8 @@ class CausalWeights:
             held_out: those of the validation replay.
 
         Returns:
-            `causal/loss`, `causal/acc` of the last round and their `val_` versions; empty if no SCM is needed, or nothing
-            that was said parses.
+            `causal/loss`, `causal/acc` of the last round and their `val_` versions; empty if no SCM is needed, or
+            nothing that was said parses.
         """
         self._weights.clear()
         self._labels = {ids: self.label(ids) for ids in dict.fromkeys((*said, *held_out))}
@@ -83,15 +84,20 @@ class CausalWeights:
             return {}
         settings = self.settings
         last: dict[str, float] = {}
-        with torch_stream(next_seed(self._rng)):
+        with forked(next_seed(self._rng)):
             scm, optimizer = self._network(trainer)
             for _ in range(settings.rounds if self.rounds_done else settings.pretrain_rounds):
                 drawn = Utterances.draw(pool, said, settings.draws, self._rng)
                 if not drawn.ids:
                     continue
                 last = train_round(
-                    scm, optimizer, drawn, self.pad_id, trainer,
-                    batch_size=settings.batch_size, max_grad_norm=settings.max_grad_norm,
+                    scm,
+                    optimizer,
+                    drawn,
+                    self.pad_id,
+                    trainer,
+                    batch_size=settings.batch_size,
+                    max_grad_norm=settings.max_grad_norm,
                 )
                 self.rounds_done += 1
         metrics = {f"causal/{name}": value for name, value in last.items()}
@@ -116,8 +122,13 @@ class CausalWeights:
         if self.scm is None or self.optimizer is None:
             s = self.settings
             scm = ScmNetwork(
-                len(self.policy.tokenizer), len(self.parser.labels),
-                width=s.width, layers=s.layers, heads=s.heads, dropout=s.dropout, pool=s.pool,
+                len(self.policy.tokenizer),
+                len(self.parser.labels),
+                width=s.width,
+                layers=s.layers,
+                heads=s.heads,
+                dropout=s.dropout,
+                pool=s.pool,
             )
             trainer.prepare(scm)
             self.scm = scm.eval()
@@ -143,9 +154,15 @@ class CausalWeights:
         device = scm.classifier.weight.device
         padded, mask = pad(utterances, self.pad_id, scm.max_tokens, device)
         weights = counterfactual_weights(
-            scm, padded, mask, torch.tensor([self.label(ids) for ids in utterances], device=device),
-            zeroed=self.zeroed.to(device), unk_id=self.unk_id, recipe=self.recipe,
-            padding_counts=self.settings.pool == "released_mean", chunk_size=self.settings.chunk_size,
+            scm,
+            padded,
+            mask,
+            torch.tensor([self.label(ids) for ids in utterances], device=device),
+            zeroed=self.zeroed.to(device),
+            unk_id=self.unk_id,
+            recipe=self.recipe,
+            padding_counts=self.settings.pool == "released_mean",
+            chunk_size=self.settings.chunk_size,
         ).cpu()
         rows = [torch.zeros(len(ids)) for ids in utterances]
         for row, measured in zip(rows, weights, strict=True):
@@ -206,7 +223,7 @@ class CausalWeights:
         self.rounds_done = state["rounds_done"]
         self._weights.clear()
         if state["scm"] is not None:
-            with torch_stream(0):
+            with forked(0):
                 scm, optimizer = self._network(trainer)
             scm.load_state_dict(state["scm"])
             optimizer.load_state_dict(state["optimizer"])

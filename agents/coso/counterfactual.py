@@ -46,7 +46,7 @@ def zeroed_ids(tokenizer: Any, punctuation: bool = True) -> Tensor:
 
 
 def nullified(ids: Tensor, starts: Tensor, window: int, unk_id: int) -> Tensor:
-    """Copies of rows with `window` tokens from each start on replaced by UNK; positions beyond the end are clamped to it.
+    """Copies of rows with `window` tokens from each start on replaced by UNK, positions clamped to the last.
 
     Args:
         ids: [N, L] int64.
@@ -74,8 +74,8 @@ def causal_effects(
 ) -> Tensor:
     """Effect of every start position: |p0 - p_i| or p0 - p_i, p the classifier's probability of the row's label.
 
-    Only starts whose effect survives are computed, equal rows once, and rows without their padding, so that the result is
-    that of the loop over all rows and positions at a fraction of its work. The chunk size alters nothing.
+    Only starts whose effect survives are computed, equal rows once, and rows without their padding, so that the result
+    is that of the loop over all rows and positions at a fraction of its work. The chunk size alters nothing.
 
     Args:
         classify: in evaluation mode.
@@ -87,6 +87,9 @@ def causal_effects(
 
     Returns:
         [B, L] float of the classifier's dtype; 0 at zeroed tokens and padding.
+
+    Raises:
+        ValueError: if there is no row.
     """
     rows, inverse = torch.unique(torch.cat([labels[:, None], mask.long(), ids], dim=1), dim=0, return_inverse=True)
     width = ids.shape[1]
@@ -110,7 +113,8 @@ def causal_effects(
             row = group[m]
             effect = factual[m] - probability(row, nullified(ids[row, :length], s, recipe.window, unk_id))
             effects[row, s] = effect if recipe.signed else effect.abs()
-    assert effects is not None, "an empty batch has no effects"
+    if effects is None:
+        raise ValueError("a batch without rows has no effects; give at least one utterance")
     return effects[inverse]
 
 
@@ -123,8 +127,8 @@ def minmax_sqrt(effects: Tensor, within: Tensor | None = None) -> Tensor:
 
     Args:
         effects: [B, L] float.
-        within: [B, L] bool, positions that count; None takes all, padding included, as the release does. The two agree on
-            every row that has a zeroed token, and EOS is one.
+        within: [B, L] bool, positions that count; None takes all, padding included, as the release does. The two agree
+            on every row that has a zeroed token, and EOS is one.
 
     Returns:
         [B, L] float in [0, 1]; all 0 where a row's effects are equal, and outside `within`.
@@ -151,8 +155,15 @@ def counterfactual_weights(
 ) -> Tensor:
     """B [B, L]: effects by `causal_effects`, normalised as the recipe says; arguments as there."""
     effects = causal_effects(
-        classify, ids, mask, labels,
-        zeroed=zeroed, unk_id=unk_id, recipe=recipe, padding_counts=padding_counts, chunk_size=chunk_size,
+        classify,
+        ids,
+        mask,
+        labels,
+        zeroed=zeroed,
+        unk_id=unk_id,
+        recipe=recipe,
+        padding_counts=padding_counts,
+        chunk_size=chunk_size,
     )
     if recipe.norm == "none":
         return effects

@@ -1,4 +1,4 @@
-"""DigiRL's two critics (arXiv 2406.11896, section 4) on frozen features: will this step, will this instruction succeed?"""
+"""DigiRL's two critics (arXiv 2406.11896, section 4) on frozen features: of a step, and of an instruction."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class StepCritic(nn.Module):
-    """V1 and V2 of a state: two MLP heads on its text feature ⊕ the image features of the previous and the current screen."""
+    """V1 and V2 of a state: two MLP heads on its text feature ⊕ image features of the current one."""
 
     def __init__(self, text_size: int, image_size: int, width: int = 768) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class StepCritic(nn.Module):
     @torch.no_grad()
     def value(self, features: Tensor) -> Tensor:
         """min(V1, V2), a probability of success: [N, text + 2 x image] -> [N]."""
-        return self(features).softmax(dim=-1)[..., 1].amin(dim=0)
+        return self.forward(features).softmax(dim=-1)[..., 1].amin(dim=0)
 
     def loss(self, features: Tensor, next_features: Tensor, mc_return: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy of both heads to 1[mc_return > 0], at s and with the same target at s': the sum of the four.
@@ -43,12 +43,13 @@ class InstructionCritic(nn.Module):
 
     def forward(self, text: Tensor) -> Tensor:
         """[N, text] float -> logits [N, 2] of failure and success."""
-        return self.head(text)
+        logits: Tensor = self.head(text)
+        return logits
 
     @torch.no_grad()
     def value(self, text: Tensor) -> Tensor:
         """Probability of success: [N, text] -> [N]."""
-        return self(text).softmax(dim=-1)[:, 1]
+        return self.forward(text).softmax(dim=-1)[:, 1]
 
     def loss(self, text: Tensor, final_return: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy to 1[return of the last step > 0], and the share classified right (scalars)."""
@@ -63,8 +64,8 @@ def stacked(text: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         text: [T + 1, Dt], image: [T + 1, Di] float, of the T observations decided on and the final one.
 
     Returns:
-        s [T, Dt + 2 Di] with the previous and the current screen (the first step repeats its own), and s' [T, Dt + 2 Di]
-        with the current and the next.
+        s [T, Dt + 2 Di] with the previous and the current screen (the first step repeats its own), and s' of the same
+        shape with the current and the next.
     """
     previous = torch.cat([image[:1], image[:-1]])
     states = torch.cat([text, previous, image], dim=1)

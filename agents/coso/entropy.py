@@ -1,4 +1,4 @@
-"""Entropy of utterances with every token's share scaled by its causal weight, and the controls a fair comparison needs."""
+"""Entropy of utterances with every token's share scaled by its causal weight, and the controls of a fair comparison."""
 
 from typing import Literal
 
@@ -23,8 +23,8 @@ def weighted_entropy(entropy: Tensor, weights: Tensor, mask: Tensor, norm: Entro
         weights: [B, T] float, the B_i; no gradient flows into them.
         mask: [B, T] bool, True on generated tokens.
         norm: `sum` is the paper's equation; `row` divides by the row's number of tokens, as the release intends;
-            `released_outer` is what the release computes, where the division broadcasts to a B x B matrix: every row's sum
-            is divided by each row's length and averaged, so that the mean is mean_b(S_b) * mean_b(1 / n_b).
+            `released_outer` is what the release computes, where the division broadcasts to a B x B matrix: every row's
+            sum is divided by each row's length and averaged, so that the mean is mean_b(S_b) * mean_b(1 / n_b).
 
     Returns:
         [B] float, whose mean enters the loss.
@@ -46,8 +46,8 @@ def weighted_entropy(entropy: Tensor, weights: Tensor, mask: Tensor, norm: Entro
 def mass_matched(weights: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """`weights` scaled row by row to the total of `target` [B, T], so that two shapes of B bring equally large bonuses.
 
-    With `weights` of ones this is the mass-matched uniform control: alpha scaled by the row's mean B. A row of `weights`
-    without mass stays 0.
+    With `weights` of ones this is the mass-matched uniform control: alpha scaled by the row's mean B. A row of
+    `weights` without mass stays 0.
     """
     have = (weights * mask).sum(dim=1, keepdim=True)
     want = (target * mask).sum(dim=1, keepdim=True)

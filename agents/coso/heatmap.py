@@ -40,5 +40,5 @@ def heatmap(weights: Mapping[tuple[int, ...], Tensor], decode: Callable[[list[in
 def weight_histogram(weights: Mapping[tuple[int, ...], Tensor], bins: int = 20) -> Histogram:
     """Counts of B over all tokens of the utterances, in [0, 1], or [-1, 1] where signed weights fall below 0."""
     values = np.concatenate([row.numpy() for row in weights.values()])
-    counts, edges = np.histogram(values, bins=bins, range=(-1.0 if values.min() < 0 else 0.0, 1.0))
+    counts, edges = np.histogram(values, bins=bins, range=(-1.0, 1.0) if values.min() < 0 else (0.0, 1.0))
     return Histogram(tuple(counts.tolist()), tuple(edges.tolist()))

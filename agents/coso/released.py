@@ -50,20 +50,55 @@ _SAME: Mapping[str, str] = {
 """Keys that only changed their name."""
 
 _ELSEWHERE = frozenset(
-    ["huggingface_token", "wandb_key", "gemini_key", "entity_name", "project_name", "use_wandb", "record", "save_path", "run_name", "task_mode", "android_avd_home", "emulator_path", "adb_path", "cache_dir", "assets_path", "eval_iterations", "tau", "do_sample", "agent_name", "defaults", "worker_temp_path", "worker_run_path", "worker_ips", "worker_username"]
+    [
+        "huggingface_token",
+        "wandb_key",
+        "gemini_key",
+        "entity_name",
+        "project_name",
+        "use_wandb",
+        "record",
+        "save_path",
+        "run_name",
+        "task_mode",
+        "android_avd_home",
+        "emulator_path",
+        "adb_path",
+        "cache_dir",
+        "assets_path",
+        "eval_iterations",
+        "tau",
+        "do_sample",
+        "agent_name",
+        "defaults",
+        "worker_temp_path",
+        "worker_run_path",
+        "worker_ips",
+        "worker_username",
+    ]
 )
 """Accounts, folders and machines: said by the environment or the command line here, so nothing is lost."""
 
 _SPECIAL = frozenset(
-    ["max_grad_norm", "grad_accum_steps", "use_entropy", "use_causal", "train_algorithm", "parallel", "use_lora", "critic_lm", "offline_data_path"]
+    [
+        "max_grad_norm",
+        "grad_accum_steps",
+        "use_entropy",
+        "use_causal",
+        "train_algorithm",
+        "parallel",
+        "use_lora",
+        "critic_lm",
+        "offline_data_path",
+    ]
 )
 
 
 def convert(path: str | Path) -> list[str]:
     """Overrides for `agentlab train` that say what a released YAML file says.
 
-    They begin with `agent=coso_released`, which holds the numbers the release keeps in its code. A `default.yaml` beside the
-    file that its `defaults` list names is read first. Keys without a counterpart are named in a warning.
+    They begin with `agent=coso_released`, which holds the numbers the release keeps in its code. Files beside this one
+    that its `defaults` list names are read first. Keys without a counterpart are named in a warning.
 
     Raises:
         UserError: if the file cannot be read or is no mapping of settings.
@@ -141,7 +176,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
         reason = " ".join(str(fault).split())
-        raise UserError(f"{path} cannot be read as YAML ({reason}); give a settings file of the released code") from None
+        raise UserError(f"{path} cannot be read as YAML ({reason}); give a settings file of the release") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is no mapping of settings; give a settings file of the released code")
     merged: dict[str, Any] = {}
@@ -171,24 +206,26 @@ def load_trajectories(
     """Episodes of a released trajectory file (`*.pt`: a list of episodes, each a list of step dicts).
 
     Args:
-        images: folder with the screenshots; each is looked up by the file name of the step's `image_path`. None takes the
-            paths as they stand in the file.
+        images: folder with the screenshots; each is looked up by the file name of the step's `image_path`. None takes
+            the paths as they stand in the file.
         max_side: screenshots are reduced so that their longer side has at most this many pixels.
-        features_only: take steps without a screenshot; their observation then has `image_features` [1408] and no `image`,
-            which suits analysis but no pixel policy.
-        allow_pickle: load a file that holds more than tensors, arrays and plain values. Such a file can run any program on
-            this machine, so only say so for files you made.
+        features_only: take steps without a screenshot; their observation then has `image_features` [1408] and no
+            `image`, which suits analysis but no pixel policy.
+        allow_pickle: load a file that holds more than tensors, arrays and plain values. Such a file can run any program
+            on this machine, so only say so for files you made.
 
     Returns:
-        Observation text without the end marker; the release keeps no last screenshot, so the final observation repeats the
-        last step's image.
+        Observation text without the end marker; the release keeps no last screenshot, so the final observation repeats
+        the last step's image.
 
     Raises:
         UserError: if the file is damaged, needs `allow_pickle`, is of another shape, or a screenshot is missing.
     """
     path = Path(path)
     content = _load(path, allow_pickle)
-    if not isinstance(content, list) or not all(isinstance(e, list) and all(isinstance(s, dict) for s in e) for e in content):
+    if not isinstance(content, list) or not all(
+        isinstance(e, list) and all(isinstance(s, dict) for s in e) for e in content
+    ):
         raise UserError(f"{path} holds no list of episodes; give a trajectory file of the released code")
     folder = None if images is None else Path(images)
     trajectories = []
@@ -198,17 +235,23 @@ def load_trajectories(
         try:
             trajectories.append(_trajectory(episode, folder, max_side, features_only))
         except KeyError as missing:
-            raise UserError(f"{path}: episode {number} has a step without {missing}; the released format needs it") from None
+            raise UserError(
+                f"{path}: episode {number} has a step without {missing}; the released format needs it"
+            ) from None
         except FileNotFoundError as lost:
             raise UserError(
-                f"{path}: episode {number} shows {lost.filename}, which is not there; name the folder of the screenshots "
-                "with images=…, or pass features_only=true"
+                f"{path}: episode {number} shows {lost.filename}, which is not there; name their folder with "
+                "images=…, or pass features_only=true"
             ) from None
     return trajectories
 
 
 def _load(path: Path, allow_pickle: bool) -> Any:
-    safe: list[Any] = [np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "u1", "?", "f2"))]
+    safe: list[Any] = [
+        np.ndarray,
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "u1", "?", "f2")),
+    ]
     array = np.array([0.0])
     safe += [array.__reduce__()[0], np.float64(0).__reduce__()[0]]  # numpy moved these two from one module to another
     if not path.is_file():
@@ -221,8 +264,8 @@ def _load(path: Path, allow_pickle: bool) -> Any:
     except Exception as fault:  # torch, pickle and zipfile raise many unrelated kinds for a file they cannot read
         if "Unsupported global" in str(fault) or ("weights_only" in str(fault) and "GLOBAL" in str(fault)):
             raise UserError(
-                f"{path} holds Python objects beyond tensors, arrays and plain values, which loading would run; if you trust "
-                "its maker, pass allow_pickle=true"
+                f"{path} holds Python objects beyond tensors, arrays and plain values, which loading would run; if you "
+                "trust its maker, pass allow_pickle=true"
             ) from None
         reason = str(fault).split("\n")[0][:120]
         raise UserError(f"{path} is damaged or no trajectory file ({reason}); download or record it again") from None
@@ -251,7 +294,9 @@ def _prompt(text: Any) -> str:
     return str(text).removesuffix("</s>")
 
 
-def _picture(step: Mapping[str, Any], folder: Path | None, max_side: int, features_only: bool) -> dict[str, NDArray[Any]]:
+def _picture(
+    step: Mapping[str, Any], folder: Path | None, max_side: int, features_only: bool
+) -> dict[str, NDArray[Any]]:
     path = Path(str(step["image_path"]))
     if folder is not None:
         path = folder / path.name

@@ -47,7 +47,8 @@ class ScmNetwork(nn.Module):
         self.token_type_embeddings = nn.Embedding(2, width)
         self.LayerNorm = nn.LayerNorm(width, eps=1e-12)
         self.encoder_layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True) for _ in range(layers)
+            nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True)
+            for _ in range(layers)
         )
         self.classifier = nn.Linear(width, classes)
         self.heads = heads
@@ -57,7 +58,11 @@ class ScmNetwork(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids [N, L] int64 and mask [N, L] bool, True on tokens, L at most `max_tokens` -> logits [N, classes]."""
-        x = self.embeddings(ids) + self.position_embeddings.weight[: ids.shape[1]] + self.token_type_embeddings.weight[0]
+        x = (
+            self.embeddings(ids)
+            + self.position_embeddings.weight[: ids.shape[1]]
+            + self.token_type_embeddings.weight[0]
+        )
         x = self._drop(self.LayerNorm(x))
         attention = None if mask.all() else mask[:, None, None, :]
         for layer in self.encoder_layers:
@@ -76,9 +81,10 @@ class ScmNetwork(nn.Module):
         q, k, v = projected.view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v, attention, self.dropout if self.training else 0.0)
         mixed = mixed.transpose(1, 2).reshape(n, length, width)
-        x = layer.norm1(x + self._drop(self._linear(mixed, own.out_proj.weight, own.out_proj.bias)))
+        x = layer.norm1(self._drop(self._linear(mixed, own.out_proj.weight, own.out_proj.bias)).add_(x))
         hidden = self._linear(x, layer.linear1.weight, layer.linear1.bias, gelu=True)
-        return layer.norm2(x + self._drop(self._linear(self._drop(hidden), layer.linear2.weight, layer.linear2.bias)))
+        out = self._drop(self._linear(self._drop(hidden), layer.linear2.weight, layer.linear2.bias))
+        return layer.norm2(out.add_(x))
 
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor, gelu: bool = False) -> Tensor:
         if _FUSED is not None and not torch.is_grad_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:
@@ -99,8 +105,10 @@ class Utterances:
     count: tuple[int, ...]
 
     @classmethod
-    def draw(cls, pool: Mapping[tuple[int, ...], int], said: Sequence[tuple[int, ...]], n: int, rng: np.random.Generator) -> "Utterances":
-        """`n` draws with replacement from what was `said`, those without a class in `pool` dropped, equal ones collapsed."""
+    def draw(
+        cls, pool: Mapping[tuple[int, ...], int], said: Sequence[tuple[int, ...]], n: int, rng: np.random.Generator
+    ) -> "Utterances":
+        """`n` draws with replacement from what was `said`; those without a class in `pool` fall out."""
         drawn, counts = np.unique(rng.integers(len(said), size=n), return_counts=True)
         totals: dict[tuple[int, ...], int] = {}
         for index, count in zip(drawn.tolist(), counts.tolist(), strict=True):
@@ -177,5 +185,7 @@ def _parts(batch: Utterances, size: int) -> Iterator[Utterances]:
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
         yield Utterances(
-            tuple(batch.ids[i] for i in chosen), tuple(batch.labels[i] for i in chosen), tuple(batch.count[i] for i in chosen)
+            tuple(batch.ids[i] for i in chosen),
+            tuple(batch.labels[i] for i in chosen),
+            tuple(batch.count[i] for i in chosen),
         )

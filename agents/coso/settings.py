@@ -1,4 +1,4 @@
-"""What an `agent` config node of this room may say; light, so that a wrong value is refused before torch is imported."""
+"""What an `agent` config node of this room may say; light, so a wrong value is refused before torch is imported."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ class ScmSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mode: Literal["released", "paper", "exact", "uniform", "random", "permuted"] = "released"
-    """`released`, `paper`: recipes on the classifier; `exact`: on the parser; the others are controls (permuted: released B)."""
+    """`released`, `paper`: by the classifier; `exact`: by the parser; else controls (`permuted`: released B)."""
     window: PositiveInt | None = None
     """Tokens nullified together; null: as the recipe has it (released 4, paper 1)."""
     signed: bool | None = None
@@ -128,5 +128,5 @@ class CosoSettings(BaseModel):
     def _control_has_a_target(self) -> "CosoSettings":
         control = self.entropy == "uniform" or (self.entropy == "causal" and self.scm.mode in ("uniform", "random"))
         if self.mass_matched and not control:
-            raise ValueError("mass_matched scales a control to the causal mass; use it with entropy=uniform or scm.mode=random")
+            raise ValueError("mass_matched scales a control to the causal mass; use it with entropy=uniform")
         return self

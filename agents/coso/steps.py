@@ -49,7 +49,13 @@ def step_table(replay: TrajectoryReplay, gamma: float, device: torch.device) -> 
         episode.append(torch.full((len(own),), number))
     first = replay.episodes[0][1]
     return StepTable(
-        *(torch.cat(column).to(device) for column in (here, there, rewards, returns, finals, remaining, episode)),
+        states=torch.cat(here).to(device),
+        next_states=torch.cat(there).to(device),
+        reward=torch.cat(rewards).to(device),
+        mc_return=torch.cat(returns).to(device),
+        final_reward=torch.cat(finals).to(device),
+        remaining=torch.cat(remaining).to(device),
+        episode=torch.cat(episode).to(device),
         instruction=torch.stack([features["text"][0] for _, features in replay.episodes]).to(device),
         final_return=torch.stack([own[-1] for own in returns]).to(device),
         sizes=(first["text"].shape[1], first["image"].shape[1]),

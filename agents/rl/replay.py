@@ -18,8 +18,8 @@ Kept = TypeVar("Kept")
 class TrajectoryReplay:
     """The newest episodes, up to `capacity` steps, the oldest dropped whole; at least one is kept, however long.
 
-    Arrays in observations are shared between equal frames. Kept of a step: observation, decision and reward; `info` is not.
-    With each episode goes a dict of tensors computed once (features, say).
+    Arrays in observations are shared between equal frames. Observation, decision and reward of a step are kept, `info`
+    is not. With each episode goes a dict of tensors computed once (features, say).
     """
 
     def __init__(self, capacity: int) -> None:
@@ -35,8 +35,13 @@ class TrajectoryReplay:
         """Put in a copy of `trajectory`; make room for it."""
         steps = tuple(Step(self._shared(s.observation), s.decision, s.reward) for s in trajectory.steps)
         kept = Trajectory(
-            steps, self._shared(trajectory.final_observation), trajectory.stop, trajectory.success, trajectory.seed,
-            trajectory.task, trajectory.goal,
+            steps,
+            self._shared(trajectory.final_observation),
+            trajectory.stop,
+            trajectory.success,
+            trajectory.seed,
+            trajectory.task,
+            trajectory.goal,
         )
         self.episodes.append((kept, dict(tensors)))
         dropped = False
@@ -71,7 +76,13 @@ class TrajectoryReplay:
                     ],
                     "decisions": [(s.decision.action, dict(s.decision.extras)) for s in trajectory.steps],
                     "rewards": [float(s.reward) for s in trajectory.steps],
-                    "end": (str(trajectory.stop), trajectory.success, trajectory.seed, trajectory.task, trajectory.goal),
+                    "end": (
+                        str(trajectory.stop),
+                        trajectory.success,
+                        trajectory.seed,
+                        trajectory.task,
+                        trajectory.goal,
+                    ),
                     "tensors": tensors,
                 }
                 for trajectory, tensors in self.episodes
@@ -85,11 +96,14 @@ class TrajectoryReplay:
         self.episodes.clear()
         for episode in state["episodes"]:
             seen = [
-                {k: frames[v["frame"]] if isinstance(v, Mapping) else v for k, v in o.items()} for o in episode["observations"]
+                {k: frames[v["frame"]] if isinstance(v, Mapping) else v for k, v in o.items()}
+                for o in episode["observations"]
             ]
             steps = tuple(
                 Step(observation, Decision(action, extras), reward)
-                for observation, (action, extras), reward in zip(seen, episode["decisions"], episode["rewards"], strict=False)
+                for observation, (action, extras), reward in zip(
+                    seen, episode["decisions"], episode["rewards"], strict=False
+                )
             )
             stop, *rest = episode["end"]
             self.add(Trajectory(steps, seen[-1], StopReason(stop), *rest), **episode["tensors"])

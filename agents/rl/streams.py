@@ -1,23 +1,12 @@
-"""Random streams a learner keeps to itself, so that one part drawing more or less changes nothing in another."""
+"""A learner's own random stream: its state in a checkpoint, and seeds drawn from it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
-import torch
-
-
-@contextmanager
-def torch_stream(seed: int) -> Iterator[None]:
-    """Inside, torch's global generators start from `seed`; afterwards they are as they were."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
 
 
 def next_seed(rng: np.random.Generator) -> int:
-    """A seed for `torch_stream`, drawn from `rng`."""
+    """A seed for `runners.rng.forked`, drawn from `rng`."""
     return int(rng.integers(2**31))
 
 
