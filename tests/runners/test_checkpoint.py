@@ -1,5 +1,6 @@
 """Checkpoints survive kill -9, damage and full disks, and give back exactly what was put in."""
 
+import hashlib
 import json
 import os
 import random
@@ -113,7 +114,7 @@ def test_a_file_with_code_in_it_is_not_run(tmp_path):
     checkpoints.save(1, {})
     torch.save({"x": Bomb()}, tmp_path / "evil.pt")
     description = json.loads((tmp_path / "000001.json").read_text())
-    digest = __import__("hashlib").sha256((tmp_path / "evil.pt").read_bytes()).hexdigest()
+    digest = hashlib.sha256((tmp_path / "evil.pt").read_bytes()).hexdigest()
     (tmp_path / "000001.json").write_text(json.dumps(description | {"file": "evil.pt", "sha256": digest}))
     with pytest.raises(Exception, match="Weights only load failed"):
         checkpoints.load()
