@@ -106,7 +106,7 @@ class WandbTracker:
                 self._run = self._init("online", folder, manifest, config)
             except wandb.errors.Error as error:
                 reason = str(error).splitlines()[0].rstrip(".")
-                log.warning("W&B: %s; the run goes on offline, send it later with `wandb sync %s/wandb/*`", reason, folder)
+                log.warning("W&B: %s; the run goes on offline, send it with `wandb sync %s/wandb/*`", reason, folder)
                 wandb.teardown()  # else the id of the failed attempt counts as in use
         if self._run is None:
             self._run = self._init("offline", folder, manifest, config)
