@@ -29,19 +29,19 @@ class Chance(Protocol):
     def random(self) -> float: ...
 
 
-def templates(task_set: str) -> tuple[Template, ...]:
-    """The templates of a set.
+def templates(task_set: str, max_level: int = 3) -> tuple[Template, ...]:
+    """The templates of a set, up to a level of difficulty (1 easy, 2 medium, 3 hard).
 
     Raises:
         ValueError: if there is no such set.
     """
     if task_set not in TASK_SETS:
         raise ValueError(f"there is no task set {task_set!r}; choose one of {', '.join(TASK_SETS)}")
-    return TASK_SETS[task_set]
+    return tuple(template for template in TASK_SETS[task_set] if template.level <= max_level)
 
 
 @cache
-def tasks(task_set: str, split: str) -> Sequence[TaskSpec]:
+def tasks(task_set: str, split: str, max_level: int = 3) -> Sequence[TaskSpec]:
     """Every task of a set, once: templates take turns, so that a prefix of the list is a fair sample of it.
 
     Raises:
@@ -50,19 +50,19 @@ def tasks(task_set: str, split: str) -> Sequence[TaskSpec]:
     _check(split)
     columns = [
         [template.spec(params, rank(params)) for params in split_of(template)[split]]
-        for template in templates(task_set)
+        for template in templates(task_set, max_level)
     ]
     return tuple(task for task in chain.from_iterable(zip_longest(*columns)) if task is not None)
 
 
-def sample(rng: Chance, task_set: str, split: str) -> TaskSpec:
+def sample(rng: Chance, task_set: str, split: str, max_level: int = 3) -> TaskSpec:
     """A random task: first the template, then its parameters, then the wording.
 
     Raises:
         ValueError: if there is no such set or split.
     """
     _check(split)
-    template = _pick(rng, templates(task_set))
+    template = _pick(rng, templates(task_set, max_level))
     return template.spec(_pick(rng, split_of(template)[split]), int(rng.random() * len(template.goals)))
 
 
