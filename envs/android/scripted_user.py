@@ -28,9 +28,13 @@ AITW_TYPES = {
 
 def next_move(phone: SimPhone, task: TaskSpec) -> Move:
     """What an expert does now, from any state of the phone: `complete` once the task is done."""
-    if tasks.success(task, phone.state):
+    return _expert(phone.state, task)
+
+
+def _expert(state: PhoneState, task: TaskSpec) -> Move:
+    if tasks.success(task, state):
         return COMPLETE
-    return follow(phone.state, tasks.template_of(task).route(phone.state, task))
+    return follow(state, tasks.template_of(task).route(state, task))
 
 
 class ScriptedUser:
@@ -71,27 +75,26 @@ class ScriptedUser:
         detour = self._detour(phone.state)
         if detour is not None:
             return utterance([detour])
-        plan = self._plan(phone.state, task)
-        self._done = self._done or self._choose(phone.state, task, done=False)[1]
+        plan, self._done = self._plan(phone.state, task)
         return utterance(plan)
 
-    def _plan(self, state: PhoneState, task: TaskSpec) -> list[Move]:
-        """This user's next moves (at most PLAN), found by trying them on a copy of the phone that has no pop-ups."""
+    def _plan(self, state: PhoneState, task: TaskSpec) -> tuple[list[Move], bool]:
+        """This user's next moves (at most PLAN), tried on a copy without pop-ups, and whether it is done after one."""
         moves: list[Move] = []
-        done = self._done
+        believes = [self._done]
         _settle(self._sketch, state)
         while len(moves) < PLAN and COMPLETE not in moves:
-            move, done = self._choose(self._sketch.state, task, done)
+            move, done = self._choose(self._sketch.state, task, believes[-1])
             moves.append(move)
+            believes.append(done)
             perform(self._sketch, move)
-        return moves
+        return moves, believes[1]
 
     def _choose(self, state: PhoneState, task: TaskSpec, done: bool) -> tuple[Move, bool]:
         """The move in this state, and whether this user then believes to be done without being so."""
         if done:
             return COMPLETE, True
-        _settle(self._trial, state)
-        move = next_move(self._trial, task)
+        move = _expert(state, task)
         if self._slips and self._achieves(state, task, move):
             return self._mistake(state, task, move), True
         return move, False

@@ -8,54 +8,42 @@ from envs.android.sim.widgets import HEIGHT, KEYBOARD, NAV, STATUS, WIDTH, Look,
 KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
+MARKS = {"airplane mode": "plane", "bluetooth": "bluetooth", "do not disturb": "minus", "wifi": "wifi"}
+"""What the status bar shows of what is switched on."""
+
+
 def status(state: PhoneState) -> Widget:
     """The strip at the top: the time, and a mark for what is switched on."""
-    marks = [
-        icon
-        for name, icon in (
-            ("airplane mode", "plane"),
-            ("bluetooth", "bluetooth"),
-            ("do not disturb", "minus"),
-            ("wifi", "wifi"),
-        )
-        if state.settings.get(name) == "on"
-    ]
-    marks.append("battery")
+    return _status((*(icon for name, icon in MARKS.items() if state.settings.get(name) == "on"), "battery"))
+
+
+@lru_cache(maxsize=16)
+def _status(marks: tuple[str, ...]) -> Widget:
     widgets = [label("10:24", (20, 0, 300, STATUS), 44, "#ffffff", bold=True)]
-    for i, icon in enumerate(marks):
-        right = WIDTH - 30 - 70 * (len(marks) - 1 - i)
-        widgets.append(
-            Widget(
-                (right - 56, 12, right, 68),
-                Look(icon=icon, icon_size=56, place="centre", fill="#1b1f26"),
-                f"status/{icon}",
-                desc=icon,
-                kind="ImageView",
-            )
-        )
+    for i, icon in enumerate(reversed(marks)):
+        look = Look(icon=icon, icon_size=56, place="centre", fill="#1b1f26")
+        bounds = (994 - 70 * i, 12, 1050 - 70 * i, 68)
+        widgets.append(Widget(bounds, look, f"status/{icon}", desc=icon, kind="ImageView"))
     return Widget((0, 0, WIDTH, STATUS), Look(fill="#1b1f26"), "status", children=tuple(widgets), frozen=True)
 
 
 def navigation(state: PhoneState) -> Widget:
-    fill = "#ffffff" if state.settings.get("dark mode") != "on" else "#000000"
-    ink = "#8b95a1"
-    buttons = (
+    """The strip at the bottom, with the same BACK and HOME as the keys."""
+    return _navigation("#000000" if state.settings.get("dark mode") == "on" else "#ffffff")
+
+
+@lru_cache(maxsize=2)
+def _navigation(fill: str) -> Widget:
+    buttons = tuple(
         Widget(
-            (120, NAV, 360, HEIGHT),
-            Look(fill=fill, icon="back", icon_size=64, icon_color=ink, place="centre"),
-            "back",
-            desc="Back",
+            (left, NAV, left + 240, HEIGHT),
+            Look(fill=fill, icon=icon, icon_size=66, icon_color="#8b95a1", place="centre"),
+            name,
+            desc=name,
             kind="ImageView",
-            on_tap=back,
-        ),
-        Widget(
-            (420, NAV, 660, HEIGHT),
-            Look(fill=fill, icon="disc", icon_size=70, icon_color=ink, place="centre"),
-            "home",
-            desc="Home",
-            kind="ImageView",
-            on_tap=home,
-        ),
+            on_tap=tap,
+        )
+        for left, name, icon, tap in ((120, "back", "back", back), (420, "home", "disc", home))
     )
     return Widget((0, NAV, WIDTH, HEIGHT), Look(fill=fill), "navigation", solid=True, children=buttons, frozen=True)
 

@@ -9,7 +9,7 @@ from envs.android.sim.app import App
 from envs.android.sim.apps import APPS
 from envs.android.sim.paint import Painted
 from envs.android.sim.state import Page, PhoneState, open_app
-from envs.android.sim.widgets import HEIGHT, WIDTH, Look, Widget, flat, tile
+from envs.android.sim.widgets import HEIGHT, WIDTH, Bounds, Look, Widget, flat, tile
 
 
 def launcher(state: PhoneState, page: Page) -> list[Widget]:
@@ -92,11 +92,7 @@ def painted(shown: Sequence[Widget]) -> tuple[Painted, ...]:
 
 def hit(shown: Sequence[Widget], x: int, y: int) -> Widget | None:
     """The topmost widget at a point that answers a tap; None where a solid one or nothing is."""
-    return _topmost(flat(shown), x, y)
-
-
-def _topmost(order: Sequence[Widget], x: int, y: int) -> Widget | None:
-    for widget in reversed(order):
+    for widget in reversed(flat(shown)):
         if widget.holds(x, y):
             if widget.on_tap:
                 return widget
@@ -117,18 +113,20 @@ def scroller(shown: Sequence[Widget], x: int, y: int) -> Widget | None:
 
 
 def visible(shown: Sequence[Widget]) -> list[Widget]:
-    """What a user can get at: not covered by something solid at its centre, and, if it answers taps, tappable there."""
-    order = flat(shown)
-    covers = [(i, widget) for i, widget in enumerate(order) if widget.solid]
-    seen = []
-    for i, widget in enumerate(order):
+    """What a user can get at: not covered at its centre by something solid, nor, if it answers taps, by another."""
+    seen: list[Widget] = []
+    solid: list[Bounds] = []
+    tappable: list[Bounds] = []
+    for widget in reversed(flat(shown)):
         x, y = widget.centre
-        if any(j > i and cover.holds(x, y) for j, cover in covers):
-            continue
-        if widget.on_tap and _topmost(order, x, y) is not widget:
-            continue
-        seen.append(widget)
-    return seen
+        above = tappable if widget.on_tap else solid
+        if not any(left <= x < right and top <= y < bottom for left, top, right, bottom in above):
+            seen.append(widget)
+        if widget.solid:
+            solid.append(widget.bounds)
+        if widget.solid or widget.on_tap:
+            tappable.append(widget.bounds)
+    return seen[::-1]
 
 
 def tree(state: PhoneState, shown: Sequence[Widget]) -> UiNode:

@@ -1,7 +1,7 @@
 """The toolkit: a screen is a list of widgets, and pixels, taps and the UI tree all come from that one list."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from envs.android.sim.state import Page, PhoneState, back
 
@@ -114,7 +114,7 @@ def backdrop(fill: str) -> Widget:
 
 
 def label(text: str, bounds: Bounds, size: int = 46, color: str = "#20262e", **look: object) -> Widget:
-    return Widget(bounds, replace(Look(size=size, color=color), **look), "", text, kind="TextView")  # type: ignore[arg-type]
+    return Widget(bounds, Look(size=size, color=color, **look), "", text, kind="TextView")  # type: ignore[arg-type]
 
 
 def bar(

@@ -1,6 +1,7 @@
 """How the simulated phone behaves under touch, text and keys."""
 
 import random
+import time
 
 import numpy as np
 import pytest
@@ -275,3 +276,19 @@ def test_a_picture_is_what_the_state_says(phone):
     touch(phone, "app/notes")
     phone.keyevent(Key.HOME)
     assert np.array_equal(phone.screenshot(), first)
+
+
+@pytest.mark.slow
+def test_three_hundred_steps_a_second_with_pictures():
+    phone, rng = SimPhone(), random.Random(0)
+    start = time.process_time()  # of this process: other work on the machine does not count
+    for step in range(3000):
+        if step % 15 == 0:
+            phone.reset(tasks.sample(rng, "all", "train"), step)
+        targets = [widget for widget in screen.visible(phone.widgets()) if widget.on_tap]
+        if targets and rng.random() < 0.8:
+            phone.tap(*rng.choice(targets).centre)
+        else:
+            phone.type_text(f"word {step}")
+        phone.screenshot()
+    assert 3000 / (time.process_time() - start) > 300
