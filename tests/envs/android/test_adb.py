@@ -41,7 +41,8 @@ def served():
 
 
 def connect(server, **options):
-    return AdbPhone(**{"port": server.port, "scale": 1.0, "retry_wait": 0.01, "settle": 0.0, "timeout": 20.0, **options})
+    quick = {"port": server.port, "scale": 1.0, "retry_wait": 0.01, "settle": 0.0, "timeout": 20.0}
+    return AdbPhone(**{**quick, **options})
 
 
 def test_every_action_reaches_the_phone(served):
