@@ -41,7 +41,8 @@ def served():
 
 
 def connect(server, **options):
-    return AdbPhone(**{"port": server.port, "scale": 1.0, "retry_wait": 0.01, "settle": 0.0, "timeout": 5.0, **options})
+    quick = {"port": server.port, "scale": 1.0, "retry_wait": 0.01, "settle": 0.0, "timeout": 20.0}
+    return AdbPhone(**{**quick, **options})
 
 
 def test_every_action_reaches_the_phone(served):
@@ -143,8 +144,8 @@ def test_a_broken_screenshot_is_taken_again(served, fault):
 
 
 def test_a_request_that_takes_too_long_is_made_again(served):
-    phone, server = served({1: Fault.SLOW}, delay=1.0)
-    assert np.array_equal(connect(server, timeout=0.3).screenshot(), phone.screenshot())
+    phone, server = served({1: Fault.SLOW}, delay=5.0)
+    assert np.array_equal(connect(server, timeout=1.0).screenshot(), phone.screenshot())
 
 
 @pytest.mark.parametrize(("fault", "message"), [

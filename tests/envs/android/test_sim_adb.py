@@ -112,7 +112,7 @@ def test_the_real_adb_binary_operates_a_simulated_phone(tmp_path):
     with PhoneServer({SERIAL: phone}) as server:
         def adb(*arguments, text=True):
             command = [adbutils.adb_path(), "-P", str(server.port), *arguments]
-            return subprocess.run(command, capture_output=True, text=text, timeout=20, stdin=subprocess.DEVNULL)
+            return subprocess.run(command, capture_output=True, text=text, timeout=60, stdin=subprocess.DEVNULL)
 
         width, height = Image.open(io.BytesIO(adb("exec-out", "screencap", "-p", text=False).stdout)).size
         assert adb("shell", "wm", "size").stdout.split() == ["Physical", "size:", f"{width}x{height}"]
