@@ -60,7 +60,7 @@ function player() {
       return node("li", {}, node("button", { type: "button", onclick: () => open(one) },
         node("span", { class: tone }, word), ` · ${one.task || "episode"}`,
         node("small", {}, one.goal || one.title),
-        node("small", {}, [data.runs.length > 1 ? data.runs[one.run].name : null, one.set, `${one.steps.length} steps`].filter(Boolean).join(" · "))));
+        node("small", {}, [data.runs.length > 1 ? data.runs[one.run].name : null, one.set, one.steps.length === 1 ? "1 step" : `${one.steps.length} steps`].filter(Boolean).join(" · "))));
     }));
     if (visible.length && !visible.includes(episode)) open(visible[0]);
     else current();
