@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from runners.errors import UserError
+from runners.errors import RunFailed, UserError
 
 app = typer.Typer(
     help="Run, compare and reproduce agent algorithms: one command, one config, one run folder.",
@@ -27,7 +27,7 @@ app.add_typer(phone, name="phone")
 def _complete(context: typer.Context, incomplete: str) -> list[str]:
     from runners.completion import complete
 
-    return complete(context.info_name or "", context.params.get("overrides") or [], incomplete)
+    return complete(context.params.get("overrides") or [], incomplete)
 
 
 Overrides = Annotated[
@@ -81,9 +81,10 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
 def _fail(fault: BaseException, code: int, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(fault)
-    told = isinstance(fault, UserError | KeyboardInterrupt) or type(fault).__name__ == "RunFailed"
-    text = " ".join(str(fault).split()) or "interrupted"
-    print(f"agentlab: {text if told else f'{type(fault).__name__}: {text} (see it whole with --debug)'}", file=sys.stderr)
+    text = " ".join(str(fault).split())
+    if not isinstance(fault, UserError | RunFailed | KeyboardInterrupt):
+        text = f"{type(fault).__name__}: {text} (see it whole with --debug)"
+    print(f"agentlab: {text or 'interrupted'}", file=sys.stderr)
     raise typer.Exit(code)
 
 

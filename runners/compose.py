@@ -17,7 +17,7 @@ from yaml import YAMLError
 from runners.errors import UserError
 from runners.listing import CONF, choices, is_group, search_path
 from runners.suggest import did_you_mean
-from runners.validate import check, take_schemas
+from runners.validate import check, take_schemas, validate
 
 
 def compose(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
@@ -32,13 +32,12 @@ def compose(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
         UserError: if an override, a file or a value is wrong, or a value is missing.
     """
     cfg = draft(overrides, config=config)
-    schemas = take_schemas(cfg)
     see = _see(overrides)
     _resolve(cfg)
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} has no value yet; add {missing[0]}=VALUE {see}")
-    check(cfg, schemas, see)
+    validate(cfg, see)
     return cfg
 
 
@@ -123,9 +122,16 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
+def chosen(overrides: Sequence[str], group: str) -> str | None:
+    """The choice the overrides make for a group, if they make one."""
+    pattern = re.compile(rf"\+{{0,2}}{re.escape(group)}(?:@[^=]*)?=(.+)")
+    found = [match[1] for override in overrides if (match := pattern.fullmatch(override))]
+    return found[-1] if found else None
+
+
 def keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
     """Every dotted key of a config, inner nodes included."""
-    for name in cfg:
+    for name in map(str, cfg):
         yield f"{prefix}{name}"
         node = cfg._get_node(name)
         if isinstance(node, DictConfig) and not (node._is_none() or node._is_missing() or node._is_interpolation()):
@@ -167,12 +173,12 @@ def _check_choice(override: Override) -> None:
         )
     if group.startswith("hydra/") or not is_group(group) or override.is_delete():
         return
-    for choice in _chosen(override.value()):
+    for choice in _names(override.value()):
         if choice not in choices(group) and not is_group(f"{group}/{choice.rpartition('/')[0]}"):
             raise UserError(_no_such_choice(group, choice))
 
 
-def _chosen(value: Any) -> list[str]:
+def _names(value: Any) -> list[str]:
     return [str(part) for part in (value if isinstance(value, list) else [value]) if part is not None]
 
 
@@ -214,8 +220,8 @@ def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], c
 
 
 def _see(overrides: Sequence[str]) -> str:
-    chosen = [name for o in normalise(overrides) if (name := o.removeprefix("+exp@_global_=")) != o]
-    return f"(see: agentlab show +exp={chosen[0]})" if chosen else "(see: agentlab show)"
+    name = chosen(overrides, "exp")
+    return f"(see: agentlab show +exp={name})" if name else "(see: agentlab show)"
 
 
 def _one_line(fault: BaseException) -> str:

@@ -1,6 +1,7 @@
 """The work behind the verbs: build the experiment a config names and run it inside a run folder."""
 
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from runners.compose import change, compose, draft
+from runners.compose import change, chosen, compose, draft
 from runners.errors import RunFailed, UserError
 from runners.experiment import Experiment
 from runners.run import Run
@@ -34,35 +35,42 @@ def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metr
 
 
 def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
-    """Evaluate a run (`run=PATH|latest`, `checkpoint=best|last|N`), or the untrained agent of an experiment.
+    """Evaluate a run (`run=PATH|latest`, `checkpoint=last|best|N`), or the untrained agent of an experiment.
 
     The result is written into the run, or into a new run folder for an untrained agent. Raises as `train` does.
     """
     own, rest = _split(overrides)
     if "run" in own:
-        run = _open(own["run"], rest)
-        cfg = change(run.config, [o for o in rest if not o.startswith("runs_dir=")], like=_overrides(run))
-        with _explained(run):
+        run = _open(own)
+        cfg = change(run.config, rest, like=_overrides(run))
+        with _explained(run, "eval/error.txt"):
             return run.path, build(cfg).evaluate(run, own.get("checkpoint", "last"))
     if "checkpoint" in own:
-        raise UserError("checkpoint= belongs to a run; name it with run=latest or run=PATH")
+        raise UserError("checkpoint= belongs to a run; name the run with run=latest or run=PATH")
     if not rest:
         raise UserError("nothing to evaluate; name a run with run=latest or run=PATH, or an experiment with +exp=NAME")
-    cfg = compose(rest)
-    with _inside(_create(cfg, "eval", rest, name)) as run:
+    cfg = compose(overrides)
+    with _inside(_create(cfg, "eval", overrides, name)) as run:
         return run.path, build(cfg).evaluate(run, "none")
 
 
 def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
-    """Go on with a run (`run=PATH|latest`) from its last checkpoint or from `checkpoint=N`. Raises as `train` does."""
+    """Go on with a run (`run=PATH|latest`) from its last checkpoint, from `checkpoint=N`, or from the start without one.
+
+    Overrides that do not change what is computed are taken, and so is a larger `total_iterations`. Raises as `train`.
+    """
     own, rest = _split(overrides)
-    rest = [o for o in rest if not o.startswith("runs_dir=")]
     if "run" not in own:
-        raise UserError("which run? name it with run=latest or run=PATH")
-    if rest:
-        raise UserError(f"{rest[0]!r} would change the run's config; resume keeps it, a changed one is a new agentlab train")
-    run = _open(own["run"], overrides)
+        raise UserError("which run is to go on? name it with run=latest or run=PATH")
+    run = _open(own)
+    if run.status == "running":
+        raise UserError(f"{run.path} is still running; stop it before it can be resumed")
+    if "checkpoint" in own:
+        run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
+    run.update_config(change(run.config, rest, like=_overrides(run)))
     with _inside(run):
+        if "checkpoint" in own:
+            run.rewind(own["checkpoint"])
         return run.path, build(run.config).train(run)
 
 
@@ -90,37 +98,40 @@ def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:
 
 
 def _create(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None) -> Run:
-    return Run.create(cfg, Path(cfg.runs_dir), ["agentlab", verb, *overrides], name=name)
+    return Run.create(cfg, Path(cfg.runs_dir), ["agentlab", verb, *overrides], name=name or chosen(overrides, "exp"))
 
 
-def _open(where: str, overrides: Sequence[str]) -> Run:
-    root = Path(draft([o for o in overrides if o.startswith("runs_dir=")]).runs_dir)
-    if where == "latest":
+def _open(own: dict[str, str]) -> Run:
+    root = Path(own.get("runs_dir") or draft([]).runs_dir)
+    if own["run"] == "latest":
         return Run.latest(root)
-    path = Path(where).expanduser()
-    return Run.open(path if path.exists() or not (root / where).exists() else root / where)
+    path = Path(own["run"]).expanduser()
+    return Run.open(path if path.exists() or not (root / path).exists() else root / path)
 
 
 def _overrides(run: Run) -> list[str]:
     """What the run's config was composed from."""
-    return list(run.manifest["command"][2:])
+    return run.manifest["command"][2:]
 
 
 def _split(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """`run=` and `checkpoint=`, which are the verb's own, and the overrides proper."""
-    own = dict(o.split("=", 1) for o in overrides if o.startswith(("run=", "checkpoint=")))
-    return own, [o for o in overrides if not o.startswith(("run=", "checkpoint="))]
+    """What says which run (`run=`, `checkpoint=`, `runs_dir=`), and the overrides of its config."""
+    own = dict(override.split("=", 1) for override in overrides if override.startswith(_OWN))
+    return own, [override for override in overrides if not override.startswith(_OWN)]
+
+
+_OWN = ("run=", "checkpoint=", "runs_dir=")
 
 
 @contextmanager
 def _inside(run: Run) -> Iterator[Run]:
-    with _explained(run), run:
+    with _explained(run, "error.txt"), run:
         yield run
 
 
 @contextmanager
-def _explained(run: Run) -> Iterator[None]:
-    """Faults of a run as the sentence its user gets."""
+def _explained(run: Run, trace: str) -> Iterator[None]:
+    """Faults of a run as the sentence its user gets; `trace` is the file of the run that has the whole traceback."""
     try:
         with _building():
             yield
@@ -129,7 +140,9 @@ def _explained(run: Run) -> Iterator[None]:
     except (UserError, RunFailed):
         raise
     except Exception as fault:
-        raise RunFailed(f"the run failed: {describe(fault)} (traceback: {run.path / 'error.txt'})") from fault
+        if not (run.path / trace).exists():
+            run.write(trace, traceback.format_exc())
+        raise RunFailed(f"the run failed: {describe(fault)} (traceback: {run.path / trace})") from fault
 
 
 @contextmanager

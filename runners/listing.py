@@ -22,7 +22,7 @@ def search_path() -> list[Path]:
     named = [Path(part).expanduser() for part in os.environ.get("AGENTLAB_CONF", "").split(os.pathsep) if part]
     for folder in named:
         if not folder.is_dir():
-            raise UserError(f"{folder} is not a folder; --conf-dir and AGENTLAB_CONF name folders that hold config groups")
+            raise UserError(f"{folder} is not a folder; --conf-dir and AGENTLAB_CONF name folders of config groups")
     folders = [CONF, *named]
     here = Path.cwd() / "conf"
     if here.is_dir():

@@ -2,16 +2,12 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from runners.settings import CheckpointSettings, Settings
 
 Node = dict[str, Any]
 """A part that is built from its `_target_` and checked against its own `_schema_`."""
-
-
-class Settings(BaseModel):
-    """A node whose unknown keys are faults."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class EvalSettings(Settings):
@@ -54,6 +50,6 @@ class RootSettings(Settings):
     total_iterations: int = Field(ge=1)
     rollout_size: int = Field(ge=1)
     eval: EvalSettings
-    checkpoint: Node
+    checkpoint: CheckpointSettings
     warm_start: WarmStartSettings | None
     offline: OfflineSettings | None

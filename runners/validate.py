@@ -14,8 +14,13 @@ from runners.errors import UserError
 from runners.suggest import did_you_mean
 
 
+def validate(cfg: DictConfig, see: str = "") -> None:
+    """Check every node of a resolved config that has a `_schema_`, and take the `_schema_` keys out; see `check`."""
+    check(cfg, take_schemas(cfg), see)
+
+
 def take_schemas(cfg: DictConfig) -> dict[str, str]:
-    """Take every `_schema_` out of a config; what is returned maps a node's dotted key ("" for the root) to its model."""
+    """Take every `_schema_` out of a config and give them by their node's dotted key, "" being the root."""
     plain = OmegaConf.to_container(cfg, resolve=False)
     schemas = dict(_schema_nodes(plain))
     for path in schemas:
@@ -67,12 +72,13 @@ def _schema_nodes(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def _model(name: str, path: str) -> type[BaseModel]:
     module, _, attribute = name.rpartition(".")
+    where = path or "the config"
     try:
         model = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as fault:
-        raise UserError(f"{path or 'the config'} names the schema {name!r}, which cannot be imported: {fault}") from fault
+        raise UserError(f"{where} names the schema {name!r}, which cannot be imported: {fault}") from fault
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        raise UserError(f"{path or 'the config'} names the schema {name!r}, which is not a pydantic model")
+        raise UserError(f"{where} names the schema {name!r}, which is not a pydantic model")
     return model
 
 
@@ -94,8 +100,8 @@ def _sentence(
         return f"{key or 'the config'} is refused: {error['msg'].partition(', ')[2]}"
     about = [other for other in errors if _place(other["loc"], values) == place]
     allowed = " or ".join(dict.fromkeys(_allowed(other, model, place) for other in about))
-    names = [name for other in about for name in re.findall(r"'([^']*)'", str(other.get("ctx", {}).get("expected", "")))]
-    return f"{key} is {json.dumps(error['input'])}, but must be {allowed}{did_you_mean(str(error['input']), names)}"
+    hint = did_you_mean(str(error["input"]), re.findall(r"'([^']*)'", allowed))
+    return f"{key} is {json.dumps(error['input'])}, but must be {allowed}{hint}"
 
 
 def _place(location: tuple[int | str, ...], values: Any) -> list[str]:
