@@ -98,10 +98,10 @@ def test_a_damaged_description_or_a_lost_file_is_refused_too(tmp_path):
     checkpoints.save(1, {})
     checkpoints.save(2, {})
     (tmp_path / "000002.json").write_text('{"step": 2, "sc')
-    with pytest.raises(UserError, match="checkpoint 2 is damaged.*use checkpoint=1"):
+    with pytest.raises(UserError, match=r"checkpoint 2 is damaged.*use checkpoint=1"):
         checkpoints.load("last")
     (tmp_path / checkpoints.find("1").file).unlink()
-    with pytest.raises(UserError, match="checkpoint 1 is damaged.*no other checkpoint is left"):
+    with pytest.raises(UserError, match=r"checkpoint 1 is damaged.*no other checkpoint is left"):
         checkpoints.load("1")
 
 
@@ -197,7 +197,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_leaves_the_last_checkpoint_and_no_rubbish(small_disk):
     checkpoints = Checkpoints(small_disk / "checkpoints")
     checkpoints.save(1, {"w": torch.ones(50_000)})
-    with pytest.raises(RunFailed, match="the disk is full.*agentlab resume"):
+    with pytest.raises(RunFailed, match=r"the disk is full.*agentlab resume"):
         checkpoints.save(2, {"w": torch.ones(5_000_000)})
     assert checkpoints.load("last")[0] == 1
     assert sorted(file.suffix for file in checkpoints.folder.iterdir()) == [".json", ".pt"]

@@ -73,10 +73,15 @@ def test_report_may_change_the_total(clock):
 
 def test_a_failure_prints_nothing_more(clock):
     out, console = plain()
-    with pytest.raises(KeyError), Progress(2, "training", console=console) as progress:
-        progress.update(1)
-        progress.update(2)
-        raise KeyError
+
+    def work():
+        with Progress(2, "training", console=console) as progress:
+            progress.update(1)
+            progress.update(2)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work()
     assert out.getvalue().count("\n") == 1
 
 

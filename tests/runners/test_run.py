@@ -164,7 +164,8 @@ def test_ctrl_c_and_sigterm_interrupt(run, number):
 def test_metrics_come_back(run):
     with run:
         run.log({"loss": 0.5, "n": np.float32(2), "nan": float("nan")}, step=1)
-        run.log({"b": Histogram((1, 2), (0.0, 0.5, 1.0)), "map": Picture(np.zeros((4, 5, 3), np.uint8), "heat")}, step=2)
+        picture = Picture(np.zeros((4, 5, 3), np.uint8), "heat")
+        run.log({"b": Histogram((1, 2), (0.0, 0.5, 1.0)), "map": picture}, step=2)
     first, second = run.metrics()
     assert (first["step"], first["loss"], first["n"]) == (1, 0.5, 2.0)
     assert np.isnan(first["nan"])
@@ -339,11 +340,15 @@ def full(*args, **kwargs):
 
 
 def test_a_full_disk_is_one_sentence_and_loses_nothing(run, monkeypatch):
-    with pytest.raises(RunFailed, match=r"the disk is full: .*metrics\.jsonl") as failure, run:
-        run.log({"a": 1}, step=1)
-        run.save_checkpoint(1, {"x": 1})
-        monkeypatch.setattr(atomic.os, "fsync", full)
-        run.log({"a": 2}, step=2)
+    def work():
+        with run:
+            run.log({"a": 1}, step=1)
+            run.save_checkpoint(1, {"x": 1})
+            monkeypatch.setattr(atomic.os, "fsync", full)
+            run.log({"a": 2}, step=2)
+
+    with pytest.raises(RunFailed, match=r"the disk is full: .*metrics\.jsonl") as failure:
+        work()
     monkeypatch.undo()
     assert "its end could not be recorded" in failure.value.__notes__[0]
     assert run.status == "interrupted"
@@ -359,6 +364,9 @@ def test_a_runs_dir_that_cannot_be_is_refused(tmp_path):
 
 
 def test_reading_runs_needs_no_torch(run):
-    code = f"import sys\nfrom runners.run import Run\nRun.open({str(run.path)!r}).metrics()\nprint('torch' in sys.modules)"
+    code = (
+        f"import sys\nfrom runners.run import Run\nRun.open({str(run.path)!r}).metrics()\n"
+        "print('torch' in sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert out.stdout == "False\n"

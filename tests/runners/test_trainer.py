@@ -108,7 +108,7 @@ def test_bf16_computes_in_bf16_and_keeps_float32_weights(model):
 
 def test_what_this_machine_cannot_do_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="needs a CUDA GPU.*use trainer=cpu"):
+    with pytest.raises(UserError, match=r"needs a CUDA GPU.*use trainer=cpu"):
         Trainer(device="cuda")
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         Trainer(precision="fp16")
