@@ -78,7 +78,7 @@ def test_a_task_is_solved_through_it(stage):
     env.reset(seed=0, options={"episode": 0})
     stop = None
     while stop is None:
-        stop = env.step(utterance([next_move(phone, env.unwrapped.task)]))[-1]["stop"]
+        stop = env.step(utterance([next_move(phone, env.unwrapped.task)], env.unwrapped.parser))[-1]["stop"]
     assert stop == "success"
     assert env.metadata["blocking"]
 
