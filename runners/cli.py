@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -27,7 +28,7 @@ app.add_typer(phone, name="phone")
 def _complete(context: typer.Context, incomplete: str) -> list[str]:
     from runners.completion import complete
 
-    return complete(context.params.get("overrides") or [], incomplete)
+    return complete(context.info_name or "", context.params.get("overrides") or [], incomplete)
 
 
 Overrides = Annotated[
@@ -42,6 +43,8 @@ Overrides = Annotated[
 Name = Annotated[str | None, typer.Option("--name", help="End of the run folder's name.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Metric = Annotated[str, typer.Option("--metric", help="What is compared, and what a searching sweeper maximises.")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run or sweep folders.")]
 ConfDir = Annotated[
     Path | None,
     typer.Option("--conf-dir", help="A folder of your own configs, beside those of the package and ./conf.",
@@ -59,6 +62,8 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             os.environ["AGENTLAB_CONF"] = os.pathsep.join([str(conf_dir.absolute()), *([known] if known else [])])
         try:
             function(*args, **options)
+        except typer.Exit:
+            raise
         except UserError as fault:
             _fail(fault, 2, debug)
         except KeyboardInterrupt as fault:
@@ -173,6 +178,118 @@ def show(
         print_yaml(OmegaConf.to_yaml(cfg))
 
 
+@app.command()
+@verb
+def sweep(
+    overrides: Overrides = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the sweep's folder.", show_default=False)] = None,
+    metric: Metric = "eval/success",
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first job that fails.")] = False,
+) -> None:
+    """Run every combination of the values given: agentlab sweep +exp=NAME seed=0,1,2 agent.entropy=none,causal.
+
+    The same command again runs only what is missing or failed. hydra/launcher=joblib|ray|submitit chooses where
+    jobs run, hydra/sweeper=optuna in which order.
+    """
+    from runners.sweep import sweep
+
+    raise typer.Exit(sweep(overrides or [], name=name, metric=metric, fail_fast=fail_fast))
+
+
+@app.command()
+@verb
+def compare(
+    runs: Runs,
+    metric: Annotated[str | None, typer.Option("--metric", help="The one to compare.", show_default="eval/*")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="A PNG to draw the curves into.")] = None,
+    json: Json = False,
+) -> None:
+    """Put runs side by side: their numbers, and where their configs differ."""
+    from runners.compare import compare
+    from runners.tables import print_json, print_table
+
+    comparison = compare(runs, metric)
+    if plot:
+        comparison.plot(plot)
+    if json:
+        print_json(comparison.as_dict())
+    else:
+        print_table(comparison.header(), comparison.rows(), always_head=True)
+
+
+@app.command()
+@verb
+def report(
+    runs: Runs,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained HTML page: curves, evaluations, configs and recorded episodes."""
+    from runners.report import report
+
+    print(report(runs, out))
+
+
+@app.command()
+@verb
+def doctor(
+    online: Annotated[bool, typer.Option("--online", help="Also ask whether the model hub answers.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what this machine has and which experiments can run on it."""
+    from dataclasses import asdict
+
+    from runners.doctor import examine, experiments
+    from runners.tables import print_json, print_table
+
+    checks, able = examine(online), dict(experiments())
+    if json:
+        print_json({"machine": [asdict(check) for check in checks], "experiments": able})
+        return
+    print_table(("machine", "state", "detail", "what to do"), [(c.name, c.state, c.detail, c.fix) for c in checks])
+    print()
+    print_table(
+        ("experiment", "can run here", "because"),
+        [(name, "no" if problems else "yes", "; ".join(problems)) for name, problems in able.items()],
+    )
+
+
+@app.command("import")
+@verb
+def import_(
+    kind: Annotated[str, typer.Argument(help="What wrote the file: digirl")],
+    file: Annotated[Path, typer.Argument(help="The YAML file of a released experiment.")],
+    exp: Annotated[bool, typer.Option("--exp", help="Print an experiment file instead of a command line.")] = False,
+) -> None:
+    """Translate a released config into the command line that runs the same here."""
+    from runners import launch
+    from runners.tables import print_yaml
+
+    overrides = launch.translate(kind, file)
+    if exp:
+        print_yaml(launch.as_experiment(overrides, f"Imported from {file.name}"))
+    else:
+        print(shlex.join(["agentlab", "train", *overrides]))
+
+
+@phone.command()
+@verb
+def serve(
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE...", help="Settings of conf/phone/sim.yaml, as phones=2 port=5038."),
+    ] = None,
+) -> None:
+    """Show simulated phones to every adb client of this machine, until Ctrl-C."""
+    from runners import launch
+
+    launch.call("phone/sim", settings or [])
+
+
 def main() -> None:
     """Entry point of the `agentlab` script and of `python -m runners`."""
+    if os.environ.get("_AGENTLAB_COMPLETE") == "complete_bash":
+        from runners.completion import bash_words
+
+        with bash_words():
+            app(prog_name="agentlab")
     app(prog_name="agentlab")

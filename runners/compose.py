@@ -16,6 +16,7 @@ from yaml import YAMLError
 
 from runners.errors import UserError
 from runners.listing import CONF, choices, is_group, search_path
+from runners.manifest import flatten
 from runners.suggest import did_you_mean
 from runners.validate import check, take_schemas, validate
 
@@ -32,11 +33,11 @@ def compose(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
         UserError: if an override, a file or a value is wrong, or a value is missing.
     """
     cfg = draft(overrides, config=config)
-    see = _see(overrides)
-    _resolve(cfg)
-    missing = sorted(OmegaConf.missing_keys(cfg))
+    see = _see(overrides, config)
+    missing = [key for key, value in flatten(OmegaConf.to_container(cfg)).items() if value == "???"]
     if missing:
-        raise UserError(f"{missing[0]} has no value yet; add {missing[0]}=VALUE {see}")
+        raise UserError(f"{missing[0]} has no value; add {missing[0]}=VALUE {see}")
+    _resolve(cfg)
     validate(cfg, see)
     return cfg
 
@@ -53,7 +54,7 @@ def draft(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
     try:
         return _hydra(plain, config)
     except MissingConfigException as fault:
-        raise _missing_file(fault) from fault
+        raise _missing_file(fault, plain) from fault
     except ConfigCompositionException as fault:
         raise _not_composed(fault, plain, config) from fault
     except YAMLError as fault:
@@ -139,8 +140,10 @@ def keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def _hydra(overrides: Sequence[str], config: str) -> DictConfig:
-    added = [f"file://{folder}" for folder in search_path() if folder != CONF]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    folders = search_path()
+    home = next((folder for folder in folders if (folder / f"{config}.yaml").exists()), CONF)
+    added = [f"file://{folder}" for folder in folders if folder != home]
+    with initialize_config_dir(str(home), version_base="1.3"):
         return hydra_compose(config, [*overrides, f"hydra.searchpath={added}"])
 
 
@@ -189,17 +192,18 @@ def _no_such_choice(group: str, choice: str) -> str:
     return f"{group} has no choice {choice!r}{did_you_mean(choice, known)} (choices: {', '.join(known)})"
 
 
-def _missing_file(fault: MissingConfigException) -> UserError:
-    wanted = str(fault.missing_cfg_file)
-    group, _, choice = wanted.rpartition("/")
+def _missing_file(fault: MissingConfigException, overrides: Sequence[str]) -> UserError:
+    group, _, choice = str(fault.missing_cfg_file).rpartition("/")
     asking = re.match(r"In '([^']+)'", str(fault))
-    where = f"{asking[1]}.yaml asks for {wanted}: " if asking and asking[1] != "config" else ""
-    return UserError(where + _no_such_choice(group, choice))
+    where = asking[1] if asking and asking[1] != "config" else f"exp/{chosen(overrides, 'exp')}"
+    if chosen(overrides, group) == choice:
+        return UserError(_no_such_choice(group, choice))
+    return UserError(f"{where}.yaml asks for {group}/{choice}: {_no_such_choice(group, choice)}")
 
 
 def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], config: str) -> UserError:
     text = str(fault)
-    see = _see(overrides)
+    see = _see(overrides, config)
     if match := re.search(r"An item is already at '([^']+)'", text):
         return UserError(f"{match[1]!r} exists already; change it with {match[1]}=VALUE, without the plus {see}")
     if (match := re.search(r"Could not override '([^']+)'", text)) and is_group(match[1]):
@@ -208,10 +212,12 @@ def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], c
             f"start from an experiment that does (see: agentlab list) or add it with +{match[1]}=CHOICE"
         )
     if match := re.search(r"(?:override|delete from config\.) '([^']+)'", text):
-        key = match[1].partition("@")[0]
+        inside = re.search(r"full_key: (\S+)", str(fault.__cause__))
+        key = inside[1] if inside else match[1].partition("@")[0]
         choosing = [str(o.input_line) for o in parse(overrides) if is_group(o.key_or_group)]
-        known = list(keys(_hydra(choosing, config))) if len(choosing) < len(overrides) else []
-        new = f"; a new key is added with +{key}=VALUE" if not (hint := did_you_mean(key, known, quote=True)) else hint
+        there = keys(_hydra(choosing, config)) if len(choosing) < len(overrides) else []
+        hint = did_you_mean(key, [name for name in there if not key.startswith(f"{name}.")], quote=True)
+        new = hint or f"; a new key is added with +{key}=VALUE"
         return UserError(f"conf has no key {key!r}{new} {see}")
     if match := re.search(r"Multiple values for ([^.\s]+)\.|(\S+) appears more than once", text):
         group = (match[1] or match[2]).partition("@")[0]
@@ -219,7 +225,9 @@ def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], c
     return UserError(_one_line(fault))
 
 
-def _see(overrides: Sequence[str]) -> str:
+def _see(overrides: Sequence[str], config: str) -> str:
+    if config != "config":
+        return f"(see: conf/{config}.yaml)"
     name = chosen(overrides, "exp")
     return f"(see: agentlab show +exp={name})" if name else "(see: agentlab show)"
 

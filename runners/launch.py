@@ -2,7 +2,7 @@
 
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,35 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from runners.compose import change, chosen, compose, draft
+from runners.compose import change, chosen, compose, draft, parse
 from runners.errors import RunFailed, UserError
 from runners.experiment import Experiment
+from runners.listing import choices, is_group
 from runners.run import Run
+from runners.suggest import did_you_mean
 from runners.types import Metrics
+
+_OWN = ("run=", "checkpoint=", "runs_dir=")
+"""What `eval` and `resume` take beside overrides."""
+
+
+def split(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """What says which run, by name, and the overrides of its config."""
+    own = dict(override.split("=", 1) for override in overrides if override.startswith(_OWN))
+    return own, [override for override in overrides if not override.startswith(_OWN)]
+
+
+def open_run(own: Mapping[str, str]) -> Run:
+    """The run named by `run=`: `latest`, a folder, or a folder's name under `runs_dir`.
+
+    Raises:
+        UserError: if there is none.
+    """
+    root = Path(own.get("runs_dir") or draft([]).runs_dir)
+    if own["run"] == "latest":
+        return Run.latest(root)
+    path = Path(own["run"]).expanduser()
+    return Run.open(path if path.exists() or not (root / path).exists() else root / path)
 
 
 def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
@@ -39,9 +63,9 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
 
     The result is written into the run, or into a new run folder for an untrained agent. Raises as `train` does.
     """
-    own, rest = _split(overrides)
+    own, rest = split(overrides)
     if "run" in own:
-        run = _open(own)
+        run = open_run(own)
         cfg = change(run.config, rest, like=_overrides(run))
         with _explained(run, "eval/error.txt"):
             return run.path, build(cfg).evaluate(run, own.get("checkpoint", "last"))
@@ -55,14 +79,14 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
 
 
 def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
-    """Go on with a run (`run=PATH|latest`) from its last checkpoint, from `checkpoint=N`, or from the start without one.
+    """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`; without one, from the start.
 
     Overrides that do not change what is computed are taken, and so is a larger `total_iterations`. Raises as `train`.
     """
-    own, rest = _split(overrides)
+    own, rest = split(overrides)
     if "run" not in own:
         raise UserError("which run is to go on? name it with run=latest or run=PATH")
-    run = _open(own)
+    run = open_run(own)
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
     if "checkpoint" in own:
@@ -91,36 +115,66 @@ def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:
     Raises:
         UserError: if an override is wrong, or the target refuses what it is given.
     """
-    key = config.rpartition("/")[0].replace("/", ".")
-    cfg = compose([re.sub(r"^([+~]*)", rf"\g<1>{key}.", override) for override in overrides], config=config)
     with _building():
-        return instantiate(OmegaConf.select(cfg, key), **arguments)
+        return instantiate(_node(config, overrides), **arguments)
+
+
+def translate(kind: str, file: Path) -> list[str]:
+    """The overrides equal to a released config.
+
+    `conf/import/KIND.yaml` names the converter by `_target_`, and by `base` the experiment its overrides stand on.
+
+    Raises:
+        UserError: if there is no such converter or file, the converter refuses the file, or what it says is no config.
+    """
+    known = choices("import")
+    if kind not in known:
+        raise UserError(f"nothing imports {kind!r}{did_you_mean(kind, known)} (choices: {', '.join(known)})")
+    if not file.is_file():
+        raise UserError(f"{file} does not exist; name the YAML file to import")
+    node = _node(f"import/{kind}")
+    base = node.pop("base", None)
+    with _building():
+        overrides = [*([f"+exp={base}"] if base else []), *instantiate(node, path=file)]
+    compose(overrides)
+    return overrides
+
+
+def as_experiment(overrides: Sequence[str], purpose: str) -> str:
+    """An experiment file that does what these overrides do."""
+    defaults: list[Any] = []
+    values = OmegaConf.create()
+    for override in parse(overrides):
+        group, value = override.key_or_group, override.value()
+        if group == "exp":
+            defaults.insert(0, value)
+        elif is_group(group):
+            defaults.append(f"override /{group}: {value}")
+        else:
+            OmegaConf.update(values, group, value)
+    head = ["# @package _global_", f"# {purpose}", "defaults:", *(f"  - {line}" for line in [*defaults, "_self_"])]
+    return "\n".join(head) + "\n" + OmegaConf.to_yaml(values)
+
+
+def _node(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """One choice of conf by itself, checked, as a plain dict; `overrides` are relative to it."""
+    key = config.rpartition("/")[0].replace("/", ".")
+    try:
+        cfg = compose([re.sub(r"^([+~]*)", rf"\g<1>{key}.", override) for override in overrides], config=config)
+    except UserError as fault:
+        raise UserError(str(fault).replace(f"{key}.", "")) from fault  # as the user wrote it
+    node = OmegaConf.to_container(OmegaConf.select(cfg, key))
+    assert isinstance(node, dict)
+    return {str(name): value for name, value in node.items()}
 
 
 def _create(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None) -> Run:
     return Run.create(cfg, Path(cfg.runs_dir), ["agentlab", verb, *overrides], name=name or chosen(overrides, "exp"))
 
 
-def _open(own: dict[str, str]) -> Run:
-    root = Path(own.get("runs_dir") or draft([]).runs_dir)
-    if own["run"] == "latest":
-        return Run.latest(root)
-    path = Path(own["run"]).expanduser()
-    return Run.open(path if path.exists() or not (root / path).exists() else root / path)
-
-
 def _overrides(run: Run) -> list[str]:
     """What the run's config was composed from."""
     return run.manifest["command"][2:]
-
-
-def _split(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """What says which run (`run=`, `checkpoint=`, `runs_dir=`), and the overrides of its config."""
-    own = dict(override.split("=", 1) for override in overrides if override.startswith(_OWN))
-    return own, [override for override in overrides if not override.startswith(_OWN)]
-
-
-_OWN = ("run=", "checkpoint=", "runs_dir=")
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class RootSettings(Settings):
 
     seed: int = Field(ge=0)
     runs_dir: str = Field(min_length=1)
-    requires: list[str] = []
+    requires: list[str]
     experiment: Node
     agent: Node | None
     env: Node | None

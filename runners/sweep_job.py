@@ -1,7 +1,7 @@
 """One job of a sweep: Hydra's task function, and the process of its own in which the job's run happens.
 
 A process a job costs one start of Python and buys what a sweep needs: nothing leaks from one job into the next, a job
-that is killed or runs out of memory is one failed job whatever the launcher, everything it prints goes to its `log.txt`,
+that is killed or runs out of memory is one failed job whatever the launcher, what it prints goes to its `log.txt`,
 and it can be told to stop and save from outside.
 """
 

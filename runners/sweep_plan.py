@@ -57,6 +57,10 @@ class Plan:
         experiment = next((str(o.value()) for o in self.fixed if o.key_or_group == "exp"), "sweep")
         return f"{experiment}-{digest}"
 
+    @property
+    def fixed_keys(self) -> list[str]:
+        return [key(line(o)) for o in self.fixed]
+
     def varying(self, keys: Sequence[str]) -> "Plan":
         """The same plan, counting an override of one of these keys as swept though it has a single value."""
         single = tuple(o for o in self.fixed if key(line(o)) in keys)
@@ -86,6 +90,15 @@ def as_typed(override: str) -> str:
 def key(override: str) -> str:
     """The key of an override as typed."""
     return as_typed(override).lstrip("+").partition("=")[0]
+
+
+def varied(overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, str]:
+    """What makes a job differ from the others of its sweep: its overrides without those of `fixed` keys.
+
+    Keys that change nothing of what is computed are left out too, since an earlier command may have had them.
+    """
+    values = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
+    return {name: value for name, value in values.items() if name not in fixed and not is_under(name, HARMLESS)}
 
 
 def claim(folder: Path, plan: Plan) -> Plan:
@@ -130,7 +143,7 @@ def claim(folder: Path, plan: Plan) -> Plan:
 
 def _config(plan: Plan, reference: list[str]) -> dict[str, Any]:
     """What decides a job's numbers, as flat keys, at one point of the sweep."""
-    config = OmegaConf.to_container(compose([line(o) for o in plan.fixed] + reference))
+    config = OmegaConf.to_container(compose([*map(line, plan.fixed), *reference]))
     relevant = {name: value for name, value in flatten(config).items() if not is_under(name, HARMLESS)}
     plain: dict[str, Any] = json.loads(json.dumps(relevant))
     return plain

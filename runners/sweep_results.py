@@ -15,11 +15,10 @@ from rich.table import Table
 
 from runners.atomic import write_atomic
 from runners.curves import Curve, plot_curves
-from runners.manifest import HARMLESS, is_under
 from runners.run import Run
 from runners.statistics import Difference, Interval, bootstrap_interval, paired_difference
 from runners.sweep_job import Record, Status
-from runners.sweep_watch import clock
+from runners.sweep_plan import varied
 
 FEW_SEEDS = 5
 """With fewer the bootstrap interval is known to be too narrow, and the table says so."""
@@ -219,8 +218,7 @@ class Results:
 def _job(folder: Path, fixed: Sequence[str], metric: str) -> Job:
     record = Record.read(folder)
     assert record is not None
-    values = dict(override.lstrip("+").partition("=")[::2] for override in record.overrides)
-    swept = {key: value for key, value in values.items() if key not in fixed and not is_under(key, HARMLESS)}
+    swept = varied(record.overrides, fixed)
     seed = swept.pop("seed", "")
     logged = Run.open(folder).metrics() if (folder / "manifest.json").exists() else []
     curve = {entry["step"]: entry[metric] for entry in logged if isinstance(entry.get(metric), int | float)}
@@ -259,7 +257,8 @@ def _with_interval(mean: str, interval: Interval | None) -> str:
 
 
 def _said(job: Job) -> str:
-    return " ".join(job.record.overrides) + (f" after {clock(job.record.seconds)}" if job.record.seconds else "")
+    varied = [f"{key}={value}" for key, value in job.arm.items()] + ([f"seed={job.seed}"] if job.seed else [])
+    return " ".join(varied) or "the job"
 
 
 def _logged(job: Job) -> list[str]:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from runners.types import Metrics  # brings numpy, which `agentlab list` does without
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows on stdout; the header only on a terminal, so that a pipe gets data alone."""
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, always_head: bool = False) -> None:
+    """Rows on stdout; the header only on a terminal, so that a pipe gets data alone, unless `always_head`."""
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
@@ -21,6 +21,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             table.add_row(*row)
         Console(markup=False, highlight=False).print(table)
         return
+    rows = [header, *rows] if always_head else rows
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(header))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from runners.errors import UserError
@@ -90,7 +91,7 @@ def _sentence(
     place = _place(error["loc"], values)
     key = ".".join([path, *place] if path else place)
     if error["type"] == "extra_forbidden":
-        fields = _fields(model, place[:-1])
+        fields = list(_fields(model, place[:-1]))
         known = [".".join([path, *place[:-1], name] if path else [*place[:-1], name]) for name in fields]
         hint = did_you_mean(key, known, quote=True) or f"; {path or 'the config'} takes {', '.join(fields)}"
         return f"conf has no key {key!r}{hint} {see}".rstrip()
@@ -116,26 +117,22 @@ def _place(location: tuple[int | str, ...], values: Any) -> list[str]:
     return place
 
 
-def _fields(model: type[BaseModel], place: list[str]) -> list[str]:
-    """The keys a model takes at a place inside it."""
-    here = model
+def _fields(model: type[BaseModel], place: list[str]) -> dict[str, FieldInfo]:
+    """The keys a model takes at a place inside it; none where it takes anything."""
+    here = model.model_fields
     for name in place:
-        field = here.model_fields.get(name)
-        annotation = field.annotation if field else None
+        annotation = here[name].annotation if name in here else None
         models = [m for m in (annotation, *get_args(annotation)) if isinstance(m, type) and issubclass(m, BaseModel)]
-        if not models:
-            return []
-        here = models[0]
-    return list(here.model_fields)
+        here = models[0].model_fields if models else {}
+    return here
 
 
 def _allowed(error: ErrorDetails, model: type[BaseModel], place: list[str]) -> str:
-    """Pydantic's own words for what a value must be, with the other bound where it names only the one crossed."""
+    """Pydantic's own words for what a value must be; both bounds where it names only the one crossed."""
     words = error["msg"].removeprefix("Input should be ").replace("valid ", "").replace("a integer", "an integer")
-    field = model.model_fields.get(place[-1]) if len(place) == 1 else None
-    crossed = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
-    if field is None or error["type"] not in crossed:
-        return words
+    field = _fields(model, place[:-1]).get(place[-1]) if place else None
+    if field is None or error["type"] not in ("greater_than_equal", "greater_than", "less_than_equal", "less_than"):
+        return words.replace("an object", "a group of keys")
     bounds = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     limits = [
         f"{word} {getattr(mark, bound):g}"

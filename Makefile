@@ -1,0 +1,59 @@
+# Two commands on a fresh machine: `make train` and `make test`. `make help` lists the others.
+# ARGS go to the command: make train ARGS="seed=1 agent.entropy=none"
+# On Linux pip may bring torch with CUDA libraries; for the small CPU build set PIP_EXTRA_INDEX_URL to PyTorch's CPU index.
+
+PYTHON ?= python3
+VENV   ?= .venv
+EXP    ?= coso_android
+ARGS   ?=
+JOBS   ?= 2
+
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help train eval sweep test test-all lint typecheck bench docs system clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+train: $(READY) ## train EXP (coso_android) in a new run folder
+	$(BIN)/agentlab train +exp=$(EXP) $(ARGS)
+
+eval: $(READY) ## evaluate the latest run on held-out tasks
+	$(BIN)/agentlab eval run=latest $(ARGS)
+
+sweep: $(READY) ## EXP without entropy, with uniform and with causal entropy, three seeds each
+	$(BIN)/agentlab sweep +exp=$(EXP) agent.entropy=none,uniform,causal seed=0,1,2 $(ARGS)
+
+test: lint typecheck system ## what CI runs: linters, import contracts, types, fast tests
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+test-all: lint typecheck system ## the same with the slow tests
+	$(BIN)/python -m pytest -n $(JOBS) -m '' $(ARGS)
+
+lint: $(READY) ## ruff and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+typecheck: $(READY) ## mypy
+	$(BIN)/mypy runners agents envs data_cleaning video
+
+bench: $(READY) ## measure speed; results go to benchmarks/results
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(READY) ## check the links of README and docs
+	$(BIN)/python -m pytest tests/test_links.py
+
+# No system package is needed so far; a room that needs one installs it here.
+system:
+
+clean: ## remove the environment and everything built, but no runs
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@echo "installing into $(VENV); the first time takes some minutes"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,223 @@
+"""The command line as a user meets it: every verb in a process of its own, over an experiment that only counts."""
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import Result, agentlab, environment
+
+CONF = str(Path(__file__).parent / "conf")
+
+
+@pytest.fixture
+def lab(cli, cli_env):
+    """`agentlab` with the configs of these tests beside its own."""
+    cli_env["AGENTLAB_CONF"] = CONF
+    return cli
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory) -> tuple[Path, Result]:
+    """A run of three iterations, trained once."""
+    folder = tmp_path_factory.mktemp("trained")
+    command = ("train", "exp=counting", "agent.lr=0.5", "--name", "first", "--json")
+    return folder, agentlab(*command, cwd=folder, env=environment() | {"AGENTLAB_CONF": CONF})
+
+
+@pytest.fixture
+def trained(training, tmp_path) -> Path:
+    """A copy of that run for one test."""
+    shutil.copytree(training[0] / "runs", tmp_path / "runs")
+    return only_run(tmp_path)
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = (folder / "runs").iterdir()
+    return run
+
+
+def manifest(run: Path) -> dict[str, str]:
+    return json.loads((run / "manifest.json").read_text())
+
+
+def test_train_leaves_a_run_folder(training):
+    folder, result = training
+    assert result.exit_code == 0, result.stderr
+    run = only_run(folder)
+    assert run.name.endswith("_first")
+    assert yaml.safe_load((run / "config.yaml").read_text())["agent"]["same_lr"] == 0.5
+    assert manifest(run)["command"] == ["agentlab", "train", "exp=counting", "agent.lr=0.5"]
+
+
+def test_json_is_one_object_and_progress_goes_elsewhere(training):
+    folder, result = training
+    metrics = {"eval/success": 0.5, "count": 3.0}
+    assert json.loads(result.stdout) == {"run": f"runs/{only_run(folder).name}", "metrics": metrics}
+    assert "counted 3" in result.stderr
+
+
+def test_eval_of_a_run_writes_into_it_and_leaves_it_finished(lab, trained):
+    result = lab("eval", "run=latest", "checkpoint=best", "eval.episodes=7", "--json")
+    assert json.loads(result.stdout)["metrics"] == {"eval/success": 0.25, "count": 1.0, "episodes": 7.0}
+    assert json.loads((trained / "eval/count_1.json").read_text()) == {"count": 1}
+    assert yaml.safe_load((trained / "config.yaml").read_text())["eval"]["episodes"] == 32
+    assert manifest(trained)["status"] == "finished"
+    broken = lab("eval", f"run={trained.name}", "eval.episodes=13")
+    assert broken.exit_code == 1
+    assert f"thirteen episodes (traceback: runs/{trained.name}/eval/error.txt)" in broken.stderr
+    assert "thirteen episodes" in (trained / "eval/error.txt").read_text()
+
+
+def test_eval_without_a_run_evaluates_the_untrained_agent_in_a_new_folder(lab, tmp_path):
+    result = lab("eval", "+exp=counting", "--json")
+    assert json.loads(result.stdout)["metrics"]["count"] == 0
+    assert (only_run(tmp_path) / "eval/count_0.json").exists()
+
+
+def test_resume_goes_back_to_a_checkpoint_and_on_from_there(lab, trained):
+    resumed = lab("resume", f"run={trained}", "checkpoint=2", "total_iterations=5")
+    assert resumed.stdout.splitlines()[:3] == ["counted 3", "counted 4", "counted 5"]
+    assert resumed.stdout.splitlines()[-3:] == ["eval/success  0.5", "count         5", f"run: {trained}"]
+    other = lab("resume", "run=latest", "agent.lr=0.7")
+    assert other.exit_code == 2
+    assert "agent.lr" in other.stderr
+    assert manifest(trained)["status"] == "finished"
+
+
+def test_a_failed_run_says_why_in_a_sentence_and_starts_again_without_a_checkpoint(lab, tmp_path):
+    failed = lab("train", "+exp=counting", "fail_at=1")
+    run = only_run(tmp_path)
+    assert failed.exit_code == 1
+    assert failed.stderr == (
+        f"agentlab: the run failed: RuntimeError: the counter broke (traceback: runs/{run.name}/error.txt)\n"
+    )
+    assert manifest(run)["status"] == "failed"
+    again = lab("resume", "run=latest", "--debug")  # there is no checkpoint, so it begins again, and fails again
+    assert again.exit_code == 1
+    assert "Traceback (most recent call last)" in again.stderr
+
+
+def test_what_a_part_refuses_while_it_is_built_is_bad_input(lab):
+    result = lab("train", "+exp=counting", "agent.gamma=1")
+    assert result.exit_code == 2
+    assert result.stderr == "agentlab: agent.gamma is 1, but this horizon has no end; choose a smaller one\n"
+
+
+def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
+    command = [sys.executable, "-m", "runners", "train", "+exp=counting", "total_iterations=30", "pause=0.05"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=cli_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while "counted 2" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    run = only_run(tmp_path)
+    assert process.returncode == 130
+    assert stderr.endswith(f"agentlab: interrupted; go on with: agentlab resume run=runs/{run.name}\n")
+    assert manifest(run)["status"] == "interrupted"
+    assert lab("resume", "run=latest").exit_code == 0
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 31))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "+exp=countin"], "conf has no experiment 'countin'; did you mean counting? (see: agentlab list)"),
+        (["train", "+exp=counting", "--conf-dir", "nowhere"], "nowhere is not a folder"),
+        (["eval"], "nothing to evaluate; name a run with run=latest or run=PATH, or an experiment with +exp=NAME"),
+        (["eval", "checkpoint=best"], "checkpoint= belongs to a run"),
+        (["eval", "run=latest"], "there is no run in runs"),
+        (["eval", "run=nowhere"], "nowhere is not a run folder"),
+        (["resume"], "which run is to go on?"),
+        (["phone", "serve", "prt=1"], "conf has no key 'prt'; did you mean 'port'?"),
+        (["phone", "serve", "port=80"], "port 80 is reserved"),
+        (["import", "tyo", "x.yaml"], "nothing imports 'tyo'; did you mean toy?"),
+        (["trian"], "No such command"),
+    ],
+)
+def test_bad_input_ends_with_2_and_one_sentence(lab, tmp_path, arguments, sentence):
+    result = lab(*arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_list_and_show_say_what_there_is(lab):
+    listed = json.loads(lab("list", "--json").stdout)
+    assert listed["counting"] == "Counts to total_iterations; what the runner's own tests train"
+    assert lab("list", "trainers").stdout.split()[0] == "cpu"
+    shown = yaml.safe_load(lab("show", "+exp=counting").stdout)
+    assert shown["agent"]["same_lr"] == "${agent.lr}"
+    assert "_schema_" not in shown
+    assert json.loads(lab("show", "+exp=counting", "--resolve", "--json").stdout)["agent"]["same_lr"] == 0.1
+    assert yaml.safe_load(lab("show", "+exp=counting", "agent=open").stdout)["agent"]["lr"] == "???"
+
+
+def test_own_configs_are_found_in_conf_dir_and_in_the_current_folder(cli, tmp_path):
+    assert "counting" not in cli("list").stdout
+    assert "counting" in cli("list", "--conf-dir", CONF).stdout
+    (tmp_path / "conf/exp").mkdir(parents=True)
+    (tmp_path / "conf/exp/mine.yaml").write_text("# My own\n# @package _global_\ntotal_iterations: 7\n")
+    assert "mine  " in cli("list").stdout
+    assert "total_iterations: 7\n" in cli("show", "+exp=mine").stdout
+
+
+def test_a_released_config_becomes_a_command_line_or_an_experiment(lab, tmp_path):
+    (tmp_path / "released.yaml").write_text("gamma: 0.25\nentropy: none\n")
+    line = lab("import", "toy", "released.yaml").stdout
+    assert line == "agentlab train +exp=counting agent=toy agent.gamma=0.25 agent.entropy=none\n"
+    (tmp_path / "wrong.yaml").write_text("gamma: 7\n")
+    assert "agent.gamma is 7" in lab("import", "toy", "wrong.yaml").stderr
+    (tmp_path / "conf/exp").mkdir(parents=True)
+    (tmp_path / "conf/exp/released.yaml").write_text(lab("import", "toy", "released.yaml", "--exp").stdout)
+    by_file = lab("show", "+exp=released", "--resolve", "--json")
+    assert json.loads(by_file.stdout) == json.loads(lab("show", *line.split()[2:], "--resolve", "--json").stdout)
+
+
+def test_phone_serve_calls_what_conf_names(lab):
+    assert lab("phone", "serve", "port=5555").stdout == "listening on 5555\n"
+
+
+def test_a_terminal_gets_a_table_with_a_header(lab, cli_env, tmp_path):
+    owner, terminal = pty.openpty()
+    subprocess.run([sys.executable, "-m", "runners", "list"], cwd=tmp_path, env=cli_env, stdout=terminal, check=True)
+    os.close(terminal)
+    assert b"what it is" in os.read(owner, 100_000)
+    assert "what it is" not in lab("list").stdout
+
+
+@pytest.mark.slow
+def test_help_and_list_take_at_most_four_times_the_import_of_typer(cli_env, tmp_path):
+    def best(*command: str) -> float:
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *command], cwd=tmp_path, env=cli_env, capture_output=True, check=True)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    typer = best("-c", "import typer")
+    assert best("-m", "runners", "--help") < 4 * typer
+    assert best("-m", "runners", "list") < 4 * typer
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["train", "--help"]])
+def test_help_and_list_import_nothing_heavy(cli_env, tmp_path, arguments):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "runners", *arguments],
+        cwd=tmp_path, env=cli_env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not imported & {"hydra", "omegaconf", "torch", "numpy", "wandb", "transformers", "yaml"}

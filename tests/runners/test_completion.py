@@ -1,0 +1,93 @@
+"""Completion through the protocol a real bash speaks: its own word splitting, Typer's script, COMPREPLY."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runners.completion import complete
+
+CONF = str(Path(__file__).parent / "conf")
+
+
+@pytest.fixture
+def tab(cli_env, tmp_path):
+    """What bash would offer at the end of a command line, after sourcing the script of --show-completion."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/agentlab"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m runners "$@"\n')
+    program.chmod(0o755)
+    env = cli_env | {"AGENTLAB_CONF": CONF, "PATH": f"{tmp_path / 'bin'}:{cli_env['PATH']}"}
+    show = [sys.executable, "-m", "runners", "--show-completion", "bash"]
+    script = subprocess.run(show, cwd=tmp_path, env=env, capture_output=True, text=True, check=True).stdout
+
+    def press(*words: str) -> list[str]:
+        """`words` are split as bash splits them: `=` is a word of its own."""
+        quoted = " ".join(f"'{word}'" for word in ("agentlab", *words))
+        run = (
+            f"{script}\nCOMP_WORDS=({quoted}); COMP_CWORD={len(words)}; $(complete -p agentlab | sed 's/.*-F //')"
+            ' agentlab; printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        done = subprocess.run(["bash", "-c", run], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    return press
+
+
+def test_verbs_experiments_and_choices(tab):
+    assert tab("tr") == ["train"]
+    assert tab("train", "+exp", "=", "cou") == ["counting"]
+    assert set(tab("train", "+exp", "=")) >= {"counting", "greedy"}
+    assert tab("train", "+exp", "=", "counting", "agent", "=", "o") == ["open"]
+    assert tab("train", "logg") == ["logger=none", "logger=wandb"]
+
+
+def test_keys_and_values_of_the_chosen_experiment(tab):
+    assert tab("train", "+exp", "=", "counting", "agent.sc") == ["agent.scm.mode=exact", "agent.scm.mode=paper"]
+    assert tab("train", "+exp", "=", "counting", "agent.entropy", "=", "u") == ["uniform"]
+
+
+@pytest.fixture
+def own_conf(monkeypatch, tmp_path):
+    monkeypatch.setenv("AGENTLAB_CONF", CONF)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "incomplete", "offered"),
+    [
+        (["+exp=counting"], "pau", ["pause=0.0"]),
+        (["+exp=counting"], "fail", ["fail_at=null"]),
+        (["+exp=counting"], "agent.greedy=", ["agent.greedy=true", "agent.greedy=false"]),
+        (["+exp=counting"], "agent.window", ["agent.window=auto"]),
+        (["+exp=counting"], "~agent.g", ["~agent.gamma", "~agent.greedy"]),
+        (["+exp=counting", "agent=open"], "agent.lr", ["agent.lr="]),
+        (["+exp=counting"], "++agent.gam", ["++agent.gamma=0.5"]),
+        ([], "exp=c", ["exp=counting"]),
+        (["+exp=nothing"], "pau", []),
+    ],
+)
+def test_candidates(own_conf, given, incomplete, offered):
+    found = complete("train", given, incomplete)
+    assert [candidate for candidate in found if "coso" not in candidate] == offered
+
+
+def test_only_verbs_that_take_a_run_offer_runs(own_conf, tmp_path):
+    (tmp_path / "runs/a").mkdir(parents=True)
+    (tmp_path / "runs/a/manifest.json").write_text("{}")
+    (tmp_path / "runs/a/config.yaml").write_text("total_iterations: 9\n")
+    assert complete("eval", [], "run=") == ["run=latest", "run=runs/a"]
+    assert complete("resume", [], "checkp") == ["checkpoint=last", "checkpoint=best"]
+    assert complete("eval", ["run=runs/a"], "tot") == ["total_iterations=9"]
+    assert complete("train", [], "run=") == []
+
+
+def test_completion_imports_nothing_heavy(own_conf):
+    code = (
+        "import sys; from runners.completion import complete; complete('train', ['+exp=counting'], 'agent.l');"
+        "print(sorted({'torch', 'transformers', 'wandb', 'matplotlib'} & set(sys.modules)))"
+    )
+    env = os.environ | {"PYTHONPATH": ":".join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout == b"[]\n"
