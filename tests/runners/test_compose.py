@@ -128,6 +128,7 @@ def test_a_finished_config_takes_changes_and_refuses_what_its_schemas_refuse():
     changed = change(cfg, ["eval.episodes=7", "agent=open", "agent.lr=0.3"], like)
     assert (changed.eval.episodes, changed.agent.scm.mode, changed.agent.same_lr) == (7, "paper", 0.3)
     assert cfg.eval.episodes == 32
+    assert change(cfg, ["eval.episodes=7"], ["+exp=forgotten"]).eval.episodes == 7
     for override, sentence in [
         ("eval.episodes=0", "eval.episodes is 0, but must be at least 1"),
         ("eval.episods=3", "no key 'eval.episods'; did you mean 'eval.episodes'?"),
