@@ -5,13 +5,12 @@
     SWEEP/table.md, results.csv, results.json, curves.png   (runners/sweep_results.py)
 
 A job is identified by its resolved config, so the same command again reads finished jobs back, continues interrupted
-ones from their checkpoints and repeats failed ones. Nothing is kept beside them that could disagree with the job folders.
+ones from their checkpoints and repeats failed ones. Nothing kept beside the job folders could disagree with them.
 """
 
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,17 +21,17 @@ from typing import Any, cast
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from runners.compose import compose
 from runners.errors import RunFailed, UserError
 from runners.listing import CONF, search_path
 from runners.lock import take_lock
 from runners.sweep_job import AT_ONCE, POLL, STOP, Owner, Record, Status, SweepJob, final_value, job_folder
-from runners.sweep_plan import Plan, claim, key, line
+from runners.sweep_plan import Plan, claim, line
 from runners.sweep_results import Results
-from runners.sweep_search import trials_to_go
+from runners.sweep_search import prepare
 from runners.sweep_watch import Watch
+from runners.tables import print_table
 
 
 def sweep(
@@ -42,7 +41,6 @@ def sweep(
     metric: str = "eval/success",
     fail_fast: bool = False,
     root: Path = Path("sweeps"),
-    console: Console | None = None,
 ) -> int:
     """Run every job of a sweep that is not finished, then print one table of all of them.
 
@@ -60,20 +58,20 @@ def sweep(
         UserError: if the overrides are wrong, the folder belongs to another sweep, or another process runs it.
         RunFailed: if the launcher itself broke down.
     """
-    console = console or Console(width=None if sys.stdout.isatty() else 160)
     plan = Plan.parse(overrides)
+    compose([*map(line, plan.fixed), *plan.reference()])  # what is wrong in every job is said before a folder is made
     folder = (root / (name or plan.name)).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with take_lock(folder):
         plan = claim(folder, plan)
         (folder / STOP).unlink(missing_ok=True)
         job = SweepJob(folder, metric, fail_fast, Owner.this_process())
-        with _stop_on_interrupt(folder) as interrupted, Watch(folder, metric, console) as watch:
+        with _stop_on_interrupt(folder) as interrupted, Watch(folder, plan.fixed_keys, metric) as watch:
             broken = _multirun(plan, job, watch)
-        results = Results.read(folder, [key(line(o)) for o in plan.fixed], metric)
+        results = Results.read(folder, plan.fixed_keys, metric)
         results.write(folder)
-        console.print(results.table())
-        console.print(results.notes(folder), markup=False, highlight=False, soft_wrap=True)
+        print_table(*results.rows(), always_head=True)
+        print(results.notes(folder))
     if broken:
         reason = f"{type(broken).__name__}: {broken}"
         raise RunFailed(f"the launcher broke down ({reason}); give the same command again to do the rest") from broken
@@ -125,44 +123,41 @@ def _multirun(plan: Plan, job: SweepJob, watch: Watch) -> Exception | None:
     """
     from hydra import version
     from hydra._internal.callbacks import Callbacks
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
-    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.plugins import Plugins
     from hydra.errors import ConfigCompositionException, HydraException
     from hydra.types import HydraContext, RunMode
 
     version.setbase("1.3")
     logging.getLogger("hydra").setLevel(logging.WARNING)
-    GlobalHydra.instance().clear()
-    hydra = Hydra.create_main_hydra2("agentlab", create_config_search_path(f"file://{CONF}"))
+    loader = ConfigLoaderImpl(create_config_search_path(f"file://{CONF}"))
     try:
-        try:
-            cfg = hydra.compose_config("config", [*plan.overrides, *_settings(job.folder)], RunMode.MULTIRUN)
-        except ConfigCompositionException as fault:
-            raise UserError(_no_plugin(plan, fault)) from fault
-        if "storage" in cfg.hydra.sweeper:
-            cfg.hydra.sweeper.n_trials = trials_to_go(cfg.hydra.sweeper)
-        callbacks = Callbacks(cfg)
-        callbacks.on_multirun_start(config=cfg, config_name="config")
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
-        sweeper = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=job)
-        inner: Any = sweeper if hasattr(sweeper, "launcher") else sweeper.sweeper  # a plugin may wrap its sweeper
-        inner.launcher = _Unfinished(inner.launcher, job, watch)
-        try:
-            sweeper.sweep(list(cfg.hydra.overrides.task))
-        except _Stopped:
-            pass
-        except HydraException as fault:
-            raise UserError(f"the sweeper refuses these overrides: {fault}") from fault
-        except UserError:
-            raise
-        except Exception as fault:
-            return None if "No trials are completed" in str(fault) else fault  # Optuna has no best trial if all failed
-        callbacks.on_multirun_end(config=cfg, config_name="config")
-        return None
-    finally:
-        GlobalHydra.instance().clear()
+        settings = [*plan.overrides, *_settings(job.folder)]
+        cfg = Hydra("agentlab", loader).compose_config("config", settings, RunMode.MULTIRUN)
+    except ConfigCompositionException as fault:
+        raise UserError(_no_plugin(plan, fault)) from fault
+    if "storage" in cfg.hydra.sweeper:
+        prepare(cfg.hydra.sweeper, job.folder)
+    callbacks = Callbacks(cfg)
+    callbacks.on_multirun_start(config=cfg, config_name="config")
+    context = HydraContext(config_loader=loader, callbacks=callbacks)
+    sweeper: Any = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=job)
+    inner = sweeper if hasattr(sweeper, "launcher") else sweeper.sweeper  # a plugin may wrap its sweeper
+    inner.launcher = _Unfinished(inner.launcher, job, watch)
+    try:
+        sweeper.sweep(list(cfg.hydra.overrides.task))
+    except _Stopped:
+        pass
+    except HydraException as fault:
+        raise UserError(f"the sweeper refuses these overrides: {fault}") from fault
+    except UserError:
+        raise
+    except Exception as fault:
+        return None if "No trials are completed" in str(fault) else fault  # Optuna has no best trial if all failed
+    callbacks.on_multirun_end(config=cfg, config_name="config")
+    return None
 
 
 def _settings(folder: Path) -> list[str]:
@@ -199,7 +194,7 @@ def _is_finished(folder: Path) -> bool:
 def _stop_on_interrupt(folder: Path) -> Iterator[threading.Event]:
     """The first Ctrl-C asks the jobs to save and end, the second ends them at once.
 
-    SIGINT is blocked here, and so in every worker a launcher starts from here: if one died of the terminal's Ctrl-C, its
+    SIGINT is blocked here, and so in every worker a launcher starts: if one died of the terminal's Ctrl-C, its
     launcher would kill the jobs of the others before they have saved. A thread waits for the signal instead.
     """
     interrupted, over = threading.Event(), threading.Event()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from omegaconf import OmegaConf
 
 from runners.atomic import write_atomic
@@ -23,7 +23,7 @@ class Plan:
     fixed: tuple[Override, ...]
     """The same in every job."""
     swept: tuple[Override, ...]
-    """With several values."""
+    """With several values; the seed even if it has one, so that more seeds are more of the same sweep."""
     hydra: tuple[Override, ...]
     """Of the sweeper and launcher; they change how jobs run, never what they compute."""
 
@@ -37,7 +37,7 @@ class Plan:
         parsed = parse(normalise(overrides))
         hydra = [o for o in parsed if o.key_or_group.startswith(("hydra.", "hydra/"))]
         own = [o for o in parsed if o not in hydra]
-        swept = [o for o in own if o.is_sweep_override()]
+        swept = [o for o in own if o.is_sweep_override() or o.key_or_group == "seed"]
         return cls(tuple(o for o in own if o not in swept), tuple(swept), tuple(hydra))
 
     @property
@@ -57,18 +57,25 @@ class Plan:
         experiment = next((str(o.value()) for o in self.fixed if o.key_or_group == "exp"), "sweep")
         return f"{experiment}-{digest}"
 
+    @property
+    def fixed_keys(self) -> list[str]:
+        return [key(line(o)) for o in self.fixed]
+
     def varying(self, keys: Sequence[str]) -> "Plan":
         """The same plan, counting an override of one of these keys as swept though it has a single value."""
         single = tuple(o for o in self.fixed if key(line(o)) in keys)
         return replace(self, fixed=tuple(o for o in self.fixed if o not in single), swept=(*self.swept, *single))
 
     def reference(self) -> list[str]:
-        """One value of every swept key that names its values: where the configs of two commands are compared."""
+        """One value of every swept key: the point at which the configs of two commands are compared."""
         points = []
         for override in self.swept:
-            if not override.is_sweep_override():
+            value = override.value()
+            if isinstance(value, IntervalSweep):
+                points.append(f"{override.get_key_element()}={value.start}")
+            elif not override.is_sweep_override():
                 points.append(line(override))
-            elif override.is_discrete_sweep() and not isinstance(override.value(), Glob):
+            elif not isinstance(value, Glob):
                 points.append(f"{override.get_key_element()}={next(override.sweep_string_iterator())}")
         return points
 
@@ -86,6 +93,15 @@ def as_typed(override: str) -> str:
 def key(override: str) -> str:
     """The key of an override as typed."""
     return as_typed(override).lstrip("+").partition("=")[0]
+
+
+def varied(overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, str]:
+    """What makes a job differ from the others of its sweep: its overrides without those of `fixed` keys.
+
+    Keys that change nothing of what is computed are left out too, since an earlier command may have had them.
+    """
+    values = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
+    return {name: value for name, value in values.items() if name not in fixed and not is_under(name, HARMLESS)}
 
 
 def claim(folder: Path, plan: Plan) -> Plan:
@@ -130,7 +146,7 @@ def claim(folder: Path, plan: Plan) -> Plan:
 
 def _config(plan: Plan, reference: list[str]) -> dict[str, Any]:
     """What decides a job's numbers, as flat keys, at one point of the sweep."""
-    config = OmegaConf.to_container(compose([line(o) for o in plan.fixed] + reference))
+    config = OmegaConf.to_container(compose([*map(line, plan.fixed), *reference]))
     relevant = {name: value for name, value in flatten(config).items() if not is_under(name, HARMLESS)}
     plain: dict[str, Any] = json.loads(json.dumps(relevant))
     return plain

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,28 +11,29 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from runners.run import Run
-from runners.sweep_job import Record, Status, final_value
+from runners.sweep_job import Record, Status, final_value, logged
+from runners.sweep_plan import varied
 
 
 class Watch:
     """Reads the job folders from a thread of its own, since a launcher answers only when all of its jobs have ended.
 
     On a terminal a bar shows what runs now; elsewhere there is one plain line a finished job and nothing more.
+    A job is called by what it does not share with the others: its overrides without those of `fixed` keys.
     """
 
     INTERVAL = 0.3
     """Seconds between two looks."""
 
-    def __init__(self, folder: Path, metric: str, console: Console) -> None:
-        self.folder, self.metric, self.console = folder, metric, console
+    def __init__(self, folder: Path, fixed: Sequence[str], metric: str) -> None:
+        self.folder, self.fixed, self.metric, self.console = folder, fixed, metric, Console()
         self._seen = {file: file.stat().st_mtime_ns for file in self._files()}
         self._began = time.monotonic()
         self._total = self._ended = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self._task = self._bar.add_task("starting", total=None)
 
     def __enter__(self) -> Self:
@@ -76,7 +78,6 @@ class Watch:
             self._bar.update(self._task, description=escape(now), completed=self._ended, total=self._total or None)
 
     def _report(self, folder: Path, record: Record) -> None:
-        what = " ".join(record.overrides)
         if record.status is Status.FAILED:
             outcome = f"FAILED: {record.error} (see {folder / 'error.txt'})"
         elif record.status is Status.INTERRUPTED:
@@ -84,15 +85,19 @@ class Watch:
         else:
             value = final_value(folder, self.metric)
             outcome = f"{self.metric} {value:.4g}" if value is not None else f"finished without {self.metric}"
-        left = (time.monotonic() - self._began) / self._ended * max(0, self._total - self._ended)
-        eta = f", about {clock(left)} to go" if left else ""
-        self._say(f"[{self._ended}/{max(self._total, self._ended)}] {what}: {outcome} ({clock(record.seconds)}{eta})")
+        total = max(self._total, self._ended)
+        left = (time.monotonic() - self._began) / self._ended * (total - self._ended)
+        took = clock(record.seconds) + (f", about {clock(left)} to go" if left else "")
+        self._say(f"[{self._ended}/{total}] {self._name(record)}: {outcome} ({took})")
 
     def _headline(self, folder: Path, record: Record) -> str:
-        lines = Run.open(folder).metrics() if (folder / "manifest.json").exists() else []
+        lines = logged(folder)
         step = f"step {lines[-1]['step']}" if lines else "starting"
         values = [f", {self.metric} {entry[self.metric]:.3g}" for entry in lines if self.metric in entry]
-        return f"{' '.join(record.overrides[-3:])}: {step}{values[-1] if values else ''}"
+        return f"{self._name(record)}: {step}{values[-1] if values else ''}"
+
+    def _name(self, record: Record) -> str:
+        return " ".join(f"{key}={value}" for key, value in varied(record.overrides, self.fixed).items()) or "the job"
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

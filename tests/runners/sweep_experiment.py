@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -13,30 +12,30 @@ from runners.types import Metrics
 
 
 class Climb:
-    """Logs `eval/success` = step * slope + seed / 100, a line a step, and resumes at the step after its last line.
+    """Logs `eval/success` = step * slope + seed / 100 for steps 0 to `total_iterations`.
 
-    Args:
-        slope: the arm.
-        pause: seconds a step takes.
-        fail: raise at step 2 if this file exists.
-        die: end the process as the kernel would for want of memory.
+    It goes on after the last line it logged, which spares each job the import of torch that a checkpoint costs.
+    `starts.txt` in the run has a line a process: the first step it did, and its share of the cores.
     """
 
-    def __init__(
-        self, cfg: DictConfig, slope: float, pause: float = 0.0, fail: str | None = None, die: bool = False, **_: Any
-    ) -> None:
+    def __init__(self, cfg: DictConfig, slope: float, pause: float, fail: str | None, die: str | None) -> None:
         self.cfg, self.slope, self.pause, self.fail, self.die = cfg, slope, pause, fail, die
 
     def train(self, run: Run) -> Metrics:
-        done = [line["step"] for line in run.metrics()]
-        run.write("starts.txt", f"{(run.path / 'starts.txt').read_text() if done else ''}{done} {os.environ.get('OMP_NUM_THREADS')}\n")
+        begin = len(run.metrics())
+        with open(run.path / "starts.txt", "a") as file:
+            print(begin, os.environ.get("OMP_NUM_THREADS"), file=file)
         metrics = {"eval/success": 0.0}
-        for step in range(len(done), self.cfg.total_iterations + 1):
-            if step == 2 and self.fail and Path(self.fail).exists():
-                raise ValueError(f"slope {self.slope} is too steep")
-            if step == 2 and self.die:
-                os.kill(os.getpid(), signal.SIGKILL)
+        for step in range(begin, self.cfg.total_iterations + 1):
+            if step >= 2 and self.slope == 0.2:
+                self._go_wrong()
             metrics = {"eval/success": step * self.slope + self.cfg.seed / 100}
             run.log(metrics, step=step)
             time.sleep(self.pause)
         return metrics
+
+    def _go_wrong(self) -> None:
+        if self.fail and Path(self.fail).exists():
+            raise ValueError("slope 0.2 is too steep")
+        if self.die and Path(self.die).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
