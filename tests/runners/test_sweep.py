@@ -124,7 +124,6 @@ def test_a_sweep_ends_in_one_table_and_a_plot_and_grows(here: Folder, capsys: py
     assert "with 2 seeds they are too narrow" in table
     assert Image.open(path / "curves.png").size == (960, 600)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
@@ -282,7 +281,7 @@ def test_the_name_depends_on_what_is_fixed_and_swept_alone() -> None:
         (["+exp=climb", "experiment.slop=1,2"], "did you mean 'experiment.slope'"),
         (["+exp=climbb", "seed=0,1"], "did you mean climb"),
         (["+exp=climb", "total_iterations=3,0"], "total_iterations is 0"),
-        (["+exp=climb", "seed=interval(0,3)"], "does not support sweep type"),
+        (["+exp=climb", "experiment.slope=interval(0,3)"], "does not support sweep type"),
         (["+exp=climb", "hydra/launcher=jobli"], "hydra/launcher=jobli is not installed here"),
     ],
 )
