@@ -115,27 +115,28 @@ def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:
     Raises:
         UserError: if an override is wrong, or the target refuses what it is given.
     """
-    key = config.rpartition("/")[0].replace("/", ".")
-    try:
-        cfg = compose([re.sub(r"^([+~]*)", rf"\g<1>{key}.", override) for override in overrides], config=config)
-    except UserError as fault:
-        raise UserError(str(fault).replace(f"{key}.", "")) from fault  # as the user wrote it
     with _building():
-        return instantiate(OmegaConf.select(cfg, key), **arguments)
+        return instantiate(_node(config, overrides), **arguments)
 
 
 def translate(kind: str, file: Path) -> list[str]:
-    """The overrides equal to a released config, by the converter that `conf/import/KIND.yaml` names.
+    """The overrides equal to a released config.
+
+    `conf/import/KIND.yaml` names the converter by `_target_`, and by `base` the experiment its overrides stand on.
 
     Raises:
-        UserError: if there is no such converter or file, or the converter refuses the file.
+        UserError: if there is no such converter or file, the converter refuses the file, or what it says is no config.
     """
     known = choices("import")
     if kind not in known:
         raise UserError(f"nothing imports {kind!r}{did_you_mean(kind, known)} (choices: {', '.join(known)})")
     if not file.is_file():
         raise UserError(f"{file} does not exist; name the YAML file to import")
-    overrides: list[str] = call(f"import/{kind}", path=file)
+    node = _node(f"import/{kind}")
+    base = node.pop("base", None)
+    with _building():
+        overrides = [*([f"+exp={base}"] if base else []), *instantiate(node, path=file)]
+    compose(overrides)
     return overrides
 
 
@@ -153,6 +154,18 @@ def as_experiment(overrides: Sequence[str], purpose: str) -> str:
             OmegaConf.update(values, group, value)
     head = ["# @package _global_", f"# {purpose}", "defaults:", *(f"  - {line}" for line in [*defaults, "_self_"])]
     return "\n".join(head) + "\n" + OmegaConf.to_yaml(values)
+
+
+def _node(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """One choice of conf by itself, checked, as a plain dict; `overrides` are relative to it."""
+    key = config.rpartition("/")[0].replace("/", ".")
+    try:
+        cfg = compose([re.sub(r"^([+~]*)", rf"\g<1>{key}.", override) for override in overrides], config=config)
+    except UserError as fault:
+        raise UserError(str(fault).replace(f"{key}.", "")) from fault  # as the user wrote it
+    node = OmegaConf.to_container(OmegaConf.select(cfg, key))
+    assert isinstance(node, dict)
+    return {str(name): value for name, value in node.items()}
 
 
 def _create(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None) -> Run:

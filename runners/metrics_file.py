@@ -40,6 +40,9 @@ class MetricsFile:
         if self.path.exists():
             os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
 
+    def clear(self) -> None:
+        self.path.unlink(missing_ok=True)
+
     def cut_after(self, step: int) -> None:
         """Drop the lines logged after `step`."""
         if self.path.exists():

@@ -23,11 +23,11 @@ from typing import IO, Any, Self, cast
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from runners.atomic import atomic_file, write_atomic
+from runners.atomic import atomic_file, explain_full_disk, write_atomic
 from runners.checkpoint import Checkpoints, restore_rng, rng_state
 from runners.errors import UserError
 from runners.lock import is_locked, take_lock
-from runners.manifest import HARMLESS, Manifest, config_hash, flatten, is_under, new_manifest, now
+from runners.manifest import HARMLESS, config_hash, flatten, is_under, new_manifest, now, read_manifest
 from runners.metrics_file import MetricsFile
 from runners.tracking import NullTracker, Tracker
 from runners.types import Histogram, Metrics, Picture, Trajectory
@@ -46,7 +46,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = _read_config(path)
-        self.manifest = _read_manifest(path)
+        self.manifest = read_manifest(path)
         self.tracker: Tracker = NullTracker()
         keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
         self.checkpoints = Checkpoints(path / "checkpoints", keep=keep)
@@ -109,27 +109,34 @@ class Run:
         folders = [file.parent for file in Path(root).glob("*/manifest.json")]
         if not folders:
             raise UserError(f"there is no run in {root}; start one with `agentlab train +exp=NAME`, or name its folder")
-        return cls(max(folders, key=lambda folder: (_read_manifest(folder)["started"], folder.name)))
+        return cls(max(folders, key=lambda folder: (read_manifest(folder)["started"], folder.name)))
 
     # -- its life ------------------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> str:
         """running, finished, failed or interrupted; a run whose process was killed counts as interrupted."""
-        status = _read_manifest(self.path)["status"]
+        status = read_manifest(self.path)["status"]
         return "interrupted" if status == "running" and not self._held() else status
 
     def __enter__(self) -> Self:
         if self._lock is None:
             self._lock = take_lock(self.path)
-            self.manifest = _read_manifest(self.path)
+            self.manifest = read_manifest(self.path)
         self.checkpoints.sweep()
-        self._metrics.repair()
+        if self.has_checkpoint():
+            self._metrics.repair()
+        else:
+            self._metrics.clear()  # what was logged before the first checkpoint will be computed again
         self._resumable = True
-        self._set_status("running")
         if threading.current_thread() is threading.main_thread():
             self._old_sigterm = signal.signal(signal.SIGTERM, _interrupt)
-        self.tracker = self._connect()
+        try:
+            self._set_status("running")
+            self.tracker = self._connect()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
@@ -141,11 +148,11 @@ class Run:
         elif error is not None and not (isinstance(error, SystemExit) and not error.code):
             status = "failed"
         try:
+            self._set_status(status)
             if status == "failed":
                 self.write("error.txt", "".join(traceback.format_exception(error)))
             else:
                 (self.path / "error.txt").unlink(missing_ok=True)
-            self._set_status(status)
             self.tracker.finish(status, self.checkpoints)
         except Exception as second:
             if error is None:
@@ -216,7 +223,8 @@ class Run:
     def rewind(self, which: str) -> int:
         """Delete the checkpoints newer than `which`, so that a resumption goes on from there; gives its step.
 
-        This is how a run goes on when its last checkpoint is damaged. It is never done unasked.
+        This is how a run goes on when its last checkpoint is damaged: inside `with run:`, before training. It is never
+        done unasked.
         """
         step, _ = self.checkpoints.load(which)
         self.checkpoints.drop_after(step)
@@ -245,10 +253,12 @@ class Run:
         if not kept:
             return folder
         partial = folder.with_name(f".{folder.name}.part")
-        shutil.rmtree(partial, ignore_errors=True)
-        save_episodes(partial, kept)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        try:
+            save_episodes(partial, kept)
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
         self.tracker.episodes(name, [gif(trajectory) for trajectory in kept[: self.tracker.clips]])
         return folder
 
@@ -341,8 +351,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _exclusive_folder(root: Path, label: str) -> Path:
-    """A folder nobody else has: `mkdir` succeeds for one process only."""
-    root.mkdir(parents=True, exist_ok=True)
+    """A folder nobody else has: `mkdir` succeeds for one process only.
+
+    Raises:
+        UserError: if folders cannot be made there.
+    """
+    try:
+        with explain_full_disk(root):
+            root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"run folders cannot be made in {root} ({error.strerror}); choose another runs_dir") from error
     stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{label}"
     number = 1
     while True:
@@ -370,17 +388,6 @@ def _longer(old: object, new: object) -> bool:
 
 def _json(content: object) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _read_manifest(path: Path) -> Manifest:
-    file = path / "manifest.json"
-    try:
-        content = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} is not a run folder (it has no manifest.json); name the folder of a run") from None
-    except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}); restore it or start a new run") from error
-    return cast(Manifest, content)
 
 
 def _read_config(path: Path) -> DictConfig:

@@ -1,6 +1,6 @@
 """What may stand in the runner's own config nodes; checked before anything heavy is imported."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,17 +42,3 @@ class CheckpointSettings(Settings):
     """Iterations."""
     keep: int = Field(default=2, ge=1)
     """How many of the newest to keep beside the best."""
-
-
-class EvalSettings(Settings):
-    """The node `eval`."""
-
-    every: int = Field(default=10, ge=1)
-    """Iterations."""
-    episodes: int = Field(default=96, ge=1)
-    deterministic: bool = False
-    """Take the mode of the policy instead of a sample."""
-    record: int = Field(default=8, ge=0)
-    """How many episodes of each evaluation to keep with their screenshots."""
-    env: dict[str, Any] | None = None
-    """Keys of the env node that are different for held-out tasks."""

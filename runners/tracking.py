@@ -99,14 +99,16 @@ class WandbTracker:
 
         self._kept_inside = [name for name in OWN_FOLDERS if name not in os.environ]
         os.environ |= dict.fromkeys(self._kept_inside, str(folder / "wandb"))
+        wandb.setup(wandb.Settings(silent=True))  # one warning below says all a user needs
         if self.mode == "online":
             try:
                 if not wandb.login(prompt=False, verify=False):
                     raise wandb.errors.UsageError("no login (run `wandb login` once)")
                 self._run = self._init("online", folder, manifest, config)
+                log.info("W&B: %s", self._run.url)
             except wandb.errors.Error as error:
                 reason = str(error).splitlines()[0].rstrip(".")
-                log.warning("W&B: %s; the run goes on offline, send it later with `wandb sync %s/wandb/*`", reason, folder)
+                log.warning("W&B: %s; the run goes on offline, send it with `wandb sync %s/wandb/*`", reason, folder)
                 wandb.teardown()  # else the id of the failed attempt counts as in use
         if self._run is None:
             self._run = self._init("offline", folder, manifest, config)

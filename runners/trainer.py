@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
@@ -65,17 +65,17 @@ class Trainer:
     def prepare(self, module: nn.Module, *optimizers: Optimizer) -> Any:
         """Move `module` to the device, in place, and make it equal on all processes.
 
-        Make the optimisers afterwards, or pass them here if their parameters are already on the device.
+        Make the optimisers afterwards: `fsdp` replaces the parameters. With `fsdp` a module must be used by calling it.
 
         Returns:
             The same module, or `(module, *optimizers)` if optimisers were given.
         """
         module.to(self.device)
-        if self.strategy == "fsdp":
-            _split(module)
-        elif self.processes > 1:
+        if self.processes > 1:
             for tensor in [*module.parameters(), *module.buffers()]:
                 torch.distributed.broadcast(tensor.data, src=0)
+        if self.strategy == "fsdp":
+            _split(module)
         return (module, *optimizers) if optimizers else module
 
     def step(
@@ -93,7 +93,7 @@ class Trainer:
 
         Args:
             optimizer: steps and is zeroed.
-            losses: scalars; the forward pass runs in the trainer's precision.
+            losses: scalars; what a generator computes for them is computed in the trainer's precision.
             parameters: those whose gradients are clipped together.
             max_grad_norm: largest allowed L2 norm of the gradient; None does not clip.
 
@@ -118,6 +118,8 @@ class Trainer:
         if self.strategy == "ddp":
             self._average_gradients(parameters)
         norm = nn.utils.clip_grad_norm_(parameters, math.inf if max_grad_norm is None else max_grad_norm)
+        if self.strategy == "fsdp":
+            norm = cast(Any, norm).full_tensor()
         if scaler is not None:
             scaler.step(optimizer)  # leaves out a step whose gradients overflowed, and lowers the scale
             scaler.update()
@@ -133,11 +135,16 @@ class Trainer:
         return float(norm)
 
     def _average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Mean of the gradients over the processes, in one exchange; a process without a gradient counts as zero."""
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        """Mean of the gradients over the processes, in one exchange; a process that has none counts as zero."""
+        has = torch.tensor([parameter.grad is not None for parameter in parameters], device=self.device)
+        somewhere = self.accelerator.reduce(has.int(), reduction="sum").tolist()
+        gradients = []
+        for parameter, holders in zip(parameters, somewhere, strict=True):
+            if holders:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                gradients.append(parameter.grad)
+        if not gradients:
+            return
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         mean = self.accelerator.reduce(flat, reduction="mean")
         for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):

@@ -35,18 +35,21 @@ def fit(
 ) -> dict[str, float]:
     """Train the policy to say each sample's text on its observation.
 
-    Loss: mean over the batch's tokens of -log pi(y_i | s, y_<i), end token included. AdamW; the rate rises linearly over
-    `warmup` steps and falls to zero along a cosine. Samples are drawn in epochs shuffled by torch's global generator.
+    Loss: mean over a batch's tokens of -log pi(y_i | s, y_<i), the end token included. AdamW; the rate rises linearly
+    over `warmup` steps and falls to zero along a cosine. Batches are drawn from epochs shuffled by torch's generator.
 
     Args:
         samples: (observation, text) pairs.
-        trainer: gives `device` and `step`.
-        micro_batch: samples in one forward pass; a batch's gradient is the same whatever it is.
-        validation: held-out pairs for the returned metrics; the training pairs are never scored for them.
-        report: told the step and the loss every ten steps.
+        trainer: takes the optimiser steps.
+        micro_batch: samples in one forward pass; it bounds memory and leaves a step's gradient as it is.
+        validation: held-out pairs; the metrics of `check` on them are added.
+        report: told the step and its loss every ten steps.
 
     Returns:
-        `imitation/loss` (mean of the last tenth of the steps, nats a token) and, with `validation`, what `check` gives.
+        `imitation/loss`: mean over the last tenth of the steps, nats a token; and the metrics of `check`.
+
+    Raises:
+        UserError: if there is nothing to imitate.
     """
     if not samples:
         raise UserError("there are no demonstrations to imitate; record at least one successful episode")
@@ -57,40 +60,47 @@ def fit(
     losses: list[float] = []
     policy.train()
     for step, batch in enumerate(_batches(len(samples), batch_size, steps), start=1):
-        total = sum(len(targets[i]) for i in batch)
-        parts: list[float] = []
-
-        def back_propagated(batch: list[int] = batch, total: int = total, parts: list[float] = parts) -> Iterator[Tensor]:
-            for start in range(0, len(batch), micro_batch):
-                rows = batch[start : start + micro_batch]
-                scores = policy([samples[i][0] for i in rows], [targets[i] for i in rows])
-                loss = -scores.logprobs.sum() / total
-                parts.append(loss.item())
-                yield loss
-
-        trainer.step(optimizer, back_propagated(), parameters, max_grad_norm)
+        shares: list[float] = []
+        pairs = [(samples[i][0], targets[i]) for i in batch]
+        trainer.step(optimizer, _losses(policy, pairs, micro_batch, shares), parameters, max_grad_norm)
         schedule.step()
-        losses.append(sum(parts))
+        losses.append(sum(shares))
         if report is not None and (step % 10 == 0 or step == steps):
             report(step, steps, loss=losses[-1])
-    tail = losses[-max(1, steps // 10) :]
+    policy.eval()
+    tail = losses[-math.ceil(steps / 10) :]
     metrics = {"imitation/loss": sum(tail) / len(tail)}
     return metrics | (check(policy, validation, micro_batch) if validation else {})
 
 
+def _losses(
+    policy: LanguagePolicy, pairs: Sequence[tuple[Observation, tuple[int, ...]]], micro_batch: int, shares: list[float]
+) -> Iterator[Tensor]:
+    """The batch's loss in micro-batches whose sum it is; each value is also put in `shares`."""
+    tokens = sum(len(ids) for _, ids in pairs)
+    for start in range(0, len(pairs), micro_batch):
+        observations, targets = zip(*pairs[start : start + micro_batch], strict=True)
+        loss = -policy(observations, targets).logprobs.sum() / tokens
+        shares.append(loss.item())
+        yield loss
+
+
 @torch.no_grad()
 def check(policy: LanguagePolicy, samples: Sequence[Sample], batch_size: int = 32) -> dict[str, float]:
-    """How well the policy says held-out texts: `imitation/token_accuracy` (teacher-forced) and `imitation/exact_match` (greedy)."""
+    """How well the policy says held-out texts.
+
+    Returns:
+        `imitation/token_accuracy`: share of tokens that are the likeliest after their true predecessors;
+        `imitation/exact_match`: share of greedy utterances that are the text, letter by letter.
+    """
     right = tokens = exact = 0
     for start in range(0, len(samples), batch_size):
-        observations = [observation for observation, _ in samples[start : start + batch_size]]
-        texts = [text for _, text in samples[start : start + batch_size]]
+        observations, texts = zip(*samples[start : start + batch_size], strict=True)
         targets = [policy.encode(text) for text in texts]
-        scores = policy.score(observations, targets)
-        best = scores.logits.argmax(-1).cpu()
-        for row, ids in zip(best, targets, strict=True):
-            right += int((row[: len(ids)] == torch.tensor(ids)).sum())
-            tokens += len(ids)
+        likeliest = policy.score(observations, targets).logits.argmax(-1).tolist()
+        for row, ids in zip(likeliest, targets, strict=True):
+            right += sum(best == true for best, true in zip(row[: len(ids)], ids, strict=True))
+        tokens += sum(map(len, targets))
         said = policy.generate(observations, deterministic=True)
         exact += sum(utterance.text == text for utterance, text in zip(said, texts, strict=True))
     return {"imitation/token_accuracy": right / tokens, "imitation/exact_match": exact / len(samples)}
@@ -107,6 +117,7 @@ def _batches(size: int, batch_size: int, steps: int) -> Iterator[list[int]]:
 
 
 def _rate(step: int, warmup: int, steps: int) -> float:
+    """Share of the learning rate at a step counted from 0."""
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))

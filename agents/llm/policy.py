@@ -1,7 +1,7 @@
 """A vision-language model as a policy: sample utterances for a batch of screens, score them with gradients."""
 
 import copy
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import DynamicCache
 
 from agents.llm.loading import add_lora, load
-from agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache, stack_images
+from agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache, image_key
 from runners.errors import UserError
 from runners.types import Observation
 
@@ -32,7 +32,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class TokenScores:
-    """What the policy now thinks of utterances, row by row, right-padded."""
+    """What the policy now thinks of given utterances, a row each, right-padded."""
 
     logits: Tensor
     """[B, T, V] float32, next-token logits (temperature applied) at the generated positions."""
@@ -42,8 +42,17 @@ class TokenScores:
     """[B, T] bool, True on given tokens."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """Prompts with their images in place, left-padded."""
+
+    embeds: Tensor  # [B, P, D]
+    mask: Tensor  # [B, P] bool
+    positions: Tensor  # [B, P], or [3, B, P] for a multimodal rotary embedding
+
+
 class LanguagePolicy(nn.Module):
-    """Any `AutoModelForImageTextToText` with its processor."""
+    """Any `AutoModelForImageTextToText` with its processor; `from_pretrained` says what the arguments mean."""
 
     def __init__(
         self,
@@ -58,23 +67,24 @@ class LanguagePolicy(nn.Module):
         image_cache_mb: int = 256,
     ) -> None:
         super().__init__()
-        self.prompts = PromptEncoder(processor, prompt_format, image_cache_mb)
         self.processor = processor
         self.tokenizer = processor.tokenizer
-        self.lora = lora is not None
+        self.prompts = PromptEncoder(processor, prompt_format, image_cache_mb)
+        self.has_adapters = lora is not None
         self.model: Any = add_lora(model, lora) if lora is not None else model
         self.frozen: Any = None
         self.max_new_tokens = max_new_tokens
         self.temperature = temperature
-        self.image_token_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token)
         self.eos_ids = _eos_ids(self._base, self.tokenizer)
-        self._seen = TensorCache(image_cache_mb)
-        self._seen_version = -1
-        self._features = TensorCache(64)
+        self.freeze_vision = freeze_vision
         if freeze_vision:
             for parameter in self._vision_parameters():
                 parameter.requires_grad_(False)
-        self._vision_frozen = freeze_vision
+        self._image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token)
+        self._pad_id = self.tokenizer.pad_token_id or 0
+        self._seen = TensorCache(image_cache_mb)
+        self._seen_version = -1
+        self._features = TensorCache(image_cache_mb)
 
     @classmethod
     def from_pretrained(
@@ -99,7 +109,7 @@ class LanguagePolicy(nn.Module):
             freeze_vision: the vision tower and its projection do not train, and each distinct image is encoded once.
             max_new_tokens: where an utterance is cut if no end token came.
             temperature: divides the logits, in sampling and in scoring alike.
-            image_cache_mb: bound of the prepared images kept, and again of the encoded ones.
+            image_cache_mb: bound of the prepared images kept, again of the encoded ones, and again of the features.
 
         Raises:
             UserError: if the checkpoint cannot be reached, or is not a vision-language model.
@@ -118,26 +128,32 @@ class LanguagePolicy(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return torch.device(next(self.model.parameters()).device)
 
     @property
     def _base(self) -> Any:
         """The model itself, under any adapters."""
-        return self.model.get_base_model() if self.lora else self.model
+        return self.model.get_base_model() if self.has_adapters else self.model
 
     def trainable_parameters(self) -> list[nn.Parameter]:
         """What an optimiser should get."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
-    # -- saying -------------------------------------------------------------------------------------------------------
+    def _vision_parameters(self) -> Iterator[nn.Parameter]:
+        """Whatever is neither the language model nor its head: the vision tower and its projection."""
+        language = {id(parameter) for parameter in self._base.get_decoder().parameters()}
+        language |= {id(parameter) for parameter in self._base.get_output_embeddings().parameters()}
+        return (parameter for parameter in self._base.parameters() if id(parameter) not in language)
+
+    # -- speaking -----------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def generate(self, observations: Sequence[Observation], *, deterministic: bool = False) -> list[Utterance]:
-        """One utterance an observation, sampled with torch's global generator, or the greedy one."""
+        """One utterance an observation, sampled by torch's global generator, or the greedy one."""
         if not observations:
             return []
         with _evaluating(self.model):
-            tokens, logprobs = self._decode(observations, deterministic)
+            tokens, logprobs = self._decode(self._prompt(observations), deterministic)
         utterances = []
         for row, row_logprobs in zip(tokens.tolist(), logprobs.tolist(), strict=True):
             length = next((i + 1 for i, token in enumerate(row) if token in self.eos_ids), len(row))
@@ -145,21 +161,22 @@ class LanguagePolicy(nn.Module):
             utterances.append(Utterance(self.decode(ids), ids, tuple(row_logprobs[:length])))
         return utterances
 
-    def _decode(self, observations: Sequence[Observation], deterministic: bool) -> tuple[Tensor, Tensor]:
-        prompt = self._prompt(observations)
+    def _decode(self, prompt: _Prompt, deterministic: bool) -> tuple[Tensor, Tensor]:
+        """Tokens [B, T] and their log-probabilities, until every row has ended; what follows a row's end is noise.
+
+        `generate` of transformers does the same in 1.25 times the time, at 16 rows of a tiny model on one core.
+        """
+        batch, length = prompt.mask.shape
         ends = torch.tensor(sorted(self.eos_ids), device=self.device)
+        done = torch.zeros(batch, dtype=torch.bool, device=self.device)
         cache = DynamicCache(config=self._base.config.get_text_config())
         mask = F.pad(prompt.mask, (0, self.max_new_tokens), value=True)
-        length = prompt.mask.shape[1]
-        inputs: dict[str, Tensor] = {"inputs_embeds": prompt.embeds}
-        positions = prompt.positions
-        done = torch.zeros(len(observations), dtype=torch.bool, device=self.device)
+        inputs, positions = {"inputs_embeds": prompt.embeds}, prompt.positions
         tokens, logprobs = [], []
         for step in range(self.max_new_tokens):
-            logits = self._forward(
-                inputs, mask[:, : length + step], positions, past_key_values=cache, use_cache=True, logits_to_keep=1
-            )[:, -1]
-            scores = torch.log_softmax(logits, dim=-1)
+            seen = mask[:, : length + step]
+            logits = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)
+            scores = torch.log_softmax(logits[:, -1], dim=-1)
             token = scores.argmax(-1) if deterministic else torch.multinomial(scores.exp(), 1).squeeze(-1)
             tokens.append(token)
             logprobs.append(scores.gather(-1, token[:, None]).squeeze(-1))
@@ -171,10 +188,10 @@ class LanguagePolicy(nn.Module):
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of generated ids, without special tokens."""
-        return self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Ids the policy would have generated to say `text`, ending in the end token."""
+        """Ids the policy would generate to say `text`, ending in the end token."""
         end = self.tokenizer.eos_token_id if self.tokenizer.eos_token_id in self.eos_ids else min(self.eos_ids)
         return (*self.tokenizer(text, add_special_tokens=False)["input_ids"], end)
 
@@ -191,128 +208,109 @@ class LanguagePolicy(nn.Module):
             ValueError: if the two differ in number or an utterance is empty.
         """
         if len(observations) != len(token_ids):
-            raise ValueError(f"{len(observations)} observations were given with {len(token_ids)} utterances; give one each")
+            raise ValueError(f"{len(observations)} observations came with {len(token_ids)} utterances; give one each")
         if not all(len(ids) for ids in token_ids):
             raise ValueError("an utterance to score has no token; give at least its end token")
         prompt = self._prompt(observations)
-        targets, mask = pad_right(token_ids, self.tokenizer.pad_token_id or 0, self.device)
-        said = targets[:, :-1]
-        steps = torch.arange(1, said.shape[1] + 1, device=self.device)
-        scores = self._forward(
-            {"inputs_embeds": torch.cat([prompt.embeds, self._base.get_input_embeddings()(said)], dim=1)},
+        targets, mask = _pad(token_ids, self._pad_id, self.device)
+        said = self._base.get_input_embeddings()(targets[:, :-1])
+        steps = torch.arange(1, targets.shape[1], device=self.device)
+        logits = self._logits(
+            {"inputs_embeds": torch.cat([prompt.embeds, said], dim=1)},
             torch.cat([prompt.mask, mask[:, :-1]], dim=1),
             torch.cat([prompt.positions, prompt.positions[..., -1:] + steps], dim=-1),
+            keep=targets.shape[1],
             use_cache=False,
-            logits_to_keep=targets.shape[1],
         )
-        logprobs = torch.log_softmax(scores, dim=-1).gather(-1, targets[..., None]).squeeze(-1)
-        return TokenScores(scores, logprobs.masked_fill(~mask, 0.0), mask)
+        logprobs = torch.log_softmax(logits, dim=-1).gather(-1, targets[..., None]).squeeze(-1)
+        return TokenScores(logits, logprobs.masked_fill(~mask, 0.0), mask)
 
     forward = score
-    """So that a wrapped policy (DDP) synchronises its gradients."""
+    """A wrapped policy (DDP, FSDP) is called, not asked to score."""
 
-    def _forward(self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, **kwargs: Any) -> Tensor:
-        output = self.model(**inputs, attention_mask=mask, position_ids=positions, **kwargs)
-        return output.logits.float() / self.temperature
+    def _logits(self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, keep: int, **options: Any) -> Tensor:
+        """[B, keep, V]: the head is computed on the last `keep` positions alone."""
+        output = self.model(**inputs, attention_mask=mask, position_ids=positions, logits_to_keep=keep, **options)
+        return output.logits.float() / self.temperature  # type: ignore[no-any-return]
 
-    def _prompt(self, observations: Sequence[Observation]) -> "_Prompt":
-        """Left-padded prompt embeddings with the images in their places."""
-        encoded = [self.prompts.encode(observation) for observation in observations]
-        ids, mask = _pad_left([row for row, _ in encoded], self.tokenizer.pad_token_id or 0, self.device)
+    def _prompt(self, observations: Sequence[Observation]) -> _Prompt:
+        ids, mask = _pad([self.prompts.ids(o)[::-1] for o in observations], self._pad_id, self.device)
+        ids, mask = ids.flip(1), mask.flip(1)
         embeds = self._base.get_input_embeddings()(ids)
-        keys = [key for _, key in encoded]
-        by_key = self._image_features(dict(zip(keys, observations, strict=True)))
-        images = torch.cat([by_key[key] for key in keys]).to(embeds.dtype)
-        places = (ids == self.image_token_id)[..., None].expand_as(embeds)
-        embeds = embeds.masked_scatter(places, images)
-        return _Prompt(embeds, mask, self._positions(ids, mask, observations))
+        images = torch.cat(self._see(observations)).to(embeds.dtype)
+        places = (ids == self._image_id)[..., None].expand_as(embeds)
+        return _Prompt(embeds.masked_scatter(places, images), mask, self._positions(ids, mask, observations))
 
     def _positions(self, ids: Tensor, mask: Tensor, observations: Sequence[Observation]) -> Tensor:
-        rope_index: Callable | None = getattr(getattr(self._base, "model", None), "get_rope_index", None)
+        rope_index = getattr(self._base.model, "get_rope_index", None)
         if rope_index is None:
             return (mask.long().cumsum(-1) - 1).clamp(min=0)
-        grids = torch.cat([self.prompts.pixels(observation)["image_grid_thw"] for observation in observations])
-        types = (ids == self.image_token_id).int()
-        positions, _ = rope_index(ids, mm_token_type_ids=types, image_grid_thw=grids.to(ids.device), attention_mask=mask)
-        return positions
+        positions, _ = rope_index(
+            ids,
+            mm_token_type_ids=(ids == self._image_id).int(),
+            image_grid_thw=torch.cat([self.prompts.pixels(o)["image_grid_thw"] for o in observations]).to(self.device),
+            attention_mask=mask,
+        )
+        return torch.as_tensor(positions)
 
     # -- seeing -------------------------------------------------------------------------------------------------------
 
-    def _image_features(self, by_key: Mapping[Hashable, Observation]) -> dict[Hashable, Tensor]:
-        """[tokens, width] of every distinct image; kept while the vision weights stay as they are, if no gradient is asked."""
-        if torch.is_grad_enabled() and not self._vision_frozen:
-            return dict(zip(by_key, self._see(self._base, list(by_key.values())), strict=True))
+    def _see(self, observations: Sequence[Observation]) -> list[Tensor]:
+        """Vision tokens [n, D] of each observation, in the language model's width.
+
+        Equal images are encoded once. Without a gradient to follow they are kept until the vision weights change, and
+        are encoded one by one, so that what is kept does not depend, to the last bit, on what it was first seen with.
+        """
+        keys = [image_key(o["image"]) for o in observations]
+        distinct = dict(zip(keys, observations, strict=True))
+        if torch.is_grad_enabled() and not self.freeze_vision:
+            found = dict(zip(distinct, self._encode_images(list(distinct.values())), strict=True))
+            return [found[key] for key in keys]
         version = sum(parameter._version for parameter in self._vision_parameters())
         if version != self._seen_version:
             self._seen.clear()
             self._seen_version = version
-        found = {key: self._seen.get(key, lambda: None) for key in by_key if key in self._seen}
-        missing = {key: observation for key, observation in by_key.items() if key not in found}
-        if missing:
-            with torch.no_grad():
-                fresh = self._see(self._base, list(missing.values()))
-            for key, features in zip(missing, fresh, strict=True):
-                self._seen.put(key, features.clone())
-                found[key] = features
-        return found
+        found = {key: self._seen[key] for key in distinct if key in self._seen}
+        with torch.no_grad():
+            for key in distinct.keys() - found.keys():
+                (found[key],) = self._encode_images([distinct[key]])
+                self._seen[key] = found[key]
+        return [found[key] for key in keys]
 
-    def _see(self, model: Any, observations: Sequence[Observation]) -> list[Tensor]:
-        pixels = [self.prompts.pixels(observation) for observation in observations]
-        batch = stack_images(pixels)
-        if batch is None:
-            return [features for one in pixels for features in self._encode_images(model, one)]
-        return self._encode_images(model, batch)
-
-    def _encode_images(self, model: Any, batch: Mapping[str, Tensor]) -> list[Tensor]:
-        output = model.get_image_features(**{name: value.to(self.device) for name, value in batch.items()}, return_dict=True)
-        return [features.flatten(0, -2) for features in getattr(output, "pooler_output", output)]
-
-    def _vision_parameters(self) -> Iterator[nn.Parameter]:
-        language = {id(parameter) for parameter in self._base.get_decoder().parameters()}
-        language |= {id(parameter) for parameter in self._base.get_output_embeddings().parameters()}
-        return (parameter for parameter in self._base.parameters() if id(parameter) not in language)
+    def _encode_images(self, observations: Sequence[Observation], model: Any = None) -> list[Tensor]:
+        if len({o["image"].shape for o in observations}) > 1:  # screens of several sizes need not be cut alike
+            return [features for o in observations for features in self._encode_images([o], model)]
+        pixels = [self.prompts.pixels(o) for o in observations]
+        batch = {name: torch.cat([one[name] for one in pixels]).to(self.device) for name in pixels[0]}
+        output = (model or self._base).get_image_features(**batch, return_dict=True)
+        tokens = torch.cat([part.flatten(0, -2) for part in output.pooler_output])
+        return list(tokens.chunk(len(observations)))
 
     # -- features for critics -----------------------------------------------------------------------------------------
 
     def freeze_features(self) -> None:
-        """Take the weights as they are now for `features`; adapters are left out of it, so a LoRA policy needs no copy."""
+        """Let `features` come from the weights as they are now; adapters are left out, so LoRA copies nothing."""
         self._features.clear()
-        if self.lora:
-            return
-        self.frozen = copy.deepcopy(self.model).requires_grad_(False).eval()
+        if not self.has_adapters:
+            self.frozen = copy.deepcopy(self.model).requires_grad_(False).eval()
 
     @torch.no_grad()
     def features(self, observations: Sequence[Observation]) -> tuple[Tensor, Tensor]:
-        """What a critic may know of observations without touching the policy: text [B, Dt] and image [B, Di], float32.
+        """What a critic may see without touching the policy: text [B, Dt] and image [B, Di], float32, each made once.
 
-        The text's features are the mean of the last hidden states over the prompt's text read without the image; the
-        image's are the mean of its projected vision tokens.
+        Text: mean over the prompt's text of the last hidden states, read without the image. Image: mean of the vision
+        tokens in the language model's width. A row does not depend on the batch it is asked in, to the last bit.
 
         Raises:
             ValueError: before `freeze_features`.
         """
-        if self.frozen is None and not self.lora:
+        if self.frozen is None and not self.has_adapters:
             raise ValueError("features come from frozen weights; call freeze_features() first")
-        texts = self._cached_features([("text", o["text"]) for o in observations], observations, self._text_features)
-        keys = [("image", self.prompts.encode(o)[1]) for o in observations]
-        images = self._cached_features(keys, observations, self._pooled_images)
-        return texts, images
-
-    def _cached_features(
-        self,
-        keys: Sequence[Hashable],
-        observations: Sequence[Observation],
-        make: Callable[[Any, Sequence[Observation]], list[Tensor]],
-    ) -> Tensor:
-        missing = {key: o for key, o in zip(keys, observations, strict=True) if key not in self._features}
-        rows = {key: self._features.get(key, lambda: None) for key in keys if key not in missing}
-        if missing:
-            with self._frozen_model() as model:
-                fresh = make(model, list(missing.values()))
-            rows |= dict(zip(missing, fresh, strict=True))
-            for key, row in zip(missing, fresh, strict=True):
-                self._features.put(key, row)
-        return torch.stack([rows[key] for key in keys])
+        with self._frozen_model() as model:
+            return (
+                torch.stack([self._text_features(model, o) for o in observations]),
+                torch.stack([self._image_features(model, o) for o in observations]),
+            )
 
     @contextmanager
     def _frozen_model(self) -> Iterator[Any]:
@@ -322,14 +320,27 @@ class LanguagePolicy(nn.Module):
         with _evaluating(self.model), self.model.disable_adapter():
             yield self._base
 
-    def _text_features(self, model: Any, observations: Sequence[Observation]) -> list[Tensor]:
-        rows = [self.tokenizer(o["text"], add_special_tokens=False)["input_ids"] or [min(self.eos_ids)] for o in observations]
-        ids, mask = pad_right(rows, self.tokenizer.pad_token_id or 0, self.device)
-        hidden = model.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state.float()
-        return list((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
+    def _text_features(self, model: Any, observation: Observation) -> Tensor:
+        text = observation["text"]
+        if text not in self._features:
+            ids = torch.tensor([self.encode(text)], device=self.device)
+            hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+            self._features[text] = hidden[0].float().mean(0)
+        return torch.as_tensor(self._features[text])
 
-    def _pooled_images(self, model: Any, observations: Sequence[Observation]) -> list[Tensor]:
-        return [features.float().mean(0) for features in self._see(model, observations)]
+    def _image_features(self, model: Any, observation: Observation) -> Tensor:
+        key = image_key(observation["image"])
+        if key not in self._features:
+            (tokens,) = self._encode_images([observation], model)
+            self._features[key] = tokens.float().mean(0)
+        return torch.as_tensor(self._features[key])
+
+    def train(self, mode: bool = True) -> "LanguagePolicy":
+        """As `nn.Module`, except that the frozen copy never drops anything out."""
+        super().train(mode)
+        if self.frozen is not None:
+            self.frozen.eval()
+        return self
 
     # -- keeping ------------------------------------------------------------------------------------------------------
 
@@ -337,34 +348,22 @@ class LanguagePolicy(nn.Module):
         """As `nn.Module`; also takes a state saved after `freeze_features`."""
         if self.frozen is None and any(name.startswith("frozen.") for name in state_dict):
             self.freeze_features()
-        self._features.clear()
         self._seen.clear()
+        self._features.clear()
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model (adapters alone if there are any) and its processor in Hugging Face format."""
+        """Write the model (its adapters alone if it has any) and its processor in Hugging Face format."""
         self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    embeds: Tensor  # [B, P, D]
-    mask: Tensor  # [B, P] bool
-    positions: Tensor  # [B, P] or [3, B, P] (multimodal rotary positions)
-
-
-def pad_right(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids [B, T] int64 and mask [B, T] bool."""
-    width = max(map(len, rows))
-    ids = torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], device=device)
+def _pad(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ids [B, T] int64 padded on the right, and mask [B, T] bool."""
     lengths = torch.tensor([len(row) for row in rows], device=device)
+    width = int(lengths.max())
+    ids = torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], device=device)
     return ids, torch.arange(width, device=device) < lengths[:, None]
-
-
-def _pad_left(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    ids, mask = pad_right([row[::-1] for row in rows], fill, device)
-    return ids.flip(1), mask.flip(1)
 
 
 @contextmanager
@@ -379,8 +378,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = model.generation_config.eos_token_id
-    ids = set(configured) if isinstance(configured, list | tuple) else {configured}
-    ids = {*ids, tokenizer.eos_token_id} - {None}
+    ids = {*(configured if isinstance(configured, list) else [configured]), tokenizer.eos_token_id} - {None}
     if not ids:
         raise UserError("neither the model nor its tokenizer names an end-of-sequence token; choose another checkpoint")
     return frozenset(ids)

@@ -62,6 +62,6 @@ class TinySettings(BaseModel):
                 f"image_size {self.image_size} must be a multiple of patch_size x scale_factor = "
                 f"{self.patch_size * self.scale_factor}"
             )
-        if self.width % (2 * self.heads):
-            raise ValueError(f"width {self.width} must be a multiple of 2 x heads = {2 * self.heads}")
+        if self.width % (2 * self.heads) or self.width % 4:
+            raise ValueError(f"width {self.width} must be a multiple of 4 and of 2 x heads = {2 * self.heads}")
         return self

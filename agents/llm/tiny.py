@@ -1,13 +1,15 @@
-"""Make a tiny vision-language model on the spot: Idefics3 classes, a small config and a tokenizer trained on the task's texts.
+"""Make a tiny vision-language model on the spot: Idefics3 classes, a small config, a tokenizer of the task's own texts.
 
-The folder it writes is an ordinary checkpoint: `LanguagePolicy.from_pretrained(folder)` takes the path a hub model takes.
+The folder it writes is an ordinary checkpoint: `LanguagePolicy.from_pretrained(folder)` goes the way of a hub model.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor, nn
 from transformers import (
     Idefics3Config,
     Idefics3ForConditionalGeneration,
@@ -16,6 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from agents.llm.loading import without_progress_bars
 from runners.errors import UserError
 
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
@@ -23,6 +26,8 @@ IMAGE_MARKS = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_
 PIECES = r"-?\d+\.\d+|\w+|(?:(?!-?\d+\.\d+)[^\w])+"
 """A number, a word, or all that stands between two of them. No piece begins with a blank, so a word keeps its tokens
 wherever it stands: copying `headphones` from the goal into a quoted string is copying ids."""
+SCREEN_MEAN, SCREEN_STD = 0.85, 0.35
+"""Of screenshots, mostly light: what stands out from the background is then what is far from zero."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] | capitalize }}:{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<image>{% else %} {{ part['text'] }}{% endif %}{% endfor %}<end_of_utterance>\n"
@@ -46,7 +51,7 @@ def create(
     """Write a randomly initialised model, its processor and its tokenizer into `folder`.
 
     Args:
-        folder: made if missing; files of an earlier model in it are overwritten.
+        folder: must not exist; it appears whole or not at all.
         corpus: prompts and actions as the model will meet them; the tokenizer's merges come from them.
         image_size: side in pixels of the square every screenshot is resized to.
         patch_size: side in pixels of one vision token.
@@ -61,16 +66,18 @@ def create(
         The folder, for `LanguagePolicy.from_pretrained`.
     """
     if not any(corpus):
-        raise UserError("the tiny model's tokenizer needs texts to learn from but the corpus is empty; give demonstrations")
+        raise UserError("the tiny model's tokenizer needs texts and the corpus is empty; give demonstrations")
     folder = Path(folder)
+    if folder.exists():
+        raise UserError(f"{folder} exists; give a folder that does not, or load the model in it by model.name")
     tokenizer = train_tokenizer(corpus, vocab_size)
     processor = Idefics3Processor(
         image_processor=Idefics3ImageProcessorPil(
             do_image_splitting=False,
             size={"height": image_size, "width": image_size},
             max_image_size={"longest_edge": image_size},
-            image_mean=[0.5] * 3,
-            image_std=[0.5] * 3,
+            image_mean=[SCREEN_MEAN] * 3,
+            image_std=[SCREEN_STD] * 3,
         ),
         tokenizer=tokenizer,
         image_seq_len=(image_size // patch_size // scale_factor) ** 2,
@@ -107,12 +114,44 @@ def create(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Idefics3ForConditionalGeneration(config)
+        _initialise(model)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.bos_token_id = None
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as unfinished, without_progress_bars():
+        whole = Path(unfinished) / "model"
+        model.save_pretrained(whole)
+        processor.save_pretrained(whole)
+        whole.rename(folder)
     return folder
+
+
+@torch.no_grad()
+def _initialise(model: Idefics3ForConditionalGeneration) -> None:
+    """Linear layers of variance 1 / inputs and a grid of sines for the patches' places.
+
+    The library's 0.02 for every weight suits widths near 2,500; at 96 it leaves signals so faint that a place on the
+    screen is learnt several times later (docs/coso.md has the figures).
+    """
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Linear) and name != "lm_head":
+            layer.weight.normal_(std=layer.in_features**-0.5)
+    model.get_input_embeddings().weight.normal_(std=0.3)
+    eyes = model.model.vision_model.embeddings
+    eyes.patch_embedding.weight.normal_(std=eyes.patch_embedding.weight[0].numel() ** -0.5)
+    side = eyes.num_patches_per_side
+    eyes.position_embedding.weight.copy_(0.7 * _grid_of_sines(side, eyes.embed_dim))
+
+
+def _grid_of_sines(side: int, width: int) -> Tensor:
+    """[side², width], row by row: half of the features tell the row, half the column, at `width / 4` wavelengths."""
+    places = torch.arange(side)
+    waves = torch.pi / 2 * 64.0 ** (-torch.arange(width // 4) / (width // 4))
+    angles = places[:, None] * waves
+    line = torch.cat([angles.sin(), angles.cos()], dim=1)
+    rows, columns = line.repeat_interleave(side, dim=0), line.repeat(side, 1)
+    return torch.cat([rows, columns], dim=1)
 
 
 def train_tokenizer(corpus: Sequence[str], vocab_size: int) -> PreTrainedTokenizerFast:

@@ -67,7 +67,7 @@ def swipe(touch: Point, lift: Point) -> Action:
     return Action(ActionType.DualPoint, touch, lift)
 
 
-_NAMES = {
+NAMES = {
     ActionType.Idle: "IDLE",
     ActionType.DualPoint: "DUAL_POINT",
     ActionType.Type: "TYPE",
@@ -77,7 +77,7 @@ _NAMES = {
     ActionType.TaskComplete: "STATUS_TASK_COMPLETE",
     ActionType.TaskImpossible: "TASK_IMPOSSIBLE",
 }
-_KINDS = {name: kind for kind, name in _NAMES.items()}
+_KINDS = {name: kind for kind, name in NAMES.items()}
 _TOLERATED = _KINDS | {
     "STATUS_TASK_IMPOSSIBLE": ActionType.TaskImpossible,
     "TASK_COMPLETE": ActionType.TaskComplete,
@@ -180,7 +180,7 @@ class AitwParser:
         """
         if self.mode.startswith("cogagent"):
             return f"{_OPERATION}{_operation(action)}"
-        return f"{_MARKER} {self._fields(_NAMES[action.kind], action)}"
+        return f"{_MARKER} {self._fields(NAMES[action.kind], action)}"
 
     def history(self, action: Action) -> str:
         """The action as the prompt's `Previous Actions` show it, with the quirks of the release.
@@ -190,7 +190,7 @@ class AitwParser:
         if action.kind is ActionType.Idle:
             return ""
         impossible = action.kind is ActionType.TaskImpossible
-        return self._fields(_NAMES[ActionType.TaskComplete if impossible else action.kind], action)
+        return self._fields(NAMES[ActionType.TaskComplete if impossible else action.kind], action)
 
     def point(self, point: Point) -> str:
         """`[y, x]` with this parser's number of decimals; unused points are -1.0."""

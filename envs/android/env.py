@@ -1,10 +1,9 @@
 """The phone as a Gymnasium environment: the agent's text in, prompt and screenshot out."""
 
-import functools
 import string
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import gymnasium
@@ -65,6 +64,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         task_set: `general`, `webshop`, `all`, or a text file with one goal a line (which needs a judge).
         split: `train` or `test`.
         sampling: `random` or `sequential`.
+        templates: names of the templates to play; all of the set if empty.
         horizon: steps after which the episode is truncated; None is 10 for `general`, else 20 (AitW).
         released_horizon: the release's off-by-one: the last step of the horizon is not executed.
         observation: `pixels`, `tree` or `both`.
@@ -72,6 +72,8 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         prompt_end: written after the goal (the release: `</s>`).
         white_wait: seconds between two looks at a screen that is still mostly white (the release: 5).
         worker: which of the parallel environments this is; phones given as a list are shared out by it.
+
+    `metadata["blocking"]` is true for a phone whose calls wait for an answer (adb): step many of them in threads.
 
     Raises:
         ValueError: an argument is not one of its choices, or the task file is missing or empty.
@@ -88,6 +90,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         task_set: str = "general",
         split: str = "train",
         sampling: str = "random",
+        templates: Sequence[str] = (),
         horizon: int | None = None,
         released_horizon: bool = False,
         observation: View = "pixels",
@@ -101,7 +104,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
             raise ValueError(f"unknown observation {observation!r}; choose one of {', '.join(get_args(View))}")
         if horizon is not None and horizon < 1:
             raise ValueError(f"horizon is {horizon}; an episode needs at least 1 step")
-        self.tasks = TaskSource(task_set, split, sampling)
+        self.tasks = TaskSource(task_set, split, sampling, templates)
         if self.tasks.from_file and evaluator.needs_template:
             raise ValueError(
                 f"task_set={task_set} holds goals in words, which no program can check; use env/evaluator=judge"
@@ -115,7 +118,8 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         self.prompt_end = prompt_end
         self.white_wait = white_wait
         self.render_mode = render_mode
-        self.device: PhoneDevice = device(worker=worker) if isinstance(device, functools.partial) else device
+        self.device: PhoneDevice = device(worker=worker) if callable(device) else device
+        self.metadata = {**self.metadata, "blocking": getattr(self.device, "blocking", False)}
         self.task: TaskSpec | None = None
         self._actions: list[Action] = []
         self._ended = True
@@ -123,7 +127,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         shown: dict[str, spaces.Space[Any]] = {"text": AnyText(1 << 16)}
         if observation != "tree":
             shown["image"] = spaces.Box(0, 255, self._screenshot.shape, np.uint8)
-        self.observation_space = spaces.Dict(shown)  # type: ignore[assignment]
+        self.observation_space = spaces.Dict(shown)
         self.action_space = AnyText(1 << 12)
 
     def reset(

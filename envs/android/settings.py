@@ -31,9 +31,85 @@ class AndroidSettings(BaseModel):
     task_set: str = Field(min_length=1)
     split: Split
     sampling: Sampling
+    templates: list[str] = []
     horizon: int | None = Field(None, ge=1)
     released_horizon: bool = False
     observation: Observation
     history: int = Field(1, ge=0)
     prompt_end: str = ""
     white_wait: float = Field(0.0, ge=0.0)
+
+
+class SimSettings(BaseModel):
+    """The simulated phone (envs.android.sim.SimPhone)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scale: float = Field(gt=0, le=1)
+    popup_rate: float = Field(ge=0, le=1)
+    slow_rate: float = Field(ge=0, le=1)
+
+
+class SimAdbSettings(SimSettings):
+    """The simulated phone behind adb (envs.android.devices.sim_adb.SimAdbPhone)."""
+
+    retries: int = Field(ge=0)
+    retry_wait: float = Field(ge=0)
+    timeout: float = Field(gt=0)
+
+
+class AdbSettings(BaseModel):
+    """A phone through adb (envs.android.devices.adb.AdbPhone)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    serial: str | list[str] | None
+    host: str
+    port: int = Field(ge=1, le=65535)
+    scale: float = Field(gt=0, le=1)
+    retries: int = Field(ge=0)
+    retry_wait: float = Field(ge=0)
+    settle: float = Field(ge=0)
+    timeout: float = Field(gt=0)
+
+
+class EmulatorSettings(BaseModel):
+    """An emulator under android_env (envs.android.devices.android_env.launch)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    avd_name: str
+    sdk: str
+    avd_home: str
+    adb_port: int = Field(ge=0, le=65535)
+    console_port: int = Field(ge=0, le=65535)
+    grpc_port: int = Field(ge=0, le=65535)
+    run_headless: bool
+    scale: float = Field(gt=0, le=1)
+    retries: int = Field(ge=0)
+    retry_wait: float = Field(ge=0)
+    settle: float = Field(ge=0)
+
+
+class JudgeSettings(BaseModel):
+    """A model that looks at screenshots (envs.android.evaluators.Judge)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(min_length=1)
+    base_url: str = Field(pattern="^https?://")
+    key_env: str
+    timeout: float = Field(gt=0)
+    retries: int = Field(ge=0)
+    retry_wait: float = Field(ge=0)
+    skip_seen: bool
+
+
+class ServeSettings(BaseModel):
+    """Simulated phones for adb clients (envs.android.devices.adb_server.serve)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    phones: int = Field(ge=1)
+    port: int = Field(ge=0, le=65535)
+    phone: dict[str, Any]

@@ -73,4 +73,4 @@ def convert(path: Path) -> list[str]:
     content: Any = yaml.safe_load(path.read_text())
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a mapping")
-    return ["+exp=counting", "agent=toy", *(f"agent.{name}={value}" for name, value in content.items())]
+    return ["agent=toy", *(f"agent.{name}={value}" for name, value in content.items())]

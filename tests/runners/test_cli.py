@@ -178,6 +178,8 @@ def test_a_released_config_becomes_a_command_line_or_an_experiment(lab, tmp_path
     (tmp_path / "released.yaml").write_text("gamma: 0.25\nentropy: none\n")
     line = lab("import", "toy", "released.yaml").stdout
     assert line == "agentlab train +exp=counting agent=toy agent.gamma=0.25 agent.entropy=none\n"
+    (tmp_path / "wrong.yaml").write_text("gamma: 7\n")
+    assert "agent.gamma is 7" in lab("import", "toy", "wrong.yaml").stderr
     (tmp_path / "conf/exp").mkdir(parents=True)
     (tmp_path / "conf/exp/released.yaml").write_text(lab("import", "toy", "released.yaml", "--exp").stdout)
     by_file = lab("show", "+exp=released", "--resolve", "--json")

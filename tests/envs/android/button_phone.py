@@ -1,5 +1,6 @@
 """A phone small enough to read at a glance: a button in the upper left and a text field below it."""
 
+import shlex
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,38 @@ class ButtonPhone:
         return "test.button/.Main"
 
     def shell(self, command: str) -> str:
-        return ""
+        return self.run_shell(command)[0]
+
+    def run_shell(self, command: str) -> tuple[str, int]:
+        """The little that the clients in the tests ask of a shell."""
+        match shlex.split(command):
+            case ["echo", *words]:
+                return " ".join(words) + "\n", 0
+            case ["wm", "size"]:
+                return f"Physical size: {SCREEN[0]}x{SCREEN[1]}\n", 0
+            case ["input", "tap", x, y]:
+                self.tap(int(x), int(y))
+            case ["input", "swipe", x0, y0, x1, y1, *_]:
+                self.swipe(int(x0), int(y0), int(x1), int(y1))
+            case ["input", "text", text]:
+                self.type_text(text.replace("%s", " "))
+            case ["input", "keyevent", key]:
+                self.keyevent(Key(int(key)))
+            case ["ls", "/sdcard"]:
+                return "notes.txt\nphoto.png\n", 0
+            case ["cat", "/sdcard/notes.txt"]:
+                return "buy tea\n", 0
+            case ["ls" | "cat", path]:
+                return f"{path}: No such file or directory\n", 1
+            case ["dumpsys", "window"]:
+                return "  mCurrentFocus=Window{1a2b u0 test.button/test.button.Main}\n", 0
+            case ["pm", "list", "packages", "-3"]:
+                return "package:test.button\n", 0
+            case ["am", "force-stop", package]:
+                self.log.append(("stop", package))
+            case [name, *_]:
+                return f"/system/bin/sh: {name}: inaccessible or not found\n", 127
+        return "", 0
 
     def task_success(self, task: TaskSpec) -> bool:
         return self.pressed

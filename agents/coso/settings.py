@@ -1,0 +1,132 @@
+"""What an `agent` config node of this room may say; light, so a wrong value is refused before torch is imported."""
+
+from typing import Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+
+class ScmSettings(BaseModel):
+    """The causal weights B and the classifier they are measured with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["released", "paper", "exact", "uniform", "random", "permuted"] = "released"
+    """`released`, `paper`: by the classifier; `exact`: by the parser; else controls (`permuted`: released B)."""
+    window: PositiveInt | None = None
+    """Tokens nullified together; null: as the recipe has it (released 4, paper 1)."""
+    signed: bool | None = None
+    norm: Literal["minmax_sqrt", "none"] | None = None
+    zero_punctuation: bool | None = None
+    pool: Literal["mean", "released_mean"] = "mean"
+    exact: Literal["hard", "soft"] = "hard"
+    """`hard` deletes token i; `soft` draws it anew from the policy's `top_k` likeliest."""
+    top_k: PositiveInt = 8
+    width: PositiveInt = 64
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    lr: PositiveFloat = 1e-3
+    max_grad_norm: PositiveFloat = 1.0
+    pretrain_rounds: NonNegativeInt = 100
+    """Optimiser steps before the first use."""
+    rounds: NonNegativeInt = 2
+    """Optimiser steps an iteration."""
+    draws: PositiveInt = 256
+    """Utterances drawn a step, with replacement."""
+    batch_size: PositiveInt = 64
+    """Distinct utterances in one forward pass of its training."""
+    validation_draws: PositiveInt = 128
+    chunk_size: PositiveInt = 64
+    """Nullified rows in one forward pass; alters nothing."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "ScmSettings":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        return self
+
+
+class OfflineSettings(BaseModel):
+    """Rounds of the offline phase; a round has as many optimiser steps as an online iteration."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instruction_critic_rounds: NonNegativeInt = 20
+    critic_rounds: NonNegativeInt = 20
+    actor_rounds: NonNegativeInt = 30
+
+
+class ImitationSettings(BaseModel):
+    """The keyword arguments of `agents.llm.imitation.fit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lr: PositiveFloat = 3e-3
+    batch_size: PositiveInt = 32
+    steps: PositiveInt = 600
+    warmup: PositiveInt = 30
+    weight_decay: NonNegativeFloat = 0.01
+    max_grad_norm: PositiveFloat | None = 1.0
+    micro_batch: PositiveInt = 32
+    validation_fraction: float = Field(default=0.0, ge=0, lt=1)
+    """Of the episodes, held out to measure token accuracy and exact match."""
+
+
+class CosoSettings(BaseModel):
+    """DigiRL or filtered behaviour cloning, with the entropy bonus of choice."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    algorithm: Literal["digirl", "filtered_bc"] = "digirl"
+    train_mode: Literal["offline", "online", "off2on"] = "online"
+    entropy: Literal["none", "uniform", "causal"] = "causal"
+    alpha: NonNegativeFloat = 1.0
+    entropy_norm: Literal["row", "released_outer", "sum"] = "row"
+    mass_matched: bool = False
+    """A control's weights (uniform, random) get the total mass the causal ones would have had, row by row."""
+    gamma: float = Field(default=0.5, ge=0, le=1)
+    advantage: Literal["released", "doubly_robust"] = "released"
+    advantage_threshold: NonNegativeFloat = 0.05
+    advantage_lambda: float = Field(default=0.5, ge=0, le=1)
+    """Of the doubly robust form."""
+    filter_quantile: float = Field(default=0.5, ge=0, lt=1)
+    replay_capacity: PositiveInt = 2000
+    """Steps; whole episodes are dropped, the oldest first."""
+    validation_fraction: float = Field(default=0.2, ge=0, lt=1)
+    warmup_iterations: NonNegativeInt = 0
+    """Iterations that only collect."""
+    lr: PositiveFloat = 3e-4
+    max_grad_norm: PositiveFloat = 1.0
+    actor_steps: PositiveInt = 8
+    batch_size: PositiveInt = 64
+    """Samples of one actor step, drawn with replacement; equal ones are computed once."""
+    micro_batch: PositiveInt = 32
+    """Distinct samples in one forward pass of the policy."""
+    critic_lr: PositiveFloat = 1e-3
+    critic_max_grad_norm: PositiveFloat = 1.0
+    critic_steps: PositiveInt = 20
+    instruction_critic_steps: PositiveInt = 20
+    critic_batch_size: PositiveInt = 128
+    critic_width: PositiveInt = 128
+    heatmap_every: NonNegativeInt = 10
+    """Iterations between two token heat maps; 0 draws none."""
+    seed: NonNegativeInt = 0
+    scm: ScmSettings = Field(default_factory=ScmSettings)
+    offline: OfflineSettings = Field(default_factory=OfflineSettings)
+    imitation: ImitationSettings = Field(default_factory=ImitationSettings)
+
+    @model_validator(mode="after")
+    def _control_has_a_target(self) -> "CosoSettings":
+        control = self.entropy == "uniform" or (self.entropy == "causal" and self.scm.mode in ("uniform", "random"))
+        if self.mass_matched and not control:
+            raise ValueError("mass_matched scales a control to the causal mass; use it with entropy=uniform")
+        return self

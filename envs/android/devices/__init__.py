@@ -1,0 +1,1 @@
+"""Phones outside this process: adb, DeepMind's android_env, and a server that shows a simulated phone to adb."""

@@ -1,0 +1,100 @@
+"""The recorded episodes of runs, as the player of the page wants them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runners.episodes import load_episodes
+from runners.errors import UserError
+from runners.report.frames import FrameStore
+from runners.report.record import RunRecord
+from runners.types import Trajectory
+
+MARK_NUMBERS = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
+
+
+def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: list[str]) -> list[dict[str, Any]]:
+    """Every recorded episode whose frames fit into the budget of `store`, run by run, the newest first.
+
+    The last and the first recording of every run are taken before those between, so that the budget goes to the end and
+    the beginning of learning.
+    """
+    recordings = [(run, _recordings(record)) for run, record in enumerate(runs)]
+    ranked = [(rank, run, folder) for run, folders in recordings for rank, folder in enumerate(_by_interest(folders))]
+    episodes: list[tuple[int, int, dict[str, Any]]] = []
+    total = 0
+    for _, run, folder in sorted(ranked):
+        try:
+            trajectories = load_episodes(folder)
+        except UserError as fault:
+            notices.append(str(fault))
+            continue
+        total += len(trajectories)
+        for number, trajectory in enumerate(trajectories):
+            episode = _episode(trajectory, store)
+            if episode is not None:
+                place = {"run": run, "set": folder.name, "title": f"episode {number}"}
+                episodes.append((run, _recordings(runs[run]).index(folder), place | episode))
+    if len(episodes) < total:
+        notices.append(
+            f"{total - len(episodes)} of {total} recorded episodes are left out to keep the file below 15 MB; "
+            "report fewer runs to see more of each"
+        )
+    if not total:
+        notices.append("there are no recorded episodes yet; an evaluation records some")
+    return [episode for _, _, episode in sorted(episodes, key=lambda entry: (entry[0], -entry[1]))]  # newest first
+
+
+def _recordings(run: RunRecord) -> list[Path]:
+    """The folders of recorded episodes, oldest first; one still being written has a dot before its name."""
+    folders = [path for path in (run.path / "episodes").glob("*") if path.is_dir() and not path.name.startswith(".")]
+    return sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name))
+
+
+def _by_interest(folders: Sequence[Path]) -> list[Path]:
+    """The last, the first, then the others backwards in time."""
+    return list(dict.fromkeys([*folders[-1:], *folders[:1], *reversed(folders)]))
+
+
+def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None:
+    """One episode for the player; None when its frames do not fit any more."""
+    seen = [step.observation for step in trajectory.steps] + [trajectory.final_observation]
+    images = [observation.get("image") for observation in seen]
+    indices = store.add([np.asarray(image, np.uint8) for image in images if image is not None])
+    if indices is None:
+        return None
+    remaining = iter(indices)
+    return {
+        "task": trajectory.task,
+        "goal": trajectory.goal,
+        "success": trajectory.success,
+        "stop": trajectory.stop.value,
+        "reason": str(trajectory.steps[-1].info.get("reason") or "") if trajectory.steps else "",
+        "seed": trajectory.seed,
+        "reward": _finite(trajectory.total_reward),
+        "frames": [None if image is None else next(remaining) for image in images],
+        "prompts": [str(observation.get("text", "")) for observation in seen],
+        "steps": [
+            {
+                "said": str(step.decision.action),
+                "parsed": step.info.get("parsed", str(step.decision.action)),
+                "reward": _finite(step.reward),
+                "marks": [mark for mark in step.info.get("marks") or [] if _drawable(mark)],
+            }
+            for step in trajectory.steps
+        ],
+    }
+
+
+def _drawable(mark: Mapping[str, Any]) -> bool:
+    numbers = MARK_NUMBERS.get(str(mark.get("kind")))
+    if numbers is None:
+        return isinstance(mark.get("text"), str)
+    return all(isinstance(mark.get(name), int | float) and math.isfinite(mark[name]) for name in numbers)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,56 @@
+"""Which runs a report is of: run folders as they are, sweep folders job by job."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from runners.errors import UserError
+from runners.report.record import RunRecord, read_run
+
+
+def find_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
+    """The runs behind these paths, and what has to be said of those that are none yet.
+
+    Raises:
+        UserError: when a path is neither a run nor a sweep, or no run is left.
+    """
+    records: list[RunRecord] = []
+    notices: list[str] = []
+    folders = list(dict.fromkeys(path.resolve() for path in paths))
+    sweeps = [folder for folder in folders if (folder / "sweep.json").is_file()]
+    for path in folders:
+        if path in sweeps:
+            records += _sweep_runs(path, f"{path.name}: " if len(sweeps) > 1 else "", notices)
+        else:
+            records.append(read_run(path))
+    if not records:
+        raise UserError(f"no job of {paths[0]} has begun; give its `agentlab sweep` command again to run them")
+    return records, notices
+
+
+def _sweep_runs(path: Path, prefix: str, notices: list[str]) -> list[RunRecord]:
+    """The runs of a sweep, arm by arm, each arm by seed; `prefix` tells the arms of several sweeps apart."""
+    from runners.sweep_plan import key
+
+    swept = _read(path / "sweep.json").get("swept") or []
+    records = []
+    for folder in sorted(file.parent for file in path.glob("jobs/*/job.json")):
+        job = _read(folder / "job.json")
+        values = {key(override): override.partition("=")[2] for override in job.get("overrides") or []}
+        arm = prefix + (" ".join(f"{k}={v}" for k, v in values.items() if k in swept and k != "seed") or "all")
+        label = f"{arm} seed={values['seed']}" if "seed" in values else arm
+        if (folder / "manifest.json").is_file():
+            records.append(read_run(folder, arm=arm, label=label))
+        else:
+            notices.append(f"{label} has no run: {job.get('error') or job.get('status') or 'it was never begun'}")
+    return sorted(records, key=lambda run: (run.arm, run.manifest.get("seed") or 0))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where the file cannot be read."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,110 @@
+"""The tables of a report: evaluations, every number, config differences."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from runners.manifest import flatten
+from runners.report.record import RunRecord
+from runners.statistics import bootstrap_interval
+
+Cell = dict[str, Any] | None
+"""Success, its Wilson interval and the number of episodes, as `runners.evaluation` writes them."""
+
+
+def result(run: RunRecord) -> Cell:
+    """The run's newest evaluation."""
+    return next(reversed(run.evals.values()), None)
+
+
+def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
+    """Success by task; None where nothing was evaluated.
+
+    The columns are the first and the last evaluation of one run, the last of each of several, or each arm's mean over
+    its seeds.
+    """
+    columns: list[tuple[str, Cell]] = []
+    arms = dict.fromkeys(run.arm for run in runs if run.arm and run.evals)
+    if arms:
+        columns = [(arm, _mean([result(run) or {} for run in runs if run.arm == arm and run.evals])) for arm in arms]
+    elif len(runs) == 1:
+        names = list(runs[0].evals)
+        columns = [(name.replace("_", " "), runs[0].evals[name]) for name in dict.fromkeys(names[:1] + names[-1:])]
+    else:
+        columns = [(f"{run.name} ({next(reversed(run.evals))})", result(run)) for run in runs if run.evals]
+    if not columns:
+        return None
+    cells = [cell or {} for _, cell in columns]
+    groups = [
+        ("by level", _rows(cells, "levels", lambda name: f"level {name}")),
+        ("by task", _rows(cells, "tasks", str)),
+    ]
+    return {
+        "columns": [name for name, _ in columns],
+        "over_seeds": bool(arms),
+        "total": cells,
+        "groups": [(heading, rows) for heading, rows in groups if rows],
+        "all": [
+            {
+                "run": run.name,
+                "name": name,
+                "cell": summary,
+                "total_reward": _short(summary.get("return")),
+                "length": _short(summary.get("length")),
+                "device_lost": summary.get("device_lost", 0),
+            }
+            for run in runs
+            for name, summary in run.evals.items()
+        ],
+    }
+
+
+def _mean(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The seeds of an arm as one cell: mean success and its bootstrap interval, for all tasks and each."""
+    rates = [cell["success"] for cell in cells if cell.get("success") is not None]
+    interval = bootstrap_interval(rates) if rates else None
+    mean: dict[str, Any] = {
+        "success": sum(rates) / len(rates) if rates else None,
+        "interval": [interval.low, interval.high] if interval else None,
+        "episodes": f"{len(rates)} seed{'s' * (len(rates) != 1)}",
+    }
+    for part in ("levels", "tasks"):
+        names = {name for cell in cells for name in cell.get(part) or {}}
+        if names:
+            mean[part] = {name: _mean([cell[part][name] for cell in cells if name in cell[part]]) for name in names}
+    return mean
+
+
+def _rows(cells: Sequence[dict[str, Any]], part: str, title: Any) -> list[tuple[str, list[Cell]]]:
+    parts = [cell.get(part) or {} for cell in cells]
+    return [(title(name), [one.get(name) for one in parts]) for name in sorted({name for one in parts for name in one})]
+
+
+def number_table(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Last, lowest and highest value of every scalar of every run."""
+    rows = []
+    for metric in sorted({name for run in runs for name in run.scalars}):
+        for run in runs:
+            values = [value for _, (_, value) in sorted(run.scalars.get(metric, {}).items()) if value is not None]
+            if values:
+                low, high = min(values), max(values)
+                row = {"metric": metric, "run": run.name, "count": len(values)}
+                rows.append(row | {"last": _short(values[-1]), "low": _short(low), "high": _short(high)})
+    return rows
+
+
+def config_table(runs: Sequence[RunRecord]) -> dict[str, Any]:
+    """Which keys differ between runs, and which are the same in all."""
+    flats = [
+        {key: json.dumps(value, ensure_ascii=False, default=str) for key, value in flatten(run.config).items() if key}
+        for run in runs
+    ]
+    keys = sorted({key for flat in flats for key in flat})
+    values = {key: [flat.get(key, "(absent)") for flat in flats] for key in keys}
+    different = [(key, row) for key, row in values.items() if len(set(row)) > 1]
+    same = [(key, row[0]) for key, row in values.items() if len(set(row)) == 1]
+    return {"different": different, "same": same, "count": len(keys)}
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

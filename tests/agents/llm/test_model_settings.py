@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from agents.llm.settings import ModelSettings, TinySettings
+
+CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
+
+
+def options(node: dict) -> dict:
+    return {key: value for key, value in node.items() if key not in ("_target_", "_schema_")}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_valid_and_says_what_it_is(path):
+    text = path.read_text()
+    assert text.startswith("# ")
+    settings = ModelSettings(**options(yaml.safe_load(text)))
+    if settings.make:
+        TinySettings(**options(settings.make))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"name": "a/b", "dtype": "float8"},
+        {"name": "a/b", "prompt_format": "json"},
+        {"name": "a/b", "temperature": 0},
+        {"name": "a/b", "lora": {"rank": 8}},
+        {"name": "a/b", "max_new_tokens": 0},
+    ],
+)
+def test_wrong_model_options_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        ModelSettings(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 100}, {"width": 97}, {"vocab_size": 10}, {"depth": 3}])
+def test_wrong_tiny_options_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        TinySettings(**wrong)
+
+
+def test_settings_are_light():
+    import subprocess
+    import sys
+
+    code = "import sys, agents.llm.settings; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
