@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from omegaconf import OmegaConf
-from rich.markup import escape
-from rich.table import Table
 
 from runners.curves import Curve, plot_curves
 from runners.errors import UserError
@@ -91,14 +89,6 @@ class Comparison:
 
     def header(self) -> list[str]:
         return ["", *(entry.label for entry in self.entries)]
-
-    def table(self) -> Table:
-        table = Table()
-        for index, name in enumerate(self.header()):
-            table.add_column(escape(name), justify="left" if index == 0 else "right", overflow="fold")
-        for row in self.rows():
-            table.add_row(*map(escape, row))
-        return table
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: the runs in order, each with its metrics, and the config keys that differ."""

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
+
+from runners.errors import UserError
 
 HARMLESS = ("logger", "runs_dir", "trainer.device", "checkpoint")
 """Config keys that do not change what a run computes: a resumed run may change them, the config hash omits them."""
@@ -71,6 +73,22 @@ def new_manifest(name: str, command: list[str], config: Mapping[str, Any]) -> Ma
         hardware=hardware(),
         resumed=[],
     )
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of the run folder `path`.
+
+    Raises:
+        UserError: if it is missing or damaged.
+    """
+    file = path / "manifest.json"
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is not a run folder (it has no manifest.json); name the folder of a run") from None
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}); restore it or start a new run") from error
+    return cast(Manifest, content)
 
 
 def config_hash(config: Mapping[str, Any]) -> str:

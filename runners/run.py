@@ -27,7 +27,7 @@ from runners.atomic import atomic_file, explain_full_disk, write_atomic
 from runners.checkpoint import Checkpoints, restore_rng, rng_state
 from runners.errors import UserError
 from runners.lock import is_locked, take_lock
-from runners.manifest import HARMLESS, Manifest, config_hash, flatten, is_under, new_manifest, now
+from runners.manifest import HARMLESS, config_hash, flatten, is_under, new_manifest, now, read_manifest
 from runners.metrics_file import MetricsFile
 from runners.tracking import NullTracker, Tracker
 from runners.types import Histogram, Metrics, Picture, Trajectory
@@ -46,7 +46,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = _read_config(path)
-        self.manifest = _read_manifest(path)
+        self.manifest = read_manifest(path)
         self.tracker: Tracker = NullTracker()
         keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
         self.checkpoints = Checkpoints(path / "checkpoints", keep=keep)
@@ -109,20 +109,20 @@ class Run:
         folders = [file.parent for file in Path(root).glob("*/manifest.json")]
         if not folders:
             raise UserError(f"there is no run in {root}; start one with `agentlab train +exp=NAME`, or name its folder")
-        return cls(max(folders, key=lambda folder: (_read_manifest(folder)["started"], folder.name)))
+        return cls(max(folders, key=lambda folder: (read_manifest(folder)["started"], folder.name)))
 
     # -- its life ------------------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> str:
         """running, finished, failed or interrupted; a run whose process was killed counts as interrupted."""
-        status = _read_manifest(self.path)["status"]
+        status = read_manifest(self.path)["status"]
         return "interrupted" if status == "running" and not self._held() else status
 
     def __enter__(self) -> Self:
         if self._lock is None:
             self._lock = take_lock(self.path)
-            self.manifest = _read_manifest(self.path)
+            self.manifest = read_manifest(self.path)
         self.checkpoints.sweep()
         if self.has_checkpoint():
             self._metrics.repair()
@@ -388,17 +388,6 @@ def _longer(old: object, new: object) -> bool:
 
 def _json(content: object) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _read_manifest(path: Path) -> Manifest:
-    file = path / "manifest.json"
-    try:
-        content = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} is not a run folder (it has no manifest.json); name the folder of a run") from None
-    except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}); restore it or start a new run") from error
-    return cast(Manifest, content)
 
 
 def _read_config(path: Path) -> DictConfig:

@@ -11,7 +11,6 @@ ones from their checkpoints and repeats failed ones. Nothing kept beside the job
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,6 @@ from typing import Any, cast
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from runners.compose import compose
 from runners.errors import RunFailed, UserError
@@ -31,8 +29,9 @@ from runners.lock import take_lock
 from runners.sweep_job import AT_ONCE, POLL, STOP, Owner, Record, Status, SweepJob, final_value, job_folder
 from runners.sweep_plan import Plan, claim, line
 from runners.sweep_results import Results
-from runners.sweep_search import trials_to_go
+from runners.sweep_search import prepare
 from runners.sweep_watch import Watch
+from runners.tables import print_table
 
 
 def sweep(
@@ -42,7 +41,6 @@ def sweep(
     metric: str = "eval/success",
     fail_fast: bool = False,
     root: Path = Path("sweeps"),
-    console: Console | None = None,
 ) -> int:
     """Run every job of a sweep that is not finished, then print one table of all of them.
 
@@ -60,20 +58,20 @@ def sweep(
         UserError: if the overrides are wrong, the folder belongs to another sweep, or another process runs it.
         RunFailed: if the launcher itself broke down.
     """
-    console = console or Console(width=None if sys.stdout.isatty() else 160)
     plan = Plan.parse(overrides)
+    compose([*map(line, plan.fixed), *plan.reference()])  # what is wrong in every job is said before a folder is made
     folder = (root / (name or plan.name)).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with take_lock(folder):
         plan = claim(folder, plan)
         (folder / STOP).unlink(missing_ok=True)
         job = SweepJob(folder, metric, fail_fast, Owner.this_process())
-        with _stop_on_interrupt(folder) as interrupted, Watch(folder, plan.fixed_keys, metric, console) as watch:
+        with _stop_on_interrupt(folder) as interrupted, Watch(folder, plan.fixed_keys, metric) as watch:
             broken = _multirun(plan, job, watch)
         results = Results.read(folder, plan.fixed_keys, metric)
         results.write(folder)
-        console.print(results.table())
-        console.print(results.notes(folder), markup=False, highlight=False, soft_wrap=True)
+        print_table(*results.rows(), always_head=True)
+        print(results.notes(folder))
     if broken:
         reason = f"{type(broken).__name__}: {broken}"
         raise RunFailed(f"the launcher broke down ({reason}); give the same command again to do the rest") from broken
@@ -141,7 +139,7 @@ def _multirun(plan: Plan, job: SweepJob, watch: Watch) -> Exception | None:
     except ConfigCompositionException as fault:
         raise UserError(_no_plugin(plan, fault)) from fault
     if "storage" in cfg.hydra.sweeper:
-        cfg.hydra.sweeper.n_trials = trials_to_go(cfg.hydra.sweeper)
+        prepare(cfg.hydra.sweeper, job.folder)
     callbacks = Callbacks(cfg)
     callbacks.on_multirun_start(config=cfg, config_name="config")
     context = HydraContext(config_loader=loader, callbacks=callbacks)

@@ -26,6 +26,7 @@ from runners.atomic import write_atomic
 from runners.errors import UserError
 from runners.lock import is_locked
 from runners.manifest import config_hash
+from runners.metrics_file import MetricsFile
 from runners.run import Run
 from runners.sweep_plan import as_typed
 
@@ -87,8 +88,8 @@ class Owner:
             return False
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
+        except OSError as fault:
+            return isinstance(fault, ProcessLookupError)
         return False
 
 
@@ -132,7 +133,8 @@ class SweepJob:
         Record(overrides, Status.RUNNING, began).write(folder)
         command = [sys.executable, "-m", "runners.sweep_job", str(folder)]
         # What this process can import, the job's can; buffered output would leave its log empty while it runs.
-        env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+        env = {"WANDB_RUN_GROUP": self.folder.name, "PYTHONUNBUFFERED": "1"} | os.environ
+        env["PYTHONPATH"] = os.pathsep.join(sys.path)
         with (
             open(folder / "log.txt", "ab") as log,
             # In a session of its own it misses the terminal's Ctrl-C: it is told to stop once, through its input.
@@ -174,8 +176,19 @@ def job_folder(sweep: Path, config: dict[str, Any]) -> Path:
 
 def final_value(folder: Path, metric: str) -> float | None:
     """The metric on the last line of a run that carries it, None if none does."""
-    value = Run.open(folder).last(metric).get(metric)
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None
+    curve = course(folder, metric)
+    return curve[max(curve)] if curve else None
+
+
+def course(folder: Path, metric: str) -> dict[int, float]:
+    """The metric by step, where it is a finite number."""
+    values = {line["step"]: line[metric] for line in logged(folder) if isinstance(line.get(metric), int | float)}
+    return {step: float(value) for step, value in values.items() if isfinite(value)}
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """Every line the job's run has logged so far."""
+    return MetricsFile(folder / "metrics.jsonl").read()
 
 
 def _tell(stdin: IO[bytes], message: bytes) -> None:
@@ -192,12 +205,13 @@ def _outcome(code: int, folder: Path) -> tuple[Status, str]:
     if code == 130:
         return Status.INTERRUPTED, ""
     trace = folder / "error.txt"
-    if not trace.exists():
-        end = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    if not trace.exists():  # the run had not begun, or could not say anything any more
         with open(folder / "log.txt", errors="replace") as log:
-            last = "".join(deque(log, maxlen=30))
-        write_atomic(trace, f"{last.rstrip()}\nthe job's process {end}\n")
-    return Status.FAILED, trace.read_text().rstrip().rpartition("\n")[2]
+            last = "".join(deque(log, maxlen=30)).rstrip()
+        end = f"\nthe job's process ended by {signal.Signals(-code).name}" if code < 0 else ""
+        write_atomic(trace, f"{last}{end}\n")
+    lines = [line for line in trace.read_text().splitlines() if line.strip() and not line.startswith("full_key: ")]
+    return Status.FAILED, lines[-1] if lines else f"the job's process ended with code {code} and said nothing"
 
 
 def main(folder: Path) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from omegaconf import OmegaConf
 
 from runners.atomic import write_atomic
@@ -23,7 +23,7 @@ class Plan:
     fixed: tuple[Override, ...]
     """The same in every job."""
     swept: tuple[Override, ...]
-    """With several values."""
+    """With several values; the seed even if it has one, so that more seeds are more of the same sweep."""
     hydra: tuple[Override, ...]
     """Of the sweeper and launcher; they change how jobs run, never what they compute."""
 
@@ -37,7 +37,7 @@ class Plan:
         parsed = parse(normalise(overrides))
         hydra = [o for o in parsed if o.key_or_group.startswith(("hydra.", "hydra/"))]
         own = [o for o in parsed if o not in hydra]
-        swept = [o for o in own if o.is_sweep_override()]
+        swept = [o for o in own if o.is_sweep_override() or o.key_or_group == "seed"]
         return cls(tuple(o for o in own if o not in swept), tuple(swept), tuple(hydra))
 
     @property
@@ -67,12 +67,15 @@ class Plan:
         return replace(self, fixed=tuple(o for o in self.fixed if o not in single), swept=(*self.swept, *single))
 
     def reference(self) -> list[str]:
-        """One value of every swept key that names its values: where the configs of two commands are compared."""
+        """One value of every swept key: the point at which the configs of two commands are compared."""
         points = []
         for override in self.swept:
-            if not override.is_sweep_override():
+            value = override.value()
+            if isinstance(value, IntervalSweep):
+                points.append(f"{override.get_key_element()}={value.start}")
+            elif not override.is_sweep_override():
                 points.append(line(override))
-            elif override.is_discrete_sweep() and not isinstance(override.value(), Glob):
+            elif not isinstance(value, Glob):
                 points.append(f"{override.get_key_element()}={next(override.sweep_string_iterator())}")
         return points
 

@@ -6,18 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
-from rich.markup import escape
-from rich.table import Table
-
 from runners.atomic import write_atomic
 from runners.curves import Curve, plot_curves
-from runners.run import Run
 from runners.statistics import Difference, Interval, bootstrap_interval, paired_difference
-from runners.sweep_job import Record, Status
+from runners.sweep_job import Record, Status, course, logged
 from runners.sweep_plan import varied
 
 FEW_SEEDS = 5
@@ -153,19 +148,9 @@ class Results:
             body.append(row)
         return header, body
 
-    def table(self) -> Table:
-        header, body = self.rows()
-        finished = sum(job.finished for job in self.jobs)
-        table = Table(title=f"{finished} of {len(self.jobs)} jobs finished", title_justify="left")
-        for index, name in enumerate(header):
-            table.add_column(escape(name), justify="left" if index == 0 else "right")
-        for row in body:
-            table.add_row(*map(escape, row))
-        return table
-
     def notes(self, folder: Path) -> str:
         """What the table does not say: how far to trust it, which jobs are missing, where everything is."""
-        lines = []
+        lines = [f"{sum(job.finished for job in self.jobs)} of {len(self.jobs)} jobs finished"]
         smallest = min((len(arm.jobs) for arm in self.arms if len(arm.jobs) > 1), default=FEW_SEEDS)
         if smallest < FEW_SEEDS:
             lines.append(
@@ -174,8 +159,8 @@ class Results:
             )
         finished = [job for job in self.jobs if job.finished]
         if finished and all(job.last is None for job in finished):
-            logged = ", ".join(_logged(finished[0])) or "nothing"
-            lines.append(f"No job logged {self.metric}; they logged {logged} (see --metric).")
+            names = ", ".join(_logged(finished[0])) or "nothing"
+            lines.append(f"No job logged {self.metric}; they logged {names} (see --metric).")
         lines += [f"failed: {_said(job)}: {job.record.error} (see {job.folder / 'error.txt'})" for job in self.failed]
         lines += [f"unfinished: {_said(job)}; the same command goes on with it" for job in self.unfinished]
         return "\n".join([*lines, f"{folder}: table.md, results.csv, results.json, curves.png"])
@@ -220,9 +205,7 @@ def _job(folder: Path, fixed: Sequence[str], metric: str) -> Job:
     assert record is not None
     swept = varied(record.overrides, fixed)
     seed = swept.pop("seed", "")
-    logged = Run.open(folder).metrics() if (folder / "manifest.json").exists() else []
-    curve = {entry["step"]: entry[metric] for entry in logged if isinstance(entry.get(metric), int | float)}
-    return Job(folder, record, swept, seed, {step: value for step, value in curve.items() if isfinite(value)})
+    return Job(folder, record, swept, seed, course(folder, metric))
 
 
 def _row(job: Job) -> dict[str, Any]:
@@ -262,4 +245,4 @@ def _said(job: Job) -> str:
 
 
 def _logged(job: Job) -> list[str]:
-    return sorted({name for entry in Run.open(job.folder).metrics() for name in entry} - {"step", "time"})
+    return sorted({name for line in logged(job.folder) for name in line} - {"step", "time"})

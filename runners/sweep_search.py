@@ -1,14 +1,28 @@
-"""Going on with an Optuna study that an earlier command began."""
+"""Optuna studies that belong to a sweep folder, and go on when the command is given again."""
+
+from enum import Enum
+from pathlib import Path
 
 from omegaconf import DictConfig
 
 
-def trials_to_go(sweeper: DictConfig) -> int:
-    """How many of `n_trials` the study still lacks; trials that failed or were cut short are queued to be asked again.
+def prepare(sweeper: DictConfig, folder: Path) -> None:
+    """Give the Optuna plugin a study in the sweep folder, to be maximised, and only the trials it still lacks.
+
+    What the user chose stays: the plugin's own default direction is an enum member, a chosen one is text.
 
     Args:
-        sweeper: the `hydra.sweeper` node of the Optuna plugin, with `storage`, `study_name` and `n_trials`.
+        sweeper: the plugin's `hydra.sweeper` node; changed in place.
     """
+    sweeper.storage = sweeper.storage or f"sqlite:///{folder / 'optuna.sqlite'}"
+    sweeper.study_name = sweeper.study_name or "agentlab"
+    if isinstance(sweeper.direction, Enum):
+        sweeper.direction = "maximize"
+    sweeper.n_trials = _trials_to_go(sweeper)
+
+
+def _trials_to_go(sweeper: DictConfig) -> int:
+    """How many of `n_trials` the study still lacks; those that failed or were cut short are queued anew."""
     import optuna
     from optuna.trial import TrialState
 

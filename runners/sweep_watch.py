@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from runners.run import Run
-from runners.sweep_job import Record, Status, final_value
+from runners.sweep_job import Record, Status, final_value, logged
 from runners.sweep_plan import varied
 
 
@@ -26,15 +25,15 @@ class Watch:
     INTERVAL = 0.3
     """Seconds between two looks."""
 
-    def __init__(self, folder: Path, fixed: Sequence[str], metric: str, console: Console) -> None:
-        self.folder, self.fixed, self.metric, self.console = folder, fixed, metric, console
+    def __init__(self, folder: Path, fixed: Sequence[str], metric: str) -> None:
+        self.folder, self.fixed, self.metric, self.console = folder, fixed, metric, Console()
         self._seen = {file: file.stat().st_mtime_ns for file in self._files()}
         self._began = time.monotonic()
         self._total = self._ended = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self._task = self._bar.add_task("starting", total=None)
 
     def __enter__(self) -> Self:
@@ -92,7 +91,7 @@ class Watch:
         self._say(f"[{self._ended}/{total}] {self._name(record)}: {outcome} ({took})")
 
     def _headline(self, folder: Path, record: Record) -> str:
-        lines = Run.open(folder).metrics() if (folder / "manifest.json").exists() else []
+        lines = logged(folder)
         step = f"step {lines[-1]['step']}" if lines else "starting"
         values = [f", {self.metric} {entry[self.metric]:.3g}" for entry in lines if self.metric in entry]
         return f"{self._name(record)}: {step}{values[-1] if values else ''}"

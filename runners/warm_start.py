@@ -23,9 +23,11 @@ KEYS = ("seed", "model", "warm_start", "env", "agent.imitation")
 def cache_key(cfg: DictConfig) -> str:
     """Hash of everything a warm start is made from: its config and the source of every room the config names."""
     content = {key: OmegaConf.select(cfg, key) for key in KEYS}
-    plain = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in content.items()}
-    for name in ("num_envs", "device_pool"):
-        (plain["env"] or {}).pop(name, None)
+    plain: dict[str, Any] = {
+        key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        for key, value in content.items()
+    }
+    plain["env"].pop("num_envs", None)
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode())
     for room in sorted({target.split(".")[0] for target in _targets(plain)}):
         source = Path(inspect.getfile(import_module(room))).parent

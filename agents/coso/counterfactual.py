@@ -3,7 +3,7 @@
 In the order of CoSo (arXiv 2505.03792): nullify tokens, measure the loss of probability of the action taken, normalise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,35 +91,35 @@ def causal_effects(
     Raises:
         ValueError: if there is no row.
     """
-    rows, inverse = torch.unique(torch.cat([labels[:, None], mask.long(), ids], dim=1), dim=0, return_inverse=True)
-    width = ids.shape[1]
-    labels, mask, ids = rows[:, 0], rows[:, 1 : width + 1].bool(), rows[:, width + 1 :]
+    device, width = ids.device, ids.shape[1]
+    rows = [tuple(row) for row in torch.cat([labels[:, None], mask.long(), ids], dim=1).tolist()]
+    distinct = {row: number for number, row in enumerate(dict.fromkeys(rows))}
+    if not distinct:
+        raise ValueError("a batch without rows has no effects; give at least one utterance")
+    table = torch.tensor(list(distinct), device=device)
+    labels, mask, ids = table[:, 0], table[:, 1 : width + 1].bool(), table[:, width + 1 :]
     wanted = mask & ~torch.isin(ids, zeroed)
     lengths = torch.full_like(labels, width) if padding_counts else mask.sum(dim=1).clamp(min=1)
 
-    effects: Tensor | None = None
-    for length in lengths.unique().tolist():
+    effects = torch.zeros(0)
+    for length in sorted(set(lengths.tolist())):
         group = torch.nonzero(lengths == length).flatten()
 
         def probability(row: Tensor, given: Tensor, length: int = length) -> Tensor:
             logits = classify(given, mask[row, :length])
             return logits.softmax(dim=1).gather(1, labels[row, None])[:, 0]
 
-        factual = torch.cat([probability(row, ids[row, :length]) for row in group.split(chunk_size)])
-        if effects is None:
+        factual = torch.cat([probability(row, ids[row, :length]) for row in torch.split(group, chunk_size)])
+        if not len(effects):
             effects = factual.new_zeros(ids.shape)
         member, start = torch.nonzero(wanted[group, :length], as_tuple=True)
-        for m, s in _chunks(member, start, chunk_size):
+        if not len(member):
+            continue
+        for m, s in zip(torch.split(member, chunk_size), torch.split(start, chunk_size), strict=True):
             row = group[m]
             effect = factual[m] - probability(row, nullified(ids[row, :length], s, recipe.window, unk_id))
             effects[row, s] = effect if recipe.signed else effect.abs()
-    if effects is None:
-        raise ValueError("a batch without rows has no effects; give at least one utterance")
-    return effects[inverse]
-
-
-def _chunks(a: Tensor, b: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(a.split(size), b.split(size), strict=True) if len(a) else iter(())
+    return effects[[distinct[row] for row in rows]]
 
 
 def minmax_sqrt(effects: Tensor, within: Tensor | None = None) -> Tensor:

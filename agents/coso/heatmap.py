@@ -23,7 +23,7 @@ def heatmap(weights: Mapping[tuple[int, ...], Tensor], decode: Callable[[list[in
     pen = ImageDraw.Draw(canvas)
     y = _MARGIN
     for ids, row in list(weights.items())[:rows]:
-        x = _MARGIN
+        x: float = _MARGIN
         for token, weight in zip(ids, row.tolist(), strict=True):
             text = decode([token]) or "∅"
             wide = pen.textlength(text, font=font) + 2

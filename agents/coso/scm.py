@@ -1,6 +1,6 @@
 """The structural causal model: a small classifier from an utterance's tokens to the action the parser takes from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from runners.trainer import Trainer
 
-_FUSED = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+_FUSED: Callable[..., Tensor] | None = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 """oneDNN's linear layer with its activation inside: twice the default kernel's speed on CPUs that are not Intel's."""
 
 
@@ -71,7 +71,8 @@ class ScmNetwork(nn.Module):
             pooled = x.mean(dim=1)
         else:
             pooled = (x * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-        return self.classifier(self._drop(pooled))
+        logits: Tensor = self.classifier(self._drop(pooled))
+        return logits
 
     def _encode(self, layer: Any, x: Tensor, attention: Tensor | None) -> Tensor:
         """What `layer(x)` computes, without the module's per-call checks and copies."""
@@ -84,7 +85,8 @@ class ScmNetwork(nn.Module):
         x = layer.norm1(self._drop(self._linear(mixed, own.out_proj.weight, own.out_proj.bias)).add_(x))
         hidden = self._linear(x, layer.linear1.weight, layer.linear1.bias, gelu=True)
         out = self._drop(self._linear(self._drop(hidden), layer.linear2.weight, layer.linear2.bias))
-        return layer.norm2(out.add_(x))
+        encoded: Tensor = layer.norm2(out.add_(x))
+        return encoded
 
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor, gelu: bool = False) -> Tensor:
         if _FUSED is not None and not torch.is_grad_enabled() and x.device.type == "cpu" and x.dtype == torch.float32:

@@ -278,12 +278,13 @@ class LanguagePolicy(nn.Module):
         return [found[key] for key in keys]
 
     def _encode_images(self, observations: Sequence[Observation], model: Any = None) -> list[Tensor]:
+        if len({o["image"].shape for o in observations}) > 1:  # screens of several sizes need not be cut alike
+            return [features for o in observations for features in self._encode_images([o], model)]
         pixels = [self.prompts.pixels(o) for o in observations]
-        if any(value.shape[1:] != pixels[0][name].shape[1:] for one in pixels for name, value in one.items()):
-            return [features for o in observations for features in self._encode_images([o], model)]  # not to be stacked
         batch = {name: torch.cat([one[name] for one in pixels]).to(self.device) for name in pixels[0]}
         output = (model or self._base).get_image_features(**batch, return_dict=True)
-        return [features.flatten(0, -2) for features in output.pooler_output]
+        tokens = torch.cat([part.flatten(0, -2) for part in output.pooler_output])
+        return list(tokens.chunk(len(observations)))
 
     # -- features for critics -----------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 import string
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import gymnasium
@@ -64,7 +64,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         task_set: `general`, `webshop`, `all`, or a text file with one goal a line (which needs a judge).
         split: `train` or `test`.
         sampling: `random` or `sequential`.
-        max_level: the hardest templates to play: 1 easy, 2 medium, 3 all.
+        templates: names of the templates to play; all of the set if empty.
         horizon: steps after which the episode is truncated; None is 10 for `general`, else 20 (AitW).
         released_horizon: the release's off-by-one: the last step of the horizon is not executed.
         observation: `pixels`, `tree` or `both`.
@@ -90,7 +90,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         task_set: str = "general",
         split: str = "train",
         sampling: str = "random",
-        max_level: int = 3,
+        templates: Sequence[str] = (),
         horizon: int | None = None,
         released_horizon: bool = False,
         observation: View = "pixels",
@@ -104,7 +104,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
             raise ValueError(f"unknown observation {observation!r}; choose one of {', '.join(get_args(View))}")
         if horizon is not None and horizon < 1:
             raise ValueError(f"horizon is {horizon}; an episode needs at least 1 step")
-        self.tasks = TaskSource(task_set, split, sampling, max_level)
+        self.tasks = TaskSource(task_set, split, sampling, templates)
         if self.tasks.from_file and evaluator.needs_template:
             raise ValueError(
                 f"task_set={task_set} holds goals in words, which no program can check; use env/evaluator=judge"

@@ -31,7 +31,7 @@ class AndroidSettings(BaseModel):
     task_set: str = Field(min_length=1)
     split: Split
     sampling: Sampling
-    max_level: int = Field(3, ge=1, le=3)
+    templates: list[str] = []
     horizon: int | None = Field(None, ge=1)
     released_horizon: bool = False
     observation: Observation

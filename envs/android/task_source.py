@@ -1,5 +1,6 @@
 """Where an episode's task comes from: the phone's own templates, or a list of goals in a text file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,13 @@ class TaskSource:
         task_set: `general`, `webshop`, `all`, or the path of a text file (`.txt`) with one goal a line.
         split: `train` or `test`; a file is one split by itself.
         sampling: `random` draws, `sequential` counts.
-        max_level: leaves out templates harder than this (1 easy, 2 medium, 3 hard); a file has no levels.
+        templates: names of the templates to play, all if empty; a file has none.
 
     Raises:
         ValueError: an argument is not one of its choices, or the file is missing, empty or not text.
     """
 
-    def __init__(self, task_set: str, split: str, sampling: str, max_level: int = 3) -> None:
+    def __init__(self, task_set: str, split: str, sampling: str, templates: Sequence[str] = ()) -> None:
         self.from_file = task_set.endswith(".txt")
         if task_set not in HORIZONS and not self.from_file:
             raise ValueError(
@@ -34,9 +35,11 @@ class TaskSource:
         for name, value, choices in (("split", split, SPLITS), ("sampling", sampling, SAMPLINGS)):
             if value not in choices:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
-        if not 1 <= max_level <= 3:
-            raise ValueError(f"max_level is {max_level}; choose 1 (easy tasks only), 2 or 3 (all)")
-        self.max_level = max_level
+        self.templates = tuple(templates)
+        if not self.from_file:
+            from envs.android import tasks
+
+            tasks.templates(task_set, self.templates)
         self.task_set = task_set
         self.split = split
         self.sampling = sampling
@@ -56,13 +59,13 @@ class TaskSource:
             return tasks[int(rng.integers(len(tasks)))]
         from envs.android.tasks import sample
 
-        return sample(rng, self.task_set, self.split, self.max_level)
+        return sample(rng, self.task_set, self.split, self.templates)
 
     def _tasks(self) -> list[TaskSpec]:
         if self._listed is None:
             from envs.android.tasks import tasks
 
-            self._listed = list(tasks(self.task_set, self.split, self.max_level))
+            self._listed = list(tasks(self.task_set, self.split, self.templates))
         return self._listed
 
 

@@ -203,8 +203,20 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_no_rubbish(small_disk):
     assert sorted(file.suffix for file in checkpoints.folder.iterdir()) == [".json", ".pt"]
 
 
-def test_writing_is_fast_enough_for_a_replay_buffer(tmp_path):
-    state = {"screens": torch.zeros(100_000_000, dtype=torch.uint8)}
-    began = time.perf_counter()
-    Checkpoints(tmp_path).save(1, state)
-    assert time.perf_counter() - began < 5  # 0.4 s on a quiet disk
+def test_a_checkpoint_costs_little_more_than_writing_its_bytes(tmp_path):
+    state = {"screens": torch.randint(0, 255, (30_000_000,), dtype=torch.uint8)}
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+
+    def plain():
+        with open(tmp_path / "plain.pt", "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def seconds(work):
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    ours = min(seconds(lambda: checkpoints.save(1, state)) for _ in range(4))
+    assert ours < 5 * min(seconds(plain) for _ in range(4))

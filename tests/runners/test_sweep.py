@@ -53,7 +53,7 @@ class Folder:
     def run(self, *args: str, code: int = 0) -> str:
         """What a sweep prints, errors included."""
         process = self.start(*args)
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=400)
         assert process.returncode == code, out + err
         return out + err
 
@@ -99,7 +99,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     return Folder(tmp_path)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with suppress(KeyError, FileNotFoundError, UserError):
@@ -162,7 +162,7 @@ def test_fail_fast_tells_running_jobs_to_save_and_begins_no_other(folder: Folder
     process = folder.start("+exp=climb", *args, "experiment.fail=steep", "--fail-fast", *JOBLIB)
     wait_for(lambda: len(folder.steps("0.1/0")) > 1 and len(folder.steps("0.2/0")) > 1)
     (folder.path / "steep").touch()
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 1, out + err
     assert {job: folder.status(job) for job in folder.jobs()} == {"0.1/0": "interrupted", "0.2/0": "failed"}
 
@@ -178,7 +178,7 @@ def test_ctrl_c_counts_what_is_finished_and_the_rest_goes_on(
     last = "0.1/2" if launcher else "0.1/1"
     wait_for(lambda: folder.status("0.1/0") == "finished" and len(folder.steps(last)) > 1)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
     assert "of 3 jobs finished" in out or "of 2 jobs finished" in out

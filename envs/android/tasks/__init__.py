@@ -29,40 +29,44 @@ class Chance(Protocol):
     def random(self) -> float: ...
 
 
-def templates(task_set: str, max_level: int = 3) -> tuple[Template, ...]:
-    """The templates of a set, up to a level of difficulty (1 easy, 2 medium, 3 hard).
+def templates(task_set: str, names: tuple[str, ...] = ()) -> tuple[Template, ...]:
+    """The templates of a set; those named, if any are.
 
     Raises:
-        ValueError: if there is no such set.
+        ValueError: if there is no such set, or none of that name in it.
     """
     if task_set not in TASK_SETS:
         raise ValueError(f"there is no task set {task_set!r}; choose one of {', '.join(TASK_SETS)}")
-    return tuple(template for template in TASK_SETS[task_set] if template.level <= max_level)
+    known = {template.name: template for template in TASK_SETS[task_set]}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"task set {task_set} has no template {name!r}; choose from {', '.join(known)}")
+    return tuple(template for template in known.values() if not names or template.name in names)
 
 
 @cache
-def tasks(task_set: str, split: str, max_level: int = 3) -> Sequence[TaskSpec]:
+def tasks(task_set: str, split: str, names: tuple[str, ...] = ()) -> Sequence[TaskSpec]:
     """Every task of a set, once: templates take turns, so that a prefix of the list is a fair sample of it.
 
     Raises:
-        ValueError: if there is no such set or split.
+        ValueError: if there is no such set, split or template.
     """
     _check(split)
     columns = [
         [template.spec(params, rank(params)) for params in split_of(template)[split]]
-        for template in templates(task_set, max_level)
+        for template in templates(task_set, names)
     ]
     return tuple(task for task in chain.from_iterable(zip_longest(*columns)) if task is not None)
 
 
-def sample(rng: Chance, task_set: str, split: str, max_level: int = 3) -> TaskSpec:
+def sample(rng: Chance, task_set: str, split: str, names: tuple[str, ...] = ()) -> TaskSpec:
     """A random task: first the template, then its parameters, then the wording.
 
     Raises:
-        ValueError: if there is no such set or split.
+        ValueError: if there is no such set, split or template.
     """
     _check(split)
-    template = _pick(rng, templates(task_set, max_level))
+    template = _pick(rng, templates(task_set, names))
     return template.spec(_pick(rng, split_of(template)[split]), int(rng.random() * len(template.goals)))
 
 

@@ -47,7 +47,14 @@ def texts() -> list[str]:
 def folder(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus = [*texts, "Goal: open the settings", "Previous Actions: none"]
     return tiny.create(
-        tmp_path_factory.mktemp("model"), corpus, image_size=32, width=32, layers=1, vision_layers=1, heads=2, vocab_size=400
+        tmp_path_factory.mktemp("model"),
+        corpus,
+        image_size=32,
+        width=32,
+        layers=1,
+        vision_layers=1,
+        heads=2,
+        vocab_size=400,
     )
 
 
@@ -67,8 +74,8 @@ def make_agent(folder: Path):
 
 @pytest.fixture
 def play(texts: list[str]):
-    def play(agent: CosoAgent, seed: int, episodes: int = 6, spoiled: int = 1) -> list[Trajectory]:
-        """Episodes of three steps; every second one succeeds, the first `spoiled` begin with an unparsable utterance."""
+    def play(agent: CosoAgent, seed: int, spoiled: int = 1) -> list[Trajectory]:
+        """Six episodes of three steps; every second one succeeds, the first `spoiled` begin with nonsense."""
         rng = np.random.default_rng(seed)
         frames = [np.full((32, 32, 3), shade, dtype=np.uint8) for shade in (0, 90, 200)]
 
@@ -76,7 +83,7 @@ def play(texts: list[str]):
             return {"text": f"Goal: open the settings {rng.integers(3)}", "image": frames[rng.integers(3)].copy()}
 
         played = []
-        for number in range(episodes):
+        for number in range(6):
             said = [texts[i] for i in rng.integers(len(texts), size=3)]
             if number < spoiled:
                 said[0] = "hm: open"

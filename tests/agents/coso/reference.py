@@ -22,7 +22,11 @@ class ReleasedScm(nn.Module):
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         positions = torch.arange(ids.shape[1]).expand_as(ids)
-        x = self.embeddings(ids) + self.position_embeddings(positions) + self.token_type_embeddings(torch.zeros_like(ids))
+        x = (
+            self.embeddings(ids)
+            + self.position_embeddings(positions)
+            + self.token_type_embeddings(torch.zeros_like(ids))
+        )
         x = self.LayerNorm(x).transpose(0, 1)
         for layer in self.encoder_layers:
             x = layer(x, src_key_padding_mask=~mask)

@@ -41,7 +41,9 @@ def test_one_iteration_reports_what_the_docs_promise(make_agent, play):
     before = parameters(agent)
     metrics = learn(agent, play, iterations=1)
     assert not torch.equal(before, parameters(agent))
-    numbers = "actor/loss actor/entropy actor/entropy_weighted actor/positive_rate critic/step_acc critic/instruction_acc "
+    numbers = (
+        "actor/loss actor/entropy actor/entropy_weighted actor/positive_rate critic/step_acc critic/instruction_acc "
+    )
     numbers += "causal/loss causal/acc causal/val_acc causal/mean_b rollout/parse_fail_rate time/actor time/causal"
     assert all(isinstance(metrics[name], float) for name in numbers.split())
     assert isinstance(metrics["causal/b"], Histogram)
@@ -73,7 +75,9 @@ def test_weights_of_one_are_uniform_entropy(make_agent, play):
 
 
 @pytest.mark.parametrize(
-    "scm", [{"mode": mode} for mode in ("paper", "exact", "random", "permuted")] + [{"mode": "exact", "exact": "soft", "top_k": 2}]
+    "scm",
+    [{"mode": mode} for mode in ("paper", "exact", "random", "permuted")]
+    + [{"mode": "exact", "exact": "soft", "top_k": 2}],
 )
 def test_every_mode_learns(make_agent, play, scm):
     metrics = learn(make_agent(scm=scm, entropy_norm="sum"), play, 1)
@@ -141,7 +145,9 @@ def test_actor_loss_is_the_equation(make_agent, play):
 
 def test_released_settings_learn(make_agent, play):
     metrics = learn(
-        make_agent(entropy_norm="released_outer", micro_batch=2, scm={"pool": "released_mean"}, advantage="doubly_robust"),
+        make_agent(
+            entropy_norm="released_outer", micro_batch=2, scm={"pool": "released_mean"}, advantage="doubly_robust"
+        ),
         play,
         1,
     )

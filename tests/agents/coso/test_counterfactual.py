@@ -48,7 +48,9 @@ def test_released_recipe_equals_a_loop_over_rows_and_positions():
     reference.load_state_dict(scm.state_dict())  # the released names, one for one
     ids, mask = padded(ROWS)
     expected = released_weights(reference, ROWS, LABELS.tolist(), PAD, UNK, set(ZEROED.tolist()))
-    assert_close(weights(scm, ids, mask, LABELS, padding_counts=True), torch.tensor(expected).double(), atol=1e-5, rtol=0)
+    assert_close(
+        weights(scm, ids, mask, LABELS, padding_counts=True), torch.tensor(expected).double(), atol=1e-5, rtol=0
+    )
 
 
 def test_the_forward_pass_in_float32_is_that_of_the_torch_modules():
@@ -114,6 +116,8 @@ def test_one_token_row_and_window_longer_than_the_row():
     mask = torch.ones(1, 1, dtype=torch.bool)
     assert_close(weights(network(), one, mask, LABELS[:1]), torch.zeros(1, 1).double())
     assert weights(network(), one, mask, LABELS[:1], recipe=PAPER).isfinite().all()
+    only_end = torch.tensor([[EOS]])
+    assert_close(weights(network(), only_end, mask, LABELS[:1]), torch.zeros(1, 1).double())
     ids, mask = padded(ROWS[1:2])
     assert weights(network(), ids, mask, LABELS[1:2], recipe=Recipe(window=50)).isfinite().all()
     assert nullified(torch.tensor([[5, 6, 7, 8]]), torch.tensor([2]), 9, UNK).tolist() == [[5, 6, UNK, UNK]]

@@ -25,7 +25,8 @@ def test_norms():
     assert_close(weighted_entropy(entropy, weights, MASK, "released_outer").mean(), outer.mean())
     full = torch.ones_like(MASK)
     assert_close(
-        weighted_entropy(entropy, weights, full, "released_outer").mean(), weighted_entropy(entropy, weights, full).mean()
+        weighted_entropy(entropy, weights, full, "released_outer").mean(),
+        weighted_entropy(entropy, weights, full).mean(),
     )
 
 

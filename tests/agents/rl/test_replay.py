@@ -37,7 +37,7 @@ def test_frames_are_the_replays_own_and_equal_ones_are_one():
     given = episode(5)
     replay.add(given)
     given.steps[0].observation["image"][:] = 0
-    (kept, _), = replay.episodes
+    ((kept, _),) = replay.episodes
     assert kept.steps[0].observation["image"].max() == 5
     assert kept.steps[0].observation["image"] is kept.final_observation["image"]
 

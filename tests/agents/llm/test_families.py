@@ -1,0 +1,155 @@
+"""Random checkpoints of hub families, in their own formats, held against their own forward pass."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import corpus, prompt
+from torch.testing import assert_close
+from transformers import (
+    Idefics3ImageProcessorPil,
+    Idefics3Processor,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessorPil,
+    LlavaNextProcessor,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen2VLImageProcessorPil,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+)
+
+from agents.llm.policy import LanguagePolicy
+from agents.llm.tiny import CHAT_TEMPLATE, train_tokenizer
+
+VISION = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+TEXT = {**VISION, "num_key_value_heads": 2, "bos_token_id": None}
+
+
+def tokenizer_with(*marks: str):
+    tokenizer = train_tokenizer(corpus(), 600)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(marks)})
+    return tokenizer, {
+        **TEXT,
+        "vocab_size": len(tokenizer),
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+
+
+def smolvlm():
+    """With the hub model's tiles. Its own processor needs torchvision; Idefics3's does the same to an image."""
+    tokenizer, text = tokenizer_with("<image>")
+    image = Idefics3ImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    processor = Idefics3Processor(image, tokenizer, image_seq_len=4, chat_template=CHAT_TEMPLATE)
+    config = SmolVLMConfig(
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        pad_token_id=tokenizer.pad_token_id,
+        vision_config={**VISION, "image_size": 32, "patch_size": 8},
+        text_config={**text, "model_type": "llama"},
+    )
+    return SmolVLMForConditionalGeneration(config), processor
+
+
+def llava_next():
+    tokenizer, text = tokenizer_with("<image>")
+    grid = [[32, 64], [64, 32], [64, 64]]
+    image = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, image_grid_pinpoints=grid
+    )
+    template = (
+        "{% for m in messages %}[INST] {% for c in m['content'] %}{% if c['type'] == 'image' %}<image>\n"
+        "{% else %}{{ c['text'] }}{% endif %}{% endfor %} [/INST]{% endfor %}"
+    )
+    processor = LlavaNextProcessor(
+        image, tokenizer, patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template=template,
+    )
+    config = LlavaNextConfig(
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_grid_pinpoints=grid,
+        vision_feature_layer=-1,
+        vision_config={**VISION, "model_type": "clip_vision_model", "image_size": 32, "patch_size": 8},
+        text_config={**text, "model_type": "llama"},
+    )
+    return LlavaNextForConditionalGeneration(config), processor
+
+
+class ImageOnlyQwen(Qwen2_5_VLProcessor):
+    """Its video half needs torchvision, which is not needed for screens."""
+
+    def check_argument_for_proper_class(self, name, argument):
+        return None if name == "video_processor" else super().check_argument_for_proper_class(name, argument)
+
+
+def qwen2_5_vl():
+    marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    tokenizer, text = tokenizer_with(*marks)
+    template = (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}"
+        "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
+        "{% endfor %}"
+    )
+    image = Qwen2VLImageProcessorPil(min_pixels=28 * 28 * 2, max_pixels=28 * 28 * 12)
+    names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
+    config = Qwen2_5_VLConfig(
+        **dict(zip(names, tokenizer.convert_tokens_to_ids(list(marks)), strict=True)),
+        vision_config={
+            "depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32,
+            "fullatt_block_indexes": [0], "window_size": 112,
+        },
+        text_config={**text, "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]}},
+    )
+    return Qwen2_5_VLForConditionalGeneration(config), ImageOnlyQwen(image, tokenizer, None, chat_template=template)
+
+
+def observations() -> list[dict]:
+    """Screens of two sizes, prompts of different lengths."""
+    draw = np.random.default_rng(0)
+    sizes = [(64, 40, 3), (64, 40, 3), (50, 90, 3), (64, 40, 3)]
+    return [
+        {"text": prompt("Search for " + "usb cable " * i), "image": draw.integers(0, 255, size, dtype=np.uint8)}
+        for i, size in enumerate(sizes)
+    ]
+
+
+@pytest.mark.parametrize("prompt_format", ["raw", "chat"])
+@pytest.mark.parametrize("make", [smolvlm, llava_next, qwen2_5_vl])
+def test_family_agrees_with_its_own_forward_pass(make, prompt_format):
+    torch.manual_seed(0)
+    model, processor = make()
+    model.lm_head.weight.data.mul_(20)
+    policy = LanguagePolicy(model, processor, prompt_format=prompt_format, max_new_tokens=5)
+    screens = observations()
+    said = policy.generate(screens)
+    scores = policy.score(screens, [one.token_ids for one in said])
+    sampled = [value for one in said for value in one.logprobs]
+    assert_close(scores.logprobs[scores.mask].tolist(), sampled, atol=1e-4, rtol=0)
+    for i, screen in enumerate(screens):
+        inputs = processor(
+            text=[policy.prompts.prompt(screen["text"])], images=[[screen["image"]]], return_tensors="pt"
+        )
+        with torch.no_grad():
+            assert_close(scores.logits[i, 0], model(**inputs).logits[0, -1], atol=1e-4, rtol=0)
+    policy.freeze_features()
+    assert [part.shape for part in policy.features(screens)] == [(4, 32), (4, 32)]
+
+
+@pytest.mark.parametrize("make", [smolvlm, llava_next])
+def test_family_loads_from_its_folder_with_adapters(make, tmp_path):
+    model, processor = make()
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    policy = LanguagePolicy.from_pretrained(tmp_path, lora={"r": 2}, freeze_vision=True, prompt_format="chat")
+    scores = policy.score(observations()[:2], [(5, 6)] * 2)
+    scores.logprobs.sum().backward()
+    trained = [name for name, parameter in policy.named_parameters() if parameter.grad is not None]
+    assert trained
+    assert all("lora_" in name and "vision" not in name for name in trained)
+
+
+def test_image_marks_come_from_the_chat_template():
+    assert LanguagePolicy(*qwen2_5_vl()).prompts.prompt("x") == "<|vision_start|><|image_pad|><|vision_end|>x"
+    assert LanguagePolicy(*llava_next()).prompts.prompt("x") == "<image>\nx"
+    assert LanguagePolicy(*smolvlm()).prompts.prompt("x") == "<image>x"
