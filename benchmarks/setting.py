@@ -17,7 +17,6 @@ from runners.compose import compose
 from runners.launch import build
 from runners.run import Run
 from runners.trainer import Trainer
-from runners.warm_start import WarmStartCache, cache_key
 
 EXPERIMENT = ("+exp=coso_android", "logger=none", "eval.episodes=1", "eval.record=0")
 QUICK = ("warm_start.episodes=60", "agent.imitation.steps=60")
@@ -57,14 +56,11 @@ class WarmStart:
 
 @contextmanager
 def warm_start(overrides: Sequence[str] = ()) -> Iterator[WarmStart]:
-    """The experiment's warm start, taken from its cache; an untrained evaluation makes it where there is none yet."""
-    cfg = compose([*EXPERIMENT, *overrides])
+    """The experiment's warm start: checkpoint 0 of a run of one small iteration (its demonstrations are cached)."""
     with TemporaryDirectory() as folder:
-        model = Path(folder) / "model"
-        state = WarmStartCache().restore(cache_key(cfg), model)
-        if state is None:
-            with Run.create(cfg, Path(folder), ["benchmarks"]) as run:
-                build(cfg).evaluate(run, "none")
-            state = WarmStartCache().restore(cache_key(cfg), model)
-        assert state is not None
-        yield WarmStart(cfg, model, state, instantiate(cfg.trainer))
+        short = compose([*EXPERIMENT, *overrides, "total_iterations=1", "rollout_size=1", "agent.actor_steps=1"])
+        with Run.create(short, Path(folder), ["benchmarks"]) as run:
+            build(short).train(run)
+        _, state = run.load_checkpoint("0")
+        cfg = compose([*EXPERIMENT, *overrides])
+        yield WarmStart(cfg, run.path / "model", state["agent"], instantiate(cfg.trainer))
