@@ -210,6 +210,8 @@ def _building() -> Iterator[None]:
             cause = cause.__cause__
         if isinstance(cause, UserError | RunFailed):
             raise cause from fault
+        if isinstance(cause, ConnectionError):  # no phone, no adb: the sentence says what to do
+            raise RunFailed(str(cause)) from fault
         if isinstance(cause, ValueError | TypeError | ImportError | AttributeError) or cause is None:
             raise UserError(describe(cause or fault)) from fault
         raise
