@@ -207,6 +207,8 @@ def _building() -> Iterator[None]:
         cause = fault.__cause__
         while isinstance(cause, InstantiationException):
             cause = cause.__cause__
+        if isinstance(cause, ConnectionError):  # no phone, no adb: the sentence says what to do
+            raise RunFailed(str(cause)) from fault
         if cause is None or isinstance(cause, ValueError | TypeError | ImportError):
             raise UserError(describe(cause or fault)) from fault
         raise cause from fault

@@ -40,7 +40,6 @@ _SAME: Mapping[str, str] = {
     "offline_actor_iterations": "agent.offline.actor_rounds",
     "offline_critic_iterations": "agent.offline.critic_rounds",
     "offline_trajectory_critic_iterations": "agent.offline.instruction_critic_rounds",
-    "train_mode": "agent.train_mode",
     "rollout_size": "rollout_size",
     "bsize": "env.num_envs",
     "train_iterations": "total_iterations",
@@ -89,6 +88,7 @@ _SPECIAL = frozenset(
         "parallel",
         "use_lora",
         "critic_lm",
+        "train_mode",
         "offline_data_path",
     ]
 )
@@ -154,9 +154,15 @@ def _critic_lm(settings: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _offline(settings: Mapping[str, Any]) -> list[str]:
-    source = "{_target_: agents.coso.released.load_trajectories, path: " + _text(settings["offline_data_path"]) + "}"
-    return [f"offline={{source: {source}}}"] if settings.get("train_mode") != "online" else []
+def _phases(settings: Mapping[str, Any]) -> list[str]:
+    """`offline`, `online` or `off2on`: which of the two phases there are."""
+    mode, data = settings["train_mode"], settings.get("offline_data_path")
+    if mode == "online":
+        return []
+    if not data:
+        raise UserError(f"train_mode: {mode} learns from a file, and offline_data_path names none; add it")
+    source = "{_target_: agents.coso.released.load_trajectories, path: " + _text(data) + "}"
+    return [f"offline={{source: {source}}}", *(["total_iterations=0"] if mode == "offline" else [])]
 
 
 _RULES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
@@ -167,7 +173,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "parallel": _parallel,
     "use_lora": _lora,
     "critic_lm": _critic_lm,
-    "offline_data_path": _offline,
+    "train_mode": _phases,
 }
 
 
