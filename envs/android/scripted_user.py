@@ -53,7 +53,13 @@ class ScriptedUser:
         ValueError: for a chance outside [0, 1], an unknown template or an unknown mistake.
     """
 
-    def __init__(self, slip: float = 0.0, slip_templates: Sequence[str] | str = "half", wander: float = 0.0, mistake: str = "own") -> None:
+    def __init__(
+        self,
+        slip: float = 0.0,
+        slip_templates: Sequence[str] | str = "half",
+        wander: float = 0.0,
+        mistake: str = "own",
+    ) -> None:
         for name, rate in (("slip", slip), ("wander", wander)):
             if not 0 <= rate <= 1:
                 raise ValueError(f"{name} is {rate}, expected a probability between 0 and 1")

@@ -102,6 +102,17 @@ def test_a_slip_differs_from_the_expert_only_at_its_critical_step():
         assert decided[0][-1] != decided[1][len(decided[0]) - 1]
 
 
+def test_an_early_mistake_is_to_stop_one_step_before_the_end():
+    phone = SimPhone(popup_rate=0, slow_rate=0)
+    for seed, task in enumerate(EVERY[:30]):
+        _, expert = episode(phone, ScriptedUser(), task, seed)
+        _, careless = episode(phone, ScriptedUser(slip=1, slip_templates="all", mistake="early"), task, seed)
+        assert len(careless) == len(expert)
+        assert "STATUS_TASK_COMPLETE" in careless[-1].split("Action Decision: ")[1]
+    with pytest.raises(ValueError, match="choose own or early"):
+        ScriptedUser(mistake="late")
+
+
 def test_half_of_the_templates_slip_at_the_rate_asked_for():
     user, phone = ScriptedUser(slip=0.7, slip_templates="half"), SimPhone(popup_rate=0, slow_rate=0)
     assert 0.4 <= len(user.careless) / len(tasks.TEMPLATES) <= 0.6
