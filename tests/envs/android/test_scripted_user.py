@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from envs.android import tasks
+from envs.android.actions import AitwParser
 from envs.android.device import Key, TaskSpec
 from envs.android.hand import perform
 from envs.android.scripted_user import ScriptedUser, next_move
@@ -28,7 +29,7 @@ def episode(
 ) -> tuple[bool, list[str]]:
     """Play an episode as the environment does; success, and what was said."""
     phone.reset(task, seed)
-    env = SimpleNamespace(unwrapped=SimpleNamespace(device=phone, task=task))
+    env = SimpleNamespace(unwrapped=SimpleNamespace(device=phone, task=task, parser=AitwParser()))
     user.begin(env, seed)
     said = []
     for _ in range(horizon):
@@ -144,7 +145,7 @@ def test_planning_leaves_the_phone_alone():
     phone, user = SimPhone(), ScriptedUser(slip=1, slip_templates="all")
     task = tasks.tasks("webshop", "train")[2]
     phone.reset(task, 0)
-    env = SimpleNamespace(unwrapped=SimpleNamespace(device=phone, task=task))
+    env = SimpleNamespace(unwrapped=SimpleNamespace(device=phone, task=task, parser=AitwParser()))
     user.begin(env, 0)
     before = phone.snapshot()
     user.decide(env)
@@ -178,7 +179,7 @@ def test_options_out_of_range_are_refused_by_name(options):
 
 
 def test_only_the_simulated_phone_can_be_looked_into():
-    env = SimpleNamespace(unwrapped=SimpleNamespace(device=object(), task=EVERY[0]))
+    env = SimpleNamespace(unwrapped=SimpleNamespace(device=object(), task=EVERY[0], parser=AitwParser()))
     user = ScriptedUser()
     user.begin(env, 0)
     with pytest.raises(ValueError, match="env/device=sim"):
