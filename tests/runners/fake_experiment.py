@@ -62,13 +62,6 @@ class CountingExperiment:
         return {"eval/success": 0.25, "count": float(count), "episodes": float(self.cfg.eval.episodes)}
 
 
-def answer(port: int) -> None:
-    """Stands for a server that ends at once."""
-    if port < 1024:
-        raise ValueError(f"port {port} is reserved; choose one above 1023")
-    print(f"listening on {port}")
-
-
 def convert(path: Path) -> list[str]:
     """Stands for the importer of a released config."""
     content: Any = yaml.safe_load(path.read_text())
