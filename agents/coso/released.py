@@ -97,14 +97,15 @@ _SPECIAL = frozenset(
 def convert(path: str | Path) -> list[str]:
     """Overrides for `agentlab train` that say what a released YAML file says.
 
-    They begin with `agent=coso_released`, which holds the numbers the release keeps in its code. Files beside this one
-    that its `defaults` list names are read first. Keys without a counterpart are named in a warning.
+    They begin with `agent=coso_released`, which holds the numbers the release keeps in its code, and without a warm
+    start, since its policies know the action format. Files beside this one that its `defaults` list names are read
+    first. Keys without a counterpart are named in a warning.
 
     Raises:
         UserError: if the file cannot be read or is no mapping of settings.
     """
     settings = _read(Path(path))
-    overrides = ["agent=coso_released"]
+    overrides = ["agent=coso_released", "warm_start=null"]
     overrides += [f"{_SAME[key]}={_text(value)}" for key, value in settings.items() if key in _SAME]
     for key, make in _RULES.items():
         if key in settings:
@@ -146,7 +147,7 @@ def _parallel(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _lora(settings: Mapping[str, Any]) -> list[str]:
-    return ["+model.lora={}"] if settings["use_lora"] else []
+    return [] if settings["use_lora"] else ["model.lora=null"]
 
 
 def _critic_lm(settings: Mapping[str, Any]) -> list[str]:
