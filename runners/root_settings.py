@@ -26,7 +26,7 @@ class WarmStartSettings(Settings):
 
     episodes: int = Field(ge=1)
     demonstrator: Node
-    env: Node = {}
+    env: Node = Field(default_factory=dict)
     """What its environment has otherwise than the training ones."""
 
 

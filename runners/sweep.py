@@ -69,14 +69,15 @@ def sweep(
         with _stop_on_interrupt(folder) as interrupted, Watch(folder, plan.fixed_keys, metric) as watch:
             broken = _multirun(plan, job, watch)
         results = Results.read(folder, plan.fixed_keys, metric)
-        results.write(folder)
-        print_table(*results.rows(), always_head=True)
-        print(results.notes(folder))
+        if results.jobs:
+            results.write(folder)
+            print_table(*results.rows(), always_head=True)
+            print(results.notes(folder))
+    if interrupted.is_set():
+        return 130
     if broken:
         reason = f"{type(broken).__name__}: {broken}"
         raise RunFailed(f"the launcher broke down ({reason}); give the same command again to do the rest") from broken
-    if interrupted.is_set():
-        return 130
     return 1 if results.failed else 0
 
 
@@ -192,36 +193,19 @@ def _is_finished(folder: Path) -> bool:
 
 @contextmanager
 def _stop_on_interrupt(folder: Path) -> Iterator[threading.Event]:
-    """The first Ctrl-C asks the jobs to save and end, the second ends them at once.
-
-    SIGINT is blocked here, and so in every worker a launcher starts: if one died of the terminal's Ctrl-C, its
-    launcher would kill the jobs of the others before they have saved. A thread waits for the signal instead.
-    """
-    interrupted, over = threading.Event(), threading.Event()
+    """The first Ctrl-C asks the jobs to save and end, the second ends them at once; the event says that one came."""
+    interrupted = threading.Event()
 
     def on_interrupt(*_: object) -> None:
         if interrupted.is_set():
             (folder / STOP).write_text(AT_ONCE)
             time.sleep(10 * POLL)
-            os._exit(130)
+            os._exit(130)  # some launchers cannot be told
         interrupted.set()
         (folder / STOP).touch()
 
-    def wait() -> None:
-        while not over.is_set():
-            signal.sigwait({signal.SIGINT})
-            if not over.is_set():
-                on_interrupt()
-
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    handler = signal.signal(signal.SIGINT, on_interrupt)  # a library's thread from before may still receive the signal
-    waiting = threading.Thread(target=wait, daemon=True)
-    waiting.start()
+    before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield interrupted
     finally:
-        over.set()
-        signal.pthread_kill(cast(int, waiting.ident), signal.SIGINT)
-        waiting.join()
-        signal.signal(signal.SIGINT, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)

@@ -109,6 +109,7 @@ class SweepJob:
 
         from runners.validate import validate
 
+        self._outlive_interrupt()
         OmegaConf.resolve(cfg)
         validate(cfg)
         config = OmegaConf.to_container(cfg)
@@ -156,6 +157,11 @@ class SweepJob:
         record = Record(overrides, status, began, time.time() - began, error)
         record.write(folder)
         return record
+
+    def _outlive_interrupt(self) -> None:
+        """A worker that died of the terminal's Ctrl-C would have its launcher kill the others before they saved."""
+        if os.getpid() != self.owner.pid and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, lambda *_: None)
 
     def _wait_for_orphan(self, folder: Path) -> None:
         """A job whose sweep was killed notices and saves; until then the run is its own."""
@@ -216,7 +222,7 @@ def _outcome(code: int, folder: Path) -> tuple[Status, str]:
 
 def main(folder: Path) -> int:
     """The job's process: reads its config from the first line of its input, runs, and saves when that input ends."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the sweep blocks it in the processes it starts
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Ray blocks it in the processes of its workers
     signal.signal(signal.SIGINT, signal.default_int_handler)
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()

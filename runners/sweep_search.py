@@ -22,7 +22,7 @@ def prepare(sweeper: DictConfig, folder: Path) -> None:
 
 
 def _trials_to_go(sweeper: DictConfig) -> int:
-    """How many of `n_trials` the study still lacks; those that failed or were cut short are queued to be asked again."""
+    """How many of `n_trials` the study lacks; those that failed or were cut short are queued to be asked again."""
     import optuna
     from optuna.trial import TrialState
 

@@ -23,7 +23,10 @@ KEYS = ("seed", "model", "warm_start", "agent.imitation")
 def cache_key(cfg: DictConfig) -> str:
     """Hash of everything a warm start is made from: its config and the source of every room the config names."""
     content = {key: OmegaConf.select(cfg, key) for key in KEYS}
-    plain = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in content.items()}
+    plain: dict[str, Any] = {
+        key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        for key, value in content.items()
+    }
     plain["env"] = env_settings(cfg, cfg.warm_start.get("env"))
     del plain["env"]["num_envs"]
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode())

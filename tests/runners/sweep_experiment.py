@@ -14,15 +14,16 @@ from runners.types import Metrics
 class Climb:
     """Logs `eval/success` = step * slope + seed / 100 for steps 0 to `total_iterations`.
 
-    It goes on after the last line it logged, which spares each job the import of torch that a checkpoint costs.
     `starts.txt` in the run has a line a process: the first step it did, and its share of the cores.
     """
 
-    def __init__(self, cfg: DictConfig, slope: float, pause: float, fail: str | None, die: str | None) -> None:
-        self.cfg, self.slope, self.pause, self.fail, self.die = cfg, slope, pause, fail, die
+    def __init__(
+        self, cfg: DictConfig, slope: float, pause: float, save: bool, fail: str | None, die: str | None
+    ) -> None:
+        self.cfg, self.slope, self.pause, self.save, self.fail, self.die = cfg, slope, pause, save, fail, die
 
     def train(self, run: Run) -> Metrics:
-        begin = len(run.metrics())
+        begin = run.load_checkpoint()[0] + 1 if run.has_checkpoint() else 0
         with open(run.path / "starts.txt", "a") as file:
             print(begin, os.environ.get("OMP_NUM_THREADS"), file=file)
         metrics = {"eval/success": 0.0}
@@ -31,6 +32,8 @@ class Climb:
                 self._go_wrong()
             metrics = {"eval/success": step * self.slope + self.cfg.seed / 100}
             run.log(metrics, step=step)
+            if self.save:
+                run.save_checkpoint(step, {})
             time.sleep(self.pause)
         return metrics
 
