@@ -92,12 +92,13 @@ class OnlineExperiment:
                 metrics |= agent.learn(trajectories, trainer)
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
                 last = iteration == cfg.total_iterations
-                if last or iteration % cfg.eval.every == 0:
+                evaluated = last or iteration % cfg.eval.every == 0
+                if evaluated:
                     result = self._evaluate(agent, eval_envs, run, f"iteration_{iteration}")
                     metrics |= result
                 run.log(metrics, step=iteration)
-                if last or patience.asked or iteration % cfg.checkpoint.every == 0:
-                    self._checkpoint(run, iteration, agent, result)
+                if evaluated or patience.asked or iteration % cfg.checkpoint.every == 0:
+                    self._checkpoint(run, iteration, agent, result if evaluated else {})
                 progress.update(iteration, train=rollout["success"], held_out=_score(result))
                 if patience.asked and not last:
                     raise KeyboardInterrupt
