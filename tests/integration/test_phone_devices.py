@@ -1,4 +1,4 @@
-"""The same experiment on phones behind adb: the real client, the real protocol, and what is said when they are not there."""
+"""The same experiment on phones behind adb: the real client and protocol, and what is said when they are missing."""
 
 import re
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ def test_the_simulated_phone_behind_adb_plays_the_same_episodes(lab, finished):
     assert {k: behind[k] for k in straight} == straight
 
 
+@pytest.mark.slow
 def test_a_phone_attached_by_adb_is_trained_on_and_lost_without_a_crash(lab):
     serving = lab.start("phone", "serve", "port=0", "phones=2", "phone.scale=0.25")
     port = re.search(r":(\d+);", serving.stdout.readline())[1]

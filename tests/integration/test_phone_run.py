@@ -91,7 +91,7 @@ def test_ctrl_c_and_kill_9_leave_no_trace_in_the_numbers(under_way, finished):
     second.communicate()
     assert steps_kept(run)[-1] < 5
 
-    lab("resume", "run=latest")
+    lab.alone("resume", "run=latest")
     assert numbers(run) == numbers(finished)
     assert manifest(run)["status"] == "finished"
     sessions = [folder.name for folder in run.rglob("offline-run-*") if folder.is_dir()]
