@@ -1,38 +1,55 @@
 """`python -m benchmarks [NAME ...]`: run benchmarks, print their figures, keep them in `benchmarks/results/`."""
 
+import argparse
 import json
-import sys
+import re
 from collections.abc import Callable
+from datetime import date
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import RESULTS, Figure, markdown_table, reached
 from runners.manifest import hardware
 
 NAMES = ("startup", "phone", "rollout", "counterfactual", "overhead")
-RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+SECTION = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- end of figures -->)", re.DOTALL)
 
 
-def main(names: list[str]) -> int:
-    unknown = set(names) - set(NAMES)
+def main() -> None:
+    options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all if none is given")
+    options.add_argument("--quick", action="store_true", help="few rounds, to see that it runs; nothing is kept")
+    options.add_argument("--table", action="store_true", help="put the kept figures into docs/benchmarks.md instead")
+    given = options.parse_args()
+    unknown = sorted(set(given.names) - set(NAMES))
     if unknown:
-        print(f"benchmarks: no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}", file=sys.stderr)
-        return 2
-    table = Table("benchmark", "figure", "measured", "bar")
-    for name in names or NAMES:
-        measure: Callable[[], list[dict[str, Any]]] = import_module(f"benchmarks.{name}").measure
-        figures = measure()
+        options.error(f"no benchmark {', '.join(unknown)}; choose from {', '.join(NAMES)}")
+    if given.table:
+        PAGE.write_text(SECTION.sub(lambda _: markdown_table() + "\n", PAGE.read_text()))
+        print(f"wrote the figures into {PAGE}")
+        return
+    table = Table("benchmark", "figure", "measured", "bar", "reached")
+    for name in given.names or NAMES:
+        measure: Callable[[bool], list[Figure]] = import_module(f"benchmarks.{name}").measure
+        figures = measure(given.quick)
         for figure in figures:
-            table.add_row(name, figure["figure"], f"{figure['measured']:.3g} {figure['unit']}", figure["bar"])
-        RESULTS.mkdir(exist_ok=True)
-        content = {"hardware": hardware(), "figures": figures}
-        (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+            measured = f"{figure['measured']:.3g} {figure['unit']}"
+            table.add_row(name, figure["figure"], measured, figure["bar"], "yes" if reached(figure) else "no")
+        if not given.quick:
+            _keep(name, figures)
     Console().print(table)
-    return 0
+
+
+def _keep(name: str, figures: list[Figure]) -> None:
+    machine = {key: value for key, value in hardware().items() if key != "host"}
+    content = {"date": date.today().isoformat(), "hardware": machine, "figures": figures}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -1,10 +1,9 @@
 """Counterfactual weights (released recipe) of 16 AitW utterances of 70 tokens: batched against a loop over positions.
 
-Run: python -m benchmarks.counterfactual     (prints both times, their ratio, and how far the two results differ)
+The loop makes one forward pass a row and position through torch's own encoder layers. There are two kinds of batch: 16
+different utterances of full length, and utterances drawn with replacement from a few episodes, as an actor step does.
 """
 
-import argparse
-import json
 import random
 import time
 from collections.abc import Callable
@@ -23,6 +22,9 @@ from agents.coso.counterfactual import (
     zeroed_ids,
 )
 from agents.coso.scm import ScmNetwork
+from benchmarks.figures import Figure
+
+ROWS, LENGTH, REPEATS = 16, 70, 3
 
 TYPES = ("DUAL_POINT", "TYPE", "PRESS_HOME", "PRESS_BACK", "PRESS_ENTER", "STATUS_TASK_COMPLETE", "TASK_IMPOSSIBLE")
 QUERIES = (
@@ -72,7 +74,7 @@ def batch(rows: int, length: int, distinct: bool) -> tuple[Tensor, Tensor, Tenso
     shorter = [ids for ids in encoded if len(ids) <= length]
     chosen = full[:rows] if distinct else [full[0], *rng.choices(shorter[: 2 * rows], k=rows - 1)]
     if len(chosen) < rows:
-        raise SystemExit(f"only {len(chosen)} utterances have {length} tokens; choose another --length")
+        raise ValueError(f"only {len(chosen)} utterances of the corpus have {length} tokens; choose another length")
     padded = torch.full((rows, length), words.pad_token_id)
     for row, ids in zip(padded, chosen, strict=True):
         row[: len(ids)] = torch.tensor(ids)
@@ -130,37 +132,45 @@ def best_of(times: int, run: Callable[[], Tensor]) -> tuple[float, Tensor]:
     return min(results), out
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rows", type=int, default=16)
-    options.add_argument("--length", type=int, default=70)
-    options.add_argument("--repeats", type=int, default=3)
-    options.add_argument("--threads", type=int, default=2)
-    given = options.parse_args()
-    torch.set_num_threads(given.threads)
-    for name, distinct in (("drawn with replacement", False), ("all rows distinct and full", True)):
+def measure(quick: bool = False) -> list[Figure]:
+    """Times of both forms on the same batches, and how far apart their weights are.
+
+    The square root magnifies float32's rounding near 0 in either form, so equality is judged in float64.
+    """
+    figures: list[Figure] = []
+    for name, distinct in (("all distinct", True), ("drawn with replacement", False)):
         torch.manual_seed(0)
-        ids, mask, labels, words = batch(given.rows, given.length, distinct)
-        scm = ScmNetwork(len(words), 8).eval()
+        ids, mask, labels, words = batch(4 if quick else ROWS, LENGTH, distinct)
+        scm = ScmNetwork(len(words), len(TYPES) + 1).eval()
         naive = ModuleScm(scm)
-        inputs = (ids, mask, labels, zeroed_ids(words), words.unk_token_id)
-        fast, quick = best_of(given.repeats, partial(batched, scm, *inputs))
-        slow, plain = best_of(given.repeats, partial(loop, naive, *inputs))
-        # sqrt magnifies float32's rounding near 0 in either form, so equality of B is judged in float64
+        inputs = (ids, mask, labels, zeroed_ids(words), int(words.unk_token_id))
+        fast, quickly = best_of(1 if quick else REPEATS, partial(batched, scm, *inputs))
+        slow, plainly = best_of(1 if quick else REPEATS, partial(loop, naive, *inputs))
         exact = (batched(scm.double(), *inputs) - loop(naive.double(), *inputs)).abs().max()
-        result = {
-            "batch": name,
+        details = {
+            "rows": len(ids),
             "distinct_rows": len(torch.unique(ids, dim=0)),
-            "zeroed_tokens": round(float((torch.isin(ids, inputs[3]) & mask).sum() / mask.sum()), 2),
-            "loop_s": round(slow, 3),
-            "batched_s": round(fast, 4),
-            "ratio": round(slow / fast, 1),
-            "max_difference_float64": float(exact),
-            "max_difference_float32": float((quick - plain).abs().max()),
-            "threads": given.threads,
+            "zeroed_tokens": float((torch.isin(ids, inputs[3]) & mask).sum() / mask.sum()),
+            "loop_seconds": slow,
+            "batched_seconds": fast,
+            "max_difference_float32": float((quickly - plainly).abs().max()),
+            "threads": torch.get_num_threads(),
         }
-        print(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main()
+        about = f"{len(ids)} rows of {LENGTH} tokens, {name}"
+        figures += [
+            {
+                "figure": f"loop / batched time, {about}",
+                "measured": slow / fast,
+                "unit": "x",
+                "bar": ">= 10",
+                "details": details,
+            },
+            {
+                "figure": f"largest difference of a weight, {about}",
+                "measured": float(exact),
+                "unit": "",
+                "bar": "<= 1e-5",
+                "details": {},
+            },
+        ]
+    return figures

@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -75,7 +76,9 @@ def change(cfg: DictConfig, overrides: Sequence[str], like: Sequence[str]) -> Di
         UserError: if an override names no key of `cfg`, or a value is refused.
     """
     changed = copy.deepcopy(cfg)
-    schemas = take_schemas(draft(like))
+    schemas: dict[str, str] = {}
+    with suppress(UserError):  # conf may have lost what this config was composed from; its builders check then
+        schemas = take_schemas(draft(like)) if overrides else {}
     for override in parse(normalise(overrides)):
         _check_choice(override)
         key = override.package or override.key_or_group.replace("/", ".")

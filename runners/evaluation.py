@@ -8,12 +8,13 @@ from runners.types import Metrics, StopReason, Trajectory
 
 
 def summarise(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
-    """Success, return and length over all episodes and by task.
+    """Success, return and length over all episodes, by task and by level of difficulty.
 
     Episodes whose device was lost are counted apart: they say nothing about the policy.
 
     Returns:
-        `{"episodes", "success", "interval": [low, high], "return", "length", "device_lost", "tasks": {name: {...}}}`;
+        `{"episodes", "success", "interval": [low, high], "return", "length", "device_lost",
+        "tasks": {name: {...}}, "levels": {level: {...}}}`;
         intervals are Wilson 95 %; rates are None when no episode counts.
     """
     counted = [trajectory for trajectory in trajectories if trajectory.stop is not StopReason.DEVICE_LOST]
@@ -21,7 +22,12 @@ def summarise(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
         name: _rates([trajectory for trajectory in counted if trajectory.task == name])
         for name in sorted({trajectory.task for trajectory in counted})
     }
-    return {**_rates(counted), "device_lost": len(trajectories) - len(counted), "tasks": tasks}
+    levels = {
+        str(level): _rates([trajectory for trajectory in counted if trajectory.level == level])
+        for level in sorted({trajectory.level for trajectory in counted} - {0})
+    }
+    lost = len(trajectories) - len(counted)
+    return {**_rates(counted), "device_lost": lost, "tasks": tasks, "levels": levels}
 
 
 def _rates(trajectories: Sequence[Trajectory]) -> dict[str, Any]:

@@ -194,8 +194,7 @@ def _explained(run: Run, trace: str) -> Iterator[None]:
     except (UserError, RunFailed):
         raise
     except Exception as fault:
-        if not (run.path / trace).exists():
-            run.write(trace, traceback.format_exc())
+        run.write(trace, traceback.format_exc())
         raise RunFailed(f"the run failed: {describe(fault)} (traceback: {run.path / trace})") from fault
 
 
@@ -208,11 +207,11 @@ def _building() -> Iterator[None]:
         cause = fault.__cause__
         while isinstance(cause, InstantiationException):
             cause = cause.__cause__
-        if isinstance(cause, UserError | RunFailed):
-            raise cause from fault
-        if isinstance(cause, ValueError | TypeError | ImportError | AttributeError) or cause is None:
+        if isinstance(cause, ConnectionError):  # no phone, no adb: the sentence says what to do
+            raise RunFailed(str(cause)) from fault
+        if cause is None or isinstance(cause, ValueError | TypeError | ImportError):
             raise UserError(describe(cause or fault)) from fault
-        raise
+        raise cause from fault
 
 
 def describe(fault: BaseException) -> str:

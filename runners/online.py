@@ -12,11 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from runners.errors import UserError
 from runners.evaluation import headline, summarise
 from runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent
+from runners.interrupt import Patience
 from runners.progress import Progress
 from runners.rng import forked, seed_everything
 from runners.rollout import collect, demonstrate, episode_seeds
 from runners.types import Metrics, Trajectory
-from runners.warm_start import WarmStartCache, cache_key, corpus
+from runners.warm_start import WarmStartCache, cache_key, corpus, env_settings
 
 if TYPE_CHECKING:
     from runners.run import Run
@@ -37,14 +38,18 @@ class OnlineExperiment:
         cfg = self.cfg
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
-        envs, eval_envs = self._envs(), self._envs(held_out=True)
+        envs, eval_envs = self._envs(), self._envs(cfg.eval.env)
         try:
             if run.has_checkpoint():
                 agent = self._agent(run, trainer)
                 done, state = run.load_checkpoint()
                 agent.load_state_dict(state["agent"])
             else:
+                fixed = self._fixed_episodes()  # first: a damaged file would make the warm start vain
                 agent, done = self._start(run, trainer), 0
+                if cfg.offline:
+                    episodes = self._play_offline(agent, envs) if fixed is None else fixed
+                    self._learn_offline(run, trainer, agent, episodes)
                 result = self._evaluate(agent, eval_envs, run, "iteration_0")
                 run.log(result, step=0)
                 self._checkpoint(run, 0, agent, result)
@@ -63,7 +68,7 @@ class OnlineExperiment:
             step, state = run.load_checkpoint(checkpoint)
             agent.load_state_dict(state["agent"])
             name = f"checkpoint_{step}"
-        envs = self._envs(held_out=True)
+        envs = self._envs(cfg.eval.env)
         try:
             with Progress(cfg.eval.episodes, "evaluating") as progress:
                 return self._evaluate(agent, envs, run, name, progress)
@@ -75,7 +80,8 @@ class OnlineExperiment:
     ) -> Metrics:
         cfg = self.cfg
         result: Metrics = run.last("eval/success")
-        with Progress(cfg.total_iterations, "training", done=done) as progress:
+        promise = "stopping as soon as this iteration is done and saved; Ctrl-C again stops at once and loses it"
+        with Progress(cfg.total_iterations, "training", done=done) as progress, Patience(promise) as patience:
             for iteration in range(done + 1, cfg.total_iterations + 1):
                 began = time.perf_counter()
                 seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size)
@@ -90,9 +96,11 @@ class OnlineExperiment:
                     result = self._evaluate(agent, eval_envs, run, f"iteration_{iteration}")
                     metrics |= result
                 run.log(metrics, step=iteration)
-                if last or iteration % cfg.checkpoint.every == 0:
+                if last or patience.asked or iteration % cfg.checkpoint.every == 0:
                     self._checkpoint(run, iteration, agent, result)
                 progress.update(iteration, train=rollout["success"], held_out=_score(result))
+                if patience.asked and not last:
+                    raise KeyboardInterrupt
         return result
 
     def _checkpoint(self, run: "Run", step: int, agent: LearningAgent, result: Metrics) -> None:
@@ -119,29 +127,24 @@ class OnlineExperiment:
         return headline(summary, "eval")
 
     def _start(self, run: "Run", trainer: Any) -> LearningAgent:
-        """An agent at iteration 0: imitation from demonstrations and an offline phase, where the config has them."""
-        cfg = self.cfg
-        agent = self._warm_start(run, trainer) if cfg.warm_start else self._agent(run, trainer)
-        if cfg.offline:
-            if not isinstance(agent, OfflineAgent):
-                raise UserError(f"{cfg.agent._target_} has no offline phase; run it with ~offline")
-            trajectories = self._offline_episodes(agent)
-            with Progress(1, "offline phase") as progress:
-                run.log(agent.learn_offline(trajectories, trainer, progress.report), step=0)
+        """An agent that has learnt nothing yet, but from demonstrations where the config has them."""
+        agent = self._warm_start(run, trainer) if self.cfg.warm_start else self._agent(run, trainer)
+        seed_everything(self.cfg.seed)  # what follows draws the same, whether the warm start was made now or kept
         return agent
 
     def _warm_start(self, run: "Run", trainer: Any) -> LearningAgent:
         cfg = self.cfg
         cache, key = WarmStartCache(), cache_key(cfg)
         model = run.path / "model"
-        state = cache.restore(key, model)
-        if state is not None:
+        kept = cache.restore(key, model)
+        if kept is not None:
             agent = self._agent(run, trainer)
-            agent.load_state_dict(state)
+            agent.load_state_dict(kept["agent"])
+            run.log(kept["metrics"], step=0)
             return agent
         demonstrator = instantiate(cfg.warm_start.demonstrator)
         seeds = episode_seeds(cfg.seed, DEMO, count=cfg.warm_start.episodes)
-        env = self._envs(count=1)
+        env = self._envs(cfg.warm_start.get("env"), count=1)
         try:
             with Progress(len(seeds), "demonstrations") as progress:
                 demonstrations = demonstrate(demonstrator, env[0], seeds, lambda _: progress.advance())
@@ -152,9 +155,10 @@ class OnlineExperiment:
         if not isinstance(agent, ImitatingAgent):
             raise UserError(f"{cfg.agent._target_} cannot learn from demonstrations; run it with warm_start=null")
         with Progress(1, "warm start") as progress:
-            metrics = agent.imitate(demonstrations, trainer, progress.report)
-        run.log({f"warm_start/{name}": value for name, value in metrics.items()}, step=0)
-        cache.store(key, model, dict(agent.state_dict()))
+            learnt = agent.imitate(demonstrations, trainer, progress.report)
+        metrics = {f"warm_start/{name}": value for name, value in learnt.items() if isinstance(value, float)}
+        run.log(metrics, step=0)
+        cache.store(key, model, {"agent": dict(agent.state_dict()), "metrics": metrics})
         return agent
 
     def _make_model(self, folder: Path, demonstrations: Sequence[Trajectory]) -> None:
@@ -180,27 +184,29 @@ class OnlineExperiment:
         agent.setup(trainer)
         return agent
 
-    def _offline_episodes(self, agent: LearningAgent) -> list[Trajectory]:
-        """The offline data set: files named by the config, or episodes played by the warm-started policy."""
-        cfg = self.cfg
-        if cfg.offline.get("source"):
-            source: list[Trajectory] = instantiate(cfg.offline.source)
-            return source
-        envs = self._envs()
-        try:
-            with Progress(cfg.offline.episodes, "offline episodes") as progress:
-                seeds = episode_seeds(cfg.seed, OFFLINE, count=cfg.offline.episodes)
-                return collect(agent, envs, seeds, on_episode=lambda _: progress.advance())
-        finally:
-            _close(envs)
+    def _fixed_episodes(self) -> list[Trajectory] | None:
+        """The offline data set, where the config says what loads it."""
+        source = self.cfg.offline.get("source") if self.cfg.offline else None
+        episodes: list[Trajectory] | None = instantiate(source) if source else None
+        return episodes
 
-    def _envs(self, *, held_out: bool = False, count: int | None = None) -> Envs:
-        node = OmegaConf.merge(self.cfg.env, self.cfg.eval.env or {}) if held_out else self.cfg.env
-        settings = OmegaConf.to_container(node, resolve=True)
-        assert isinstance(settings, dict)
-        number = count or int(settings.pop("num_envs"))
-        settings.pop("num_envs", None)
-        return [instantiate(settings, worker=worker, _convert_="all") for worker in range(number)]
+    def _play_offline(self, agent: LearningAgent, envs: Envs) -> list[Trajectory]:
+        """The offline data set as the warm-started policy plays it."""
+        count = self.cfg.offline.episodes
+        with Progress(count, "offline episodes") as progress:
+            seeds = episode_seeds(self.cfg.seed, OFFLINE, count=count)
+            return collect(agent, envs, seeds, on_episode=lambda _: progress.advance())
+
+    def _learn_offline(self, run: "Run", trainer: Any, agent: LearningAgent, episodes: list[Trajectory]) -> None:
+        if not isinstance(agent, OfflineAgent):
+            raise UserError(f"{self.cfg.agent._target_} has no offline phase; run it with offline=null")
+        with Progress(1, "offline phase") as progress:
+            run.log(agent.learn_offline(episodes, trainer, progress.report), step=0)
+
+    def _envs(self, changes: DictConfig | None = None, count: int | None = None) -> Envs:
+        settings = env_settings(self.cfg, changes)
+        number = settings.pop("num_envs")
+        return [instantiate(settings, worker=worker, _convert_="all") for worker in range(count or number)]
 
 
 def _score(result: Metrics) -> float | None:

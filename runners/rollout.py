@@ -59,6 +59,7 @@ class _Live:
             seed=self.seed,
             task=str(self.start.get("task", "")),
             goal=str(self.start.get("goal", "")),
+            level=int(self.start.get("level", 0)),
         )
 
 
@@ -96,7 +97,9 @@ def collect(
             agent.end(list(ended.values()))
             live = [slot for slot in live if slot not in ended] + _start(list(ended), waiting, agent, over)
     if waiting:
-        raise RunFailed(f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault")
+        raise RunFailed(
+            f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault"
+        )
     return [finished[number] for number in range(len(seeds))]
 
 

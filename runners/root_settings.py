@@ -1,8 +1,8 @@
 """What the top level of a config may hold; an experiment of another kind names a model of its own in `_schema_`."""
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from runners.settings import CheckpointSettings, Settings
 
@@ -26,13 +26,23 @@ class WarmStartSettings(Settings):
 
     episodes: int = Field(ge=1)
     demonstrator: Node
+    env: Node = Field(default_factory=dict)
+    """What its environment has otherwise than the training ones."""
 
 
 class OfflineSettings(Settings):
     """A phase of learning from a fixed set of episodes, before the online one."""
 
-    episodes: int = Field(ge=1)
+    episodes: int | None = Field(default=None, ge=1)
+    """How many the policy plays for it, as it stands after the warm start."""
     source: Node | None = None
+    """What loads the episodes instead."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.episodes is None) == (self.source is None):
+            raise ValueError("give either episodes, how many to play, or source, what loads them")
+        return self
 
 
 class RootSettings(Settings):
@@ -47,7 +57,7 @@ class RootSettings(Settings):
     model: Node | None
     trainer: Node | None
     logger: Node | None
-    total_iterations: int = Field(ge=1)
+    total_iterations: int = Field(ge=0)
     rollout_size: int = Field(ge=1)
     eval: EvalSettings
     checkpoint: CheckpointSettings

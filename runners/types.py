@@ -55,6 +55,8 @@ class Trajectory:
     task: str
     """Name of the task template, for per-task tables."""
     goal: str = ""
+    level: int = 0
+    """Difficulty of the task, 1 upwards; 0 where the environment has no levels."""
 
     @property
     def total_reward(self) -> float:

@@ -140,4 +140,4 @@ def _allowed(error: ErrorDetails, model: type[BaseModel], place: list[str]) -> s
         for mark in field.metadata
         if getattr(mark, bound, None) is not None
     ]
-    return " and ".join(limits)
+    return " and ".join(limits) or words  # the bounds of one branch of a union stand out of reach

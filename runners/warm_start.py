@@ -16,22 +16,33 @@ from omegaconf import DictConfig, OmegaConf
 
 log = logging.getLogger(__name__)
 
-KEYS = ("seed", "model", "warm_start", "env", "agent.imitation")
+KEYS = ("seed", "model", "warm_start", "agent.imitation")
 """The parts of a config that decide what a warm start learns; entropy, iterations and the like share one."""
 
 
 def cache_key(cfg: DictConfig) -> str:
     """Hash of everything a warm start is made from: its config and the source of every room the config names."""
     content = {key: OmegaConf.select(cfg, key) for key in KEYS}
-    plain = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in content.items()}
-    for name in ("num_envs", "device_pool"):
-        (plain["env"] or {}).pop(name, None)
+    plain: dict[str, Any] = {
+        key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        for key, value in content.items()
+    }
+    plain["env"] = env_settings(cfg, cfg.warm_start.get("env"))
+    del plain["env"]["num_envs"]
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode())
     for room in sorted({target.split(".")[0] for target in _targets(plain)}):
         source = Path(inspect.getfile(import_module(room))).parent
         for file in sorted(source.rglob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def env_settings(cfg: DictConfig, changes: DictConfig | None = None) -> dict[str, Any]:
+    """`cfg.env` as a plain dict in which every key of `changes` has the value given there, nodes as a whole."""
+    base, new = (OmegaConf.to_container(node or OmegaConf.create(), resolve=True) for node in (cfg.env, changes))
+    assert isinstance(base, dict)
+    assert isinstance(new, dict)
+    return {str(key): value for key, value in {**base, **new}.items()}
 
 
 def _targets(node: Any) -> list[str]:
@@ -44,14 +55,14 @@ def _targets(node: Any) -> list[str]:
 
 
 class WarmStartCache:
-    """Finished warm starts on disk: `ROOT/KEY/` holds the model folder and the agent's state."""
+    """Finished warm starts on disk: `ROOT/KEY/` holds the model folder and `{"agent": state, "metrics": numbers}`."""
 
     def __init__(self, root: Path | None = None) -> None:
         home = os.environ.get("AGENTLAB_CACHE", "~/.cache/agentlab")
         self.root = (root or Path(home)).expanduser() / "warm_start"
 
     def restore(self, key: str, model: Path) -> dict[str, Any] | None:
-        """The agent's state, with the model folder copied to `model`; None when this start was never made."""
+        """What was stored, with the model folder copied to `model`; None when this start was never made."""
         import torch
 
         folder = self.root / key

@@ -87,8 +87,6 @@ class CosoAgent:
 
     def learn_offline(self, trajectories: Sequence[Trajectory], trainer: "Trainer", report: "Report") -> Results:
         """DigiRL's first phase: critics and actor on fixed episodes, ranked by their reward, without entropy."""
-        if self.settings.train_mode == "online":
-            raise UserError("agent.train_mode=online has no offline phase; set it to offline or off2on")
         self._remember(_usable(trajectories))
         if not self.replay.episodes:
             raise UserError(
@@ -108,8 +106,6 @@ class CosoAgent:
     def learn(self, trajectories: Sequence[Trajectory], trainer: "Trainer") -> Results:
         """One iteration: remember, update the SCM, the instruction critic, the filter, the step critic, the actor."""
         s = self.settings
-        if s.train_mode == "offline":
-            raise UserError("agent.train_mode=offline learns from fixed episodes alone; set total_iterations=0")
         usable = _usable(trajectories)
         clock = _Clock()
         with clock("features"):

@@ -40,7 +40,6 @@ _SAME: Mapping[str, str] = {
     "offline_actor_iterations": "agent.offline.actor_rounds",
     "offline_critic_iterations": "agent.offline.critic_rounds",
     "offline_trajectory_critic_iterations": "agent.offline.instruction_critic_rounds",
-    "train_mode": "agent.train_mode",
     "rollout_size": "rollout_size",
     "bsize": "env.num_envs",
     "train_iterations": "total_iterations",
@@ -89,6 +88,7 @@ _SPECIAL = frozenset(
         "parallel",
         "use_lora",
         "critic_lm",
+        "train_mode",
         "offline_data_path",
     ]
 )
@@ -97,14 +97,15 @@ _SPECIAL = frozenset(
 def convert(path: str | Path) -> list[str]:
     """Overrides for `agentlab train` that say what a released YAML file says.
 
-    They begin with `agent=coso_released`, which holds the numbers the release keeps in its code. Files beside this one
-    that its `defaults` list names are read first. Keys without a counterpart are named in a warning.
+    They begin with `agent=coso_released`, which holds the numbers the release keeps in its code, and without a warm
+    start, since its policies know the action format. Files beside this one that its `defaults` list names are read
+    first. Keys without a counterpart are named in a warning.
 
     Raises:
         UserError: if the file cannot be read or is no mapping of settings.
     """
     settings = _read(Path(path))
-    overrides = ["agent=coso_released"]
+    overrides = ["agent=coso_released", "warm_start=null"]
     overrides += [f"{_SAME[key]}={_text(value)}" for key, value in settings.items() if key in _SAME]
     for key, make in _RULES.items():
         if key in settings:
@@ -146,7 +147,7 @@ def _parallel(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _lora(settings: Mapping[str, Any]) -> list[str]:
-    return ["+model.lora={}"] if settings["use_lora"] else []
+    return [] if settings["use_lora"] else ["model.lora=null"]
 
 
 def _critic_lm(settings: Mapping[str, Any]) -> list[str]:
@@ -154,9 +155,15 @@ def _critic_lm(settings: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _offline(settings: Mapping[str, Any]) -> list[str]:
-    source = "{_target_: agents.coso.released.load_trajectories, path: " + _text(settings["offline_data_path"]) + "}"
-    return [f"offline={{source: {source}}}"] if settings.get("train_mode") != "online" else []
+def _phases(settings: Mapping[str, Any]) -> list[str]:
+    """`offline`, `online` or `off2on`: which of the two phases there are."""
+    mode, data = settings["train_mode"], settings.get("offline_data_path")
+    if mode == "online":
+        return []
+    if not data:
+        raise UserError(f"train_mode: {mode} learns from a file, and offline_data_path names none; add it")
+    source = "{_target_: agents.coso.released.load_trajectories, path: " + _text(data) + "}"
+    return [f"offline={{source: {source}}}", *(["total_iterations=0"] if mode == "offline" else [])]
 
 
 _RULES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
@@ -167,7 +174,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "parallel": _parallel,
     "use_lora": _lora,
     "critic_lm": _critic_lm,
-    "offline_data_path": _offline,
+    "train_mode": _phases,
 }
 
 

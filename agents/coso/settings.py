@@ -87,7 +87,6 @@ class CosoSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     algorithm: Literal["digirl", "filtered_bc"] = "digirl"
-    train_mode: Literal["offline", "online", "off2on"] = "online"
     entropy: Literal["none", "uniform", "causal"] = "causal"
     alpha: NonNegativeFloat = 1.0
     entropy_norm: Literal["row", "released_outer", "sum"] = "row"

@@ -47,10 +47,10 @@ class TinySettings(BaseModel):
 
     image_size: PositiveInt = 96
     patch_size: PositiveInt = 8
-    scale_factor: PositiveInt = 2
+    scale_factor: PositiveInt = 4
     width: PositiveInt = 96
     layers: PositiveInt = 3
-    vision_layers: PositiveInt = 3
+    vision_layers: PositiveInt = 1
     heads: PositiveInt = 4
     vocab_size: int = Field(default=1024, ge=300)
     seed: int = Field(default=0, ge=0)

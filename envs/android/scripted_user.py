@@ -46,16 +46,26 @@ class ScriptedUser:
         slip_templates: the careless templates by name, `half` (every other template of each level) or `all`.
         wander: chance in [0, 1], at each step, of a harmless detour: scrolling, touching the status bar, going home
             from an app's first page.
+        mistake: `own`: each template's own (some stop too early, some touch the neighbour of what was meant);
+            `early`: all declare the task complete one step before it is.
 
     Raises:
-        ValueError: for a chance outside [0, 1] or an unknown template.
+        ValueError: for a chance outside [0, 1], an unknown template or an unknown mistake.
     """
 
-    def __init__(self, slip: float = 0.0, slip_templates: Sequence[str] | str = "half", wander: float = 0.0) -> None:
+    def __init__(
+        self,
+        slip: float = 0.0,
+        slip_templates: Sequence[str] | str = "half",
+        wander: float = 0.0,
+        mistake: str = "own",
+    ) -> None:
         for name, rate in (("slip", slip), ("wander", wander)):
             if not 0 <= rate <= 1:
                 raise ValueError(f"{name} is {rate}, expected a probability between 0 and 1")
-        self.slip, self.wander = slip, wander
+        if mistake not in ("own", "early"):
+            raise ValueError(f"mistake is {mistake!r}; choose own or early")
+        self.slip, self.wander, self.mistake = slip, wander, mistake
         self.careless = careless(slip_templates)
         self._sketch, self._trial = (SimPhone(popup_rate=0, slow_rate=0) for _ in range(2))
         self._rng = Random(0)
@@ -105,10 +115,9 @@ class ScriptedUser:
         perform(self._trial, move)
         return tasks.success(task, self._trial.state)
 
-    @staticmethod
-    def _mistake(state: PhoneState, task: TaskSpec, move: Move) -> Move:
+    def _mistake(self, state: PhoneState, task: TaskSpec, move: Move) -> Move:
         """The template's mistake in place of the move that would have done it."""
-        if tasks.template_of(task).slip == "early" or move.kind != "tap":
+        if "early" in (self.mistake, tasks.template_of(task).slip) or move.kind != "tap":
             return COMPLETE
         seen = [widget for widget in screen.visible(screen.widgets(state)) if widget.on_tap]
         target = next(widget for widget in seen if tap(widget) == move)

@@ -1,8 +1,10 @@
 """What `conf/env/android.yaml` may hold, checked before anything heavy is imported."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from envs.android.task_source import TaskSource
 
 Observation = Literal["pixels", "tree", "both"]
 Sampling = Literal["random", "sequential"]
@@ -38,6 +40,11 @@ class AndroidSettings(BaseModel):
     history: int = Field(1, ge=0)
     prompt_end: str = ""
     white_wait: float = Field(0.0, ge=0.0)
+
+    @model_validator(mode="after")
+    def _has_tasks(self) -> Self:
+        TaskSource(self.task_set, self.split, self.sampling, self.templates)
+        return self
 
 
 class SimSettings(BaseModel):

@@ -16,7 +16,7 @@ from runners.types import Metrics
 
 
 class CountingSettings(RootSettings):
-    pause: float = Field(ge=0)
+    hold_at: int | None
     fail_at: int | None
 
 
@@ -35,7 +35,7 @@ class ToySettings(Settings):
 
 
 class CountingExperiment:
-    """Logs its counter, checkpoints it, and fails or dawdles when told to."""
+    """Logs its counter, checkpoints it, and fails or waits when told to."""
 
     def __init__(self, cfg: DictConfig) -> None:
         if cfg.agent.gamma == 1:
@@ -50,7 +50,8 @@ class CountingExperiment:
             run.log({"count": count}, step=count)
             run.save_checkpoint(count, {"count": count}, score=float(-count))
             print(f"counted {count}", flush=True)
-            time.sleep(self.cfg.pause)
+            if count == self.cfg.hold_at:
+                time.sleep(600)
         return {"eval/success": 0.5, "count": float(self.cfg.total_iterations)}
 
     def evaluate(self, run: Run, checkpoint: str) -> Metrics:
@@ -59,13 +60,6 @@ class CountingExperiment:
         count = 0 if checkpoint == "none" else run.load_checkpoint(checkpoint)[0]
         run.write_eval(f"count_{count}", {"count": count})
         return {"eval/success": 0.25, "count": float(count), "episodes": float(self.cfg.eval.episodes)}
-
-
-def answer(port: int) -> None:
-    """Stands for a server that ends at once."""
-    if port < 1024:
-        raise ValueError(f"port {port} is reserved; choose one above 1023")
-    print(f"listening on {port}")
 
 
 def convert(path: Path) -> list[str]:

@@ -14,14 +14,15 @@ CONF = str(Path(__file__).parent / "conf")
 
 @pytest.fixture
 def tab(cli_env, tmp_path):
-    """What bash would offer at the end of a command line, after sourcing the script of --show-completion."""
+    """What bash would offer at the end of a command line, after sourcing the script that it installs."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/agentlab"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m runners "$@"\n')
     program.chmod(0o755)
     env = cli_env | {"AGENTLAB_CONF": CONF, "PATH": f"{tmp_path / 'bin'}:{cli_env['PATH']}"}
-    show = [sys.executable, "-m", "runners", "--show-completion", "bash"]
-    script = subprocess.run(show, cwd=tmp_path, env=env, capture_output=True, text=True, check=True).stdout
+    show = [sys.executable, "-m", "runners"]
+    source = env | {"_AGENTLAB_COMPLETE": "source_bash"}
+    script = subprocess.run(show, cwd=tmp_path, env=source, capture_output=True, text=True, check=True).stdout
 
     def press(*words: str) -> list[str]:
         """`words` are split as bash splits them: `=` is a word of its own."""
@@ -41,7 +42,7 @@ def test_verbs_experiments_and_choices(tab):
     assert tab("train", "+exp", "=", "cou") == ["counting"]
     assert set(tab("train", "+exp", "=")) >= {"counting", "greedy"}
     assert tab("train", "+exp", "=", "counting", "agent", "=", "o") == ["open"]
-    assert tab("train", "logg") == ["logger=none", "logger=wandb"]
+    assert set(tab("train", "logg")) >= {"logger=none", "logger=wandb"}
 
 
 def test_keys_and_values_of_the_chosen_experiment(tab):
@@ -58,15 +59,15 @@ def own_conf(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("given", "incomplete", "offered"),
     [
-        (["+exp=counting"], "pau", ["pause=0.0"]),
+        (["+exp=counting"], "rollo", ["rollout_size=16"]),
         (["+exp=counting"], "fail", ["fail_at=null"]),
         (["+exp=counting"], "agent.greedy=", ["agent.greedy=true", "agent.greedy=false"]),
         (["+exp=counting"], "agent.window", ["agent.window=auto"]),
         (["+exp=counting"], "~agent.g", ["~agent.gamma", "~agent.greedy"]),
         (["+exp=counting", "agent=open"], "agent.lr", ["agent.lr="]),
         (["+exp=counting"], "++agent.gam", ["++agent.gamma=0.5"]),
-        ([], "exp=c", ["exp=counting"]),
-        (["+exp=nothing"], "pau", []),
+        ([], "exp=cou", ["exp=counting"]),
+        (["+exp=nothing"], "rollo", []),
     ],
 )
 def test_candidates(own_conf, given, incomplete, offered):

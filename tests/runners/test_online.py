@@ -21,7 +21,14 @@ def config(**changes):
             "offline": None,
             "total_iterations": 6,
             "rollout_size": 4,
-            "eval": {"every": 2, "episodes": 5, "seed": 9, "deterministic": False, "record": 2, "env": {"split": "test"}},
+            "eval": {
+                "every": 2,
+                "episodes": 5,
+                "seed": 9,
+                "deterministic": False,
+                "record": 2,
+                "env": {"split": "test"},
+            },
             "checkpoint": {"every": 2, "keep": 3},
         }
     )

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, Self
 
 from envs.android.devices.adb_services import Files, PhoneShell, run_command, serve_sync
@@ -374,7 +375,7 @@ def serve(
     phone: Callable[[], PhoneShell],
     phones: int = 1,
     port: int = 5037,
-    report: Callable[[str], Any] = print,
+    report: Callable[[str], Any] = partial(print, flush=True),
     stop: threading.Event | None = None,
 ) -> None:
     """Show simulated phones to every adb client of this machine until interrupted (`agentlab phone serve`).

@@ -47,7 +47,7 @@ def texts() -> list[str]:
 def folder(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus = [*texts, "Goal: open the settings", "Previous Actions: none"]
     return tiny.create(
-        tmp_path_factory.mktemp("model"),
+        tmp_path_factory.mktemp("made") / "model",
         corpus,
         image_size=32,
         width=32,

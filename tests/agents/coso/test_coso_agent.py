@@ -172,18 +172,16 @@ def test_filtered_behaviour_cloning_has_no_critics(make_agent, play):
 
 def test_offline_phase_uses_no_entropy_and_then_goes_online(make_agent, play):
     rounds = {"actor_rounds": 2, "critic_rounds": 1, "instruction_critic_rounds": 1}
-    agent = make_agent(train_mode="off2on", offline=rounds)
+    agent = make_agent(offline=rounds)
     metrics = agent.learn_offline(play(agent, 0), agent._trainer, silent)
     assert "actor/entropy_weighted" not in metrics
     assert agent.causal.scm is None
     assert "causal/acc" in learn(agent, play, 1)
 
 
-def test_train_modes_refuse_the_other_phase(make_agent, play):
-    with pytest.raises(UserError, match="off2on"):
-        make_agent(train_mode="online").learn_offline([], None, silent)
-    with pytest.raises(UserError, match="total_iterations=0"):
-        make_agent(train_mode="offline").learn([], None)
+def test_an_offline_phase_needs_episodes(make_agent):
+    with pytest.raises(UserError, match="no episode to learn from"):
+        make_agent().learn_offline([], None, silent)
 
 
 def test_warm_up_iterations_only_collect(make_agent, play):

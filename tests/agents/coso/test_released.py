@@ -66,7 +66,6 @@ def test_settings_become_overrides_hydra_reads(settings, caplog):
     assert parsed["agent.lr"] == 1e-4
     assert parsed["agent.max_grad_norm"] == parsed["agent.scm.max_grad_norm"] == 0.01
     assert parsed["agent.entropy"] == "causal"
-    assert parsed["agent.train_mode"] == "off2on"
     assert parsed["agent.offline.actor_rounds"] == 30
     assert parsed["model.name"] == "/home/me/Auto-UI-Base"
     assert parsed["offline"]["source"]["path"] == "/home/me/it's here/webshop.pt"

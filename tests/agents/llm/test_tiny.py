@@ -54,7 +54,7 @@ def test_tokenizer_depends_on_the_corpus_alone():
 
 def test_weights_depend_on_the_seed_alone(tmp_path):
     def weights(name: str, seed: int) -> torch.Tensor:
-        shape = {"image_size": 32, "width": 16, "layers": 1, "vision_layers": 1, "heads": 2}
+        shape = {"image_size": 32, "width": 16, "heads": 2}
         policy = LanguagePolicy.from_pretrained(create(tmp_path / name, corpus(), seed=seed, **shape))
         return torch.cat([parameter.flatten() for parameter in policy.parameters()])
 
@@ -68,7 +68,7 @@ def test_weights_depend_on_the_seed_alone(tmp_path):
 
 def test_global_generator_is_left_alone(tmp_path):
     before = torch.random.get_rng_state()
-    create(tmp_path / "m", corpus(), image_size=32, width=16, layers=1, vision_layers=1, heads=2)
+    create(tmp_path / "m", corpus(), image_size=32, width=16, heads=2)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from envs.android import tasks
+from envs.android.actions import AitwParser
 from envs.android.device import Key, TaskSpec
 from envs.android.hand import perform
 from envs.android.scripted_user import ScriptedUser, next_move
@@ -28,7 +29,7 @@ def episode(
 ) -> tuple[bool, list[str]]:
     """Play an episode as the environment does; success, and what was said."""
     phone.reset(task, seed)
-    env = SimpleNamespace(unwrapped=SimpleNamespace(device=phone, task=task))
+    env = SimpleNamespace(unwrapped=SimpleNamespace(device=phone, task=task, parser=AitwParser()))
     user.begin(env, seed)
     said = []
     for _ in range(horizon):
@@ -102,6 +103,17 @@ def test_a_slip_differs_from_the_expert_only_at_its_critical_step():
         assert decided[0][-1] != decided[1][len(decided[0]) - 1]
 
 
+def test_an_early_mistake_is_to_stop_one_step_before_the_end():
+    phone = SimPhone(popup_rate=0, slow_rate=0)
+    for seed, task in enumerate(EVERY[:30]):
+        _, expert = episode(phone, ScriptedUser(), task, seed)
+        _, careless = episode(phone, ScriptedUser(slip=1, slip_templates="all", mistake="early"), task, seed)
+        assert len(careless) == len(expert)
+        assert "STATUS_TASK_COMPLETE" in careless[-1].split("Action Decision: ")[1]
+    with pytest.raises(ValueError, match="choose own or early"):
+        ScriptedUser(mistake="late")
+
+
 def test_half_of_the_templates_slip_at_the_rate_asked_for():
     user, phone = ScriptedUser(slip=0.7, slip_templates="half"), SimPhone(popup_rate=0, slow_rate=0)
     assert 0.4 <= len(user.careless) / len(tasks.TEMPLATES) <= 0.6
@@ -133,7 +145,7 @@ def test_planning_leaves_the_phone_alone():
     phone, user = SimPhone(), ScriptedUser(slip=1, slip_templates="all")
     task = tasks.tasks("webshop", "train")[2]
     phone.reset(task, 0)
-    env = SimpleNamespace(unwrapped=SimpleNamespace(device=phone, task=task))
+    env = SimpleNamespace(unwrapped=SimpleNamespace(device=phone, task=task, parser=AitwParser()))
     user.begin(env, 0)
     before = phone.snapshot()
     user.decide(env)
@@ -167,7 +179,7 @@ def test_options_out_of_range_are_refused_by_name(options):
 
 
 def test_only_the_simulated_phone_can_be_looked_into():
-    env = SimpleNamespace(unwrapped=SimpleNamespace(device=object(), task=EVERY[0]))
+    env = SimpleNamespace(unwrapped=SimpleNamespace(device=object(), task=EVERY[0], parser=AitwParser()))
     user = ScriptedUser()
     user.begin(env, 0)
     with pytest.raises(ValueError, match="env/device=sim"):

@@ -81,7 +81,16 @@ def test_samples_come_from_their_split_and_from_every_template(make):
     assert tasks.sample(make(5), "webshop", "train") == tasks.sample(make(5), "webshop", "train")
 
 
+def test_named_templates_are_all_that_is_played():
+    names = ("open_app", "set_volume")
+    assert {task.template for task in tasks.tasks("general", "test", names)} == set(names)
+    rng = random.Random(0)
+    assert {tasks.sample(rng, "all", "train", names).template for _ in range(40)} == set(names)
+
+
 def test_unknown_names_are_refused_with_the_choices():
+    with pytest.raises(ValueError, match="task set general has no template 'shop_visit'; choose from open_app"):
+        tasks.templates("general", ("shop_visit",))
     with pytest.raises(ValueError, match="choose one of general, webshop, all"):
         tasks.tasks("shopping", "train")
     with pytest.raises(ValueError, match="choose train or test"):

@@ -1,0 +1,63 @@
+"""What an iteration of CoSo costs beyond one of DigiRL, on the experiment as it stands."""
+
+import statistics
+import time
+from typing import Any
+
+from agents.coso.agent import CosoAgent
+from benchmarks.figures import Figure, spread
+from benchmarks.setting import QUICK, Envs, phones, warm_start
+from runners.rng import seed_everything
+from runners.rollout import collect, episode_seeds
+from runners.trainer import Trainer
+
+ROUNDS = 8
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Wall time of rollout and learning with `entropy=none` and `entropy=causal`, in turn, from the same warm start.
+
+    The first iteration of CoSo also pretrains the SCM, once a run. It counts in the second figure alone, which spreads
+    it over the experiment's iterations.
+    """
+    rounds = 2 if quick else ROUNDS
+    overrides = (*QUICK, "rollout_size=16", "agent.actor_steps=2") if quick else ()
+    with warm_start(overrides) as start:
+        agents = {entropy: start.agent(entropy=entropy) for entropy in ("none", "causal")}
+        envs = phones(overrides)
+        seconds: dict[str, list[float]] = {entropy: [] for entropy in agents}
+        causal: list[float] = []
+        for number in range(rounds + 1):
+            for entropy in sorted(agents, reverse=number % 2 == 0):
+                taken, metrics = _iterate(agents[entropy], envs, start.trainer, number, start.cfg.rollout_size)
+                seconds[entropy].append(taken)
+                if entropy == "causal":
+                    causal.append(float(metrics["time/causal"]))
+        iterations = start.cfg.total_iterations
+    base, ours = (statistics.median(seconds[entropy][1:]) for entropy in ("none", "causal"))
+    pretraining = causal[0] - statistics.median(causal[1:])
+    details: dict[str, Any] = {
+        "digirl_seconds": spread(seconds["none"][1:]),
+        "coso_seconds": spread(seconds["causal"][1:]),
+        "causal_part_seconds": spread(causal[1:]),
+        "scm_pretraining_seconds": pretraining,
+    }
+    extra = ours / base - 1
+    return [
+        _figure("extra time of an iteration, CoSo over DigiRL", extra, details),
+        _figure(f"the same with the SCM's pretraining spread over {iterations} iterations",
+                extra + pretraining / iterations / base, {}),
+    ]
+
+
+def _iterate(
+    agent: CosoAgent, envs: Envs, trainer: Trainer, number: int, episodes: int
+) -> tuple[float, dict[str, Any]]:
+    seed_everything(number)
+    began = time.perf_counter()
+    metrics = agent.learn(collect(agent, envs, episode_seeds(number, count=episodes)), trainer)
+    return time.perf_counter() - began, dict(metrics)
+
+
+def _figure(name: str, share: float, details: dict[str, Any]) -> Figure:
+    return {"figure": name, "measured": 100 * share, "unit": "%", "bar": "<= 15", "details": details}

@@ -1,0 +1,70 @@
+"""Episodes a second of 16 phones: one batched generation a tick against a generation for each phone."""
+
+import time
+from collections.abc import Sequence
+
+from agents.coso.agent import CosoAgent
+from benchmarks.figures import Figure, spread
+from benchmarks.setting import QUICK, Envs, phones, warm_start
+from runners.rng import seed_everything
+from runners.rollout import collect, episode_seeds
+from runners.types import Decision, Observation, Trajectory
+
+PHONES, EPISODES, ROUNDS = 16, 64, 5
+
+
+class OneByOne:
+    """The same agent, asked for one phone at a time."""
+
+    def __init__(self, agent: CosoAgent) -> None:
+        self.agent = agent
+
+    def begin(self, episodes: Sequence[int]) -> None:
+        self.agent.begin(episodes)
+
+    def act(self, observations: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        return [decision for one in observations for decision in self.agent.act([one], deterministic)]
+
+    def end(self, trajectories: Sequence[Trajectory]) -> None:
+        self.agent.end(trajectories)
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Wall time of the same episodes in both ways, in turn; every rollout begins with no image encoded, as in training.
+
+    The policy is the experiment's warm start, so that utterances end and episodes are as long as in training.
+    """
+    rounds, episodes = (1, PHONES) if quick else (ROUNDS, EPISODES)
+    with warm_start(QUICK if quick else ()) as start:
+        agent, envs = start.agent(), phones(QUICK if quick else (), count=PHONES)
+        ways = {"batched": agent, "one by one": OneByOne(agent)}
+        _play(agent, agent, envs, 0, episodes)  # fills the caches of prompts and prepared pixels for both
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        steps = dict.fromkeys(ways, 0)
+        for number in range(1, rounds + 1):
+            for name in sorted(ways, reverse=number % 2 == 0):
+                taken, played = _play(ways[name], agent, envs, number, episodes)
+                seconds[name].append(taken)
+                steps[name] += played
+    per_second = {name: rounds * episodes / sum(values) for name, values in seconds.items()}
+    return [
+        {
+            "figure": f"episodes/s of {PHONES} phones, batched / one by one",
+            "measured": per_second["batched"] / per_second["one by one"],
+            "unit": "x",
+            "bar": ">= 5",
+            "details": {
+                name: {"episodes_per_second": per_second[name], "steps": steps[name], "seconds": spread(seconds[name])}
+                for name in ways
+            },
+        }
+    ]
+
+
+def _play(way: CosoAgent | OneByOne, agent: CosoAgent, envs: Envs, number: int, count: int) -> tuple[float, int]:
+    """Seconds and steps of one rollout."""
+    agent.policy.load_state_dict(agent.policy.state_dict())  # forgets the images it has encoded
+    seed_everything(number)
+    began = time.perf_counter()
+    trajectories = collect(way, envs, episode_seeds(number, count=count))
+    return time.perf_counter() - began, sum(len(trajectory.steps) for trajectory in trajectories)
