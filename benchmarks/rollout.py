@@ -33,21 +33,21 @@ def measure(quick: bool = False) -> list[Figure]:
 
     The policy is the experiment's warm start, so that utterances end and episodes are as long as in training.
     """
-    rounds, episodes = (1, PHONES) if quick else (ROUNDS, EPISODES)
+    rounds = 1 if quick else ROUNDS
     with warm_start(QUICK if quick else ()) as start:
         agent, envs = start.agent(), phones(QUICK if quick else (), count=PHONES)
         ways: dict[str, CosoAgent | OneByOne] = {"batched": agent, "one by one": OneByOne(agent)}
-        _play(agent, agent, envs, 0, episodes)  # fills the caches of prompts and prepared pixels for both
+        _play(agent, agent, envs, 0)  # fills the caches of prompts and prepared pixels for both
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         cpu = dict.fromkeys(ways, 0.0)
         steps = dict.fromkeys(ways, 0)
         for number in range(1, rounds + 1):
             for name in sorted(ways, reverse=number % 2 == 0):
-                taken, worked, played = _play(ways[name], agent, envs, number, episodes)
+                taken, worked, played = _play(ways[name], agent, envs, number)
                 seconds[name].append(taken)
                 cpu[name] += worked
                 steps[name] += played
-    per_second = {name: rounds * episodes / sum(values) for name, values in seconds.items()}
+    per_second = {name: rounds * EPISODES / sum(values) for name, values in seconds.items()}
     return [
         {
             "figure": f"episodes/s of {PHONES} phones, batched / one by one",
@@ -57,7 +57,7 @@ def measure(quick: bool = False) -> list[Figure]:
             "details": {
                 name: {
                     "episodes_per_second": per_second[name],
-                    "episodes_per_cpu_second": rounds * episodes / cpu[name],
+                    "episodes_per_cpu_second": rounds * EPISODES / cpu[name],
                     "steps": steps[name],
                     "seconds": spread(seconds[name]),
                 }
@@ -67,10 +67,10 @@ def measure(quick: bool = False) -> list[Figure]:
     ]
 
 
-def _play(way: CosoAgent | OneByOne, agent: CosoAgent, envs: Envs, number: int, count: int) -> tuple[float, float, int]:
+def _play(way: CosoAgent | OneByOne, agent: CosoAgent, envs: Envs, number: int) -> tuple[float, float, int]:
     """Seconds, CPU seconds and steps of one rollout."""
     agent.policy.load_state_dict(agent.policy.state_dict())  # forgets the images it has encoded
     seed_everything(number)
     watch = Stopwatch()
-    trajectories = collect(way, envs, episode_seeds(number, count=count))
+    trajectories = collect(way, envs, episode_seeds(number, count=EPISODES))
     return *watch.read(), sum(len(trajectory.steps) for trajectory in trajectories)
