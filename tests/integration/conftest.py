@@ -1,4 +1,4 @@
-"""The laptop experiment at a size that trains in seconds, driven as a user drives it: one command, one process."""
+"""The laptop experiment at a size that trains in seconds, driven by command lines as a user gives them."""
 
 import fcntl
 import json
@@ -7,15 +7,22 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from typer.testing import CliRunner
 
+from runners.cli import app
 from runners.metrics_file import MetricsFile
 from tests.conftest import Result, agentlab, environment
+
+LONG = 1200.0
+"""Seconds until a process counts as stuck; a busy machine makes seconds of work last minutes."""
 
 SMALL = (
     "env.templates=[open_app]",
@@ -28,6 +35,8 @@ SMALL = (
     "eval.episodes=4",
     "eval.record=2",
     "warm_start.episodes=40",
+    "warm_start.demonstrator.slip=0.2",
+    "model.temperature=0.5",
     "agent.imitation.steps=150",
     "agent.actor_steps=2",
     "agent.batch_size=8",
@@ -50,14 +59,21 @@ class Lab:
     env: dict[str, str]
 
     def __call__(self, *args: str, code: int = 0) -> Result:
-        """`agentlab ARGS`, which must end with `code`."""
-        result = agentlab(*args, cwd=self.path, env=self.env)
-        assert result.exit_code == code, result.stderr
-        return result
+        """`agentlab ARGS`, which must end with `code`; in this process, which has imported torch already."""
+        with chdir(self.path):
+            done = CliRunner().invoke(app, args, env=self.env)
+        assert done.exit_code == code, done.output
+        return Result(done.exit_code, done.stdout, done.stderr)
 
     def train(self, *args: str, exp: str = "coso_android", code: int = 0) -> Result:
         """`agentlab train` of the small experiment, without W&B unless `args` say so."""
         return self("train", *small(exp, *args), code=code)
+
+    def alone(self, *args: str, code: int = 0) -> Result:
+        """The same in a process of its own."""
+        result = agentlab(*args, cwd=self.path, env=self.env, timeout=LONG)
+        assert result.exit_code == code, result.stderr
+        return result
 
     def start(self, *args: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "runners", *args]
@@ -122,14 +138,17 @@ def finished(shared: Path) -> Path:
     with open(shared / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "runs").exists():
-            lab.train()
+            lab.alone("train", *small("coso_android"))
     return lab.run
 
 
 @pytest.fixture
-def lab(shared: Path, finished: Path, tmp_path: Path) -> Lab:
+def lab(shared: Path, finished: Path, tmp_path: Path) -> Iterator[Lab]:
     """An empty folder to run commands in, once the warm start is made."""
-    return Lab(tmp_path, environment() | {"AGENTLAB_CACHE": str(shared / "cache")})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the processes started here
+    yield Lab(tmp_path, environment() | {"AGENTLAB_CACHE": str(shared / "cache")})
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

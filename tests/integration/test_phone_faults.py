@@ -8,7 +8,7 @@ import pytest
 
 from runners.checkpoint import Checkpoints
 from tests.conftest import agentlab, environment
-from tests.integration.conftest import Lab, manifest, numbers, small, wait_until
+from tests.integration.conftest import LONG, Lab, manifest, numbers, small, wait_until
 
 TOY_CONF = str(Path(__file__).parents[1] / "runners" / "conf")
 
@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(lab, small_disk, finished):
     with open(small_disk / "ballast", "wb", buffering=0) as ballast, pytest.raises(OSError, match="No space left"):
         while True:
             ballast.write(bytes(1 << 16))
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=LONG)
     assert process.returncode == 1
     assert stderr.splitlines()[-1].startswith("agentlab: the disk is full: ")
     (run,) = (file.parent for file in small_disk.glob("*/manifest.json"))
@@ -93,6 +93,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(lab, small_disk, finished):
     assert done == numbers(finished)[: len(done)]
 
 
+@pytest.mark.slow
 def test_without_an_answer_from_wandb_the_run_goes_on_offline(lab):
     lab.env.update(WANDB_API_KEY="0" * 40, WANDB_BASE_URL="http://127.0.0.1:9")
     result = lab.train("logger=wandb", "logger.mode=online", "total_iterations=1")
@@ -105,7 +106,7 @@ def test_runs_started_in_the_same_second_have_folders_of_their_own(tmp_path):
     lab = Lab(tmp_path, environment() | {"AGENTLAB_CONF": TOY_CONF})
     started = [lab.start("train", "+exp=counting") for _ in range(3)]
     for process in started:
-        _, stderr = process.communicate(timeout=120)
+        _, stderr = process.communicate(timeout=LONG)
         assert process.returncode == 0, stderr
     runs = list((tmp_path / "runs").iterdir())
     assert len(runs) == 3

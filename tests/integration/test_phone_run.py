@@ -7,7 +7,7 @@ import signal
 import pytest
 from PIL import Image
 
-from tests.integration.conftest import Lab, logged, manifest, numbers, small, steps_kept, wait_until
+from tests.integration.conftest import LONG, Lab, logged, manifest, numbers, small, steps_kept, wait_until
 
 
 def test_a_run_records_what_a_researcher_looks_at(finished):
@@ -73,7 +73,7 @@ def under_way(lab: Lab):
     first = lab.start("train", *small("coso_android", "logger=wandb", "checkpoint.every=100"))
     wait_until(lambda: logged(lab) >= 1, first)
     first.send_signal(signal.SIGINT)
-    _, stderr = first.communicate(timeout=120)
+    _, stderr = first.communicate(timeout=LONG)
     assert first.returncode == 130
     assert stderr.splitlines()[-1] == f"agentlab: interrupted; go on with: agentlab resume run=runs/{lab.run.name}"
     return lab
@@ -91,7 +91,7 @@ def test_ctrl_c_and_kill_9_leave_no_trace_in_the_numbers(under_way, finished):
     second.communicate()
     assert steps_kept(run)[-1] < 5
 
-    lab("resume", "run=latest")
+    lab.alone("resume", "run=latest")
     assert numbers(run) == numbers(finished)
     assert manifest(run)["status"] == "finished"
     sessions = [folder.name for folder in run.rglob("offline-run-*") if folder.is_dir()]
