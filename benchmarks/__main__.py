@@ -39,7 +39,9 @@ def main() -> None:
         for figure in figures:
             measured = f"{figure['measured']:.3g} {figure['unit']}"
             table.add_row(name, figure["figure"], measured, figure["bar"], "yes" if reached(figure) else "no")
-        if not given.quick:
+        if given.quick:
+            print(json.dumps(figures, indent=2))
+        else:
             _keep(name, figures)
     Console().print(table)
 

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -28,6 +29,16 @@ def reached(figure: Figure) -> bool:
     if not side:
         return True
     return figure["measured"] >= float(bar) if side == ">=" else figure["measured"] <= float(bar)
+
+
+class Stopwatch:
+    """Seconds since it was made: of the clock on the wall, and of this process on all cores."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self._began[0], time.process_time() - self._began[1]
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:

@@ -1,11 +1,10 @@
 """What an iteration of CoSo costs beyond one of DigiRL, on the experiment as it stands."""
 
 import statistics
-import time
 from typing import Any
 
 from agents.coso.agent import CosoAgent
-from benchmarks.figures import Figure, spread
+from benchmarks.figures import Figure, Stopwatch, spread
 from benchmarks.setting import QUICK, Envs, phones, warm_start
 from runners.rng import seed_everything
 from runners.rollout import collect, episode_seeds
@@ -26,11 +25,13 @@ def measure(quick: bool = False) -> list[Figure]:
         agents = {entropy: start.agent(entropy=entropy) for entropy in ("none", "causal")}
         envs = phones(overrides)
         seconds: dict[str, list[float]] = {entropy: [] for entropy in agents}
+        cpu: dict[str, list[float]] = {entropy: [] for entropy in agents}
         causal: list[float] = []
         for number in range(rounds + 1):
             for entropy in sorted(agents, reverse=number % 2 == 0):
-                taken, metrics = _iterate(agents[entropy], envs, start.trainer, number, start.cfg.rollout_size)
+                taken, worked, metrics = _iterate(agents[entropy], envs, start.trainer, number, start.cfg.rollout_size)
                 seconds[entropy].append(taken)
+                cpu[entropy].append(worked)
                 if entropy == "causal":
                     causal.append(float(metrics["time/causal"]))
         iterations = start.cfg.total_iterations
@@ -39,6 +40,8 @@ def measure(quick: bool = False) -> list[Figure]:
     details: dict[str, Any] = {
         "digirl_seconds": spread(seconds["none"][1:]),
         "coso_seconds": spread(seconds["causal"][1:]),
+        "digirl_cpu_seconds": spread(cpu["none"][1:]),
+        "coso_cpu_seconds": spread(cpu["causal"][1:]),
         "causal_part_seconds": spread(causal[1:]),
         "scm_pretraining_seconds": pretraining,
     }
@@ -52,11 +55,12 @@ def measure(quick: bool = False) -> list[Figure]:
 
 def _iterate(
     agent: CosoAgent, envs: Envs, trainer: Trainer, number: int, episodes: int
-) -> tuple[float, dict[str, Any]]:
+) -> tuple[float, float, dict[str, Any]]:
+    """Seconds, CPU seconds and metrics of one iteration."""
     seed_everything(number)
-    began = time.perf_counter()
+    watch = Stopwatch()
     metrics = agent.learn(collect(agent, envs, episode_seeds(number, count=episodes)), trainer)
-    return time.perf_counter() - began, dict(metrics)
+    return *watch.read(), dict(metrics)
 
 
 def _figure(name: str, share: float, details: dict[str, Any]) -> Figure:

@@ -21,7 +21,7 @@ def measure(quick: bool = False) -> list[Figure]:
         if episode == WARM_UP:
             steps, spent = 0, 0.0
         began = time.process_time()
-        env.reset(seed=episode, options={"episode": episode})
+        observation, _ = env.reset(seed=episode, options={"episode": episode})
         spent += time.process_time() - began
         user.begin(env, episode)
         over = False
@@ -32,7 +32,7 @@ def measure(quick: bool = False) -> list[Figure]:
             spent += time.process_time() - began
             over = terminated or truncated
             steps += 1
-    details = {"steps": steps, "cpu_seconds": spent, "screenshot": list(env.observation_space["image"].shape)}
+    details = {"steps": steps, "cpu_seconds": spent, "screenshot": list(observation["image"].shape)}
     return [
         {
             "figure": "steps with a screenshot each, a core",
