@@ -21,6 +21,9 @@ from runners.cli import app
 from runners.metrics_file import MetricsFile
 from tests.conftest import Result, agentlab, environment
 
+LONG = 1200.0
+"""Seconds until a process counts as stuck; a busy machine makes seconds of work last minutes."""
+
 SMALL = (
     "env.templates=[open_app]",
     "env.horizon=4",

@@ -7,7 +7,7 @@ import pytest
 
 from envs.android.devices.adb_server import PhoneServer
 from envs.android.sim import SimPhone
-from tests.integration.conftest import logged, numbers, small, wait_until
+from tests.integration.conftest import LONG, logged, numbers, small, wait_until
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_phone_attached_by_adb_is_trained_on_and_lost_without_a_crash(lab):
     process = lab.start("train", *small("coso_android", *device, "total_iterations=100"))
     wait_until(lambda: logged(lab) >= 1, process)
     serving.kill()
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=LONG)
     assert process.returncode == 1
     assert "agentlab: no environment is left to play" in stderr.splitlines()[-1]
 

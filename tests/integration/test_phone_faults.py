@@ -9,7 +9,7 @@ import pytest
 
 from runners.checkpoint import Checkpoints
 from tests.conftest import agentlab, environment
-from tests.integration.conftest import Lab, manifest, numbers, small, wait_until
+from tests.integration.conftest import LONG, Lab, manifest, numbers, small, wait_until
 
 TOY_CONF = str(Path(__file__).parents[1] / "runners" / "conf")
 
@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(lab, small_disk, finished):
     with open(small_disk / "ballast", "wb", buffering=0) as ballast, suppress(OSError):
         while True:  # until no space is left
             ballast.write(bytes(1 << 16))
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=LONG)
     assert process.returncode == 1
     assert stderr.splitlines()[-1].startswith("agentlab: the disk is full: ")
     (run,) = (file.parent for file in small_disk.glob("*/manifest.json"))
@@ -107,7 +107,7 @@ def test_runs_started_in_the_same_second_have_folders_of_their_own(tmp_path):
     lab = Lab(tmp_path, environment() | {"AGENTLAB_CONF": TOY_CONF})
     started = [lab.start("train", "+exp=counting") for _ in range(3)]
     for process in started:
-        _, stderr = process.communicate(timeout=120)
+        _, stderr = process.communicate(timeout=LONG)
         assert process.returncode == 0, stderr
     runs = list((tmp_path / "runs").iterdir())
     assert len(runs) == 3

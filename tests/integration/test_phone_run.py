@@ -7,7 +7,7 @@ import signal
 import pytest
 from PIL import Image
 
-from tests.integration.conftest import Lab, logged, manifest, numbers, small, steps_kept, wait_until
+from tests.integration.conftest import LONG, Lab, logged, manifest, numbers, small, steps_kept, wait_until
 
 
 def test_a_run_records_what_a_researcher_looks_at(finished):
@@ -73,7 +73,7 @@ def under_way(lab: Lab):
     first = lab.start("train", *small("coso_android", "logger=wandb", "checkpoint.every=100"))
     wait_until(lambda: logged(lab) >= 1, first)
     first.send_signal(signal.SIGINT)
-    _, stderr = first.communicate(timeout=120)
+    _, stderr = first.communicate(timeout=LONG)
     assert first.returncode == 130
     assert stderr.splitlines()[-1] == f"agentlab: interrupted; go on with: agentlab resume run=runs/{lab.run.name}"
     return lab
