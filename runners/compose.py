@@ -84,7 +84,7 @@ def change(cfg: DictConfig, overrides: Sequence[str], like: Sequence[str]) -> Di
         key = override.package or override.key_or_group.replace("/", ".")
         if override.is_delete():
             raise UserError(f"{override.input_line!r}: a finished config can be changed, but nothing taken out of it")
-        if not override.is_add() and key not in (known := list(keys(cfg))):
+        if not override.is_add() and key not in (known := list(keys(changed))):
             raise UserError(f"this run's config has no key {key!r}{did_you_mean(key, known, quote=True)}")
         value = override.value()
         if is_group(override.key_or_group):

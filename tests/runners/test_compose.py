@@ -185,3 +185,9 @@ def missing_key(*overrides: str) -> str | None:
 )
 def test_nearest_name(word, name):
     assert nearest(word, ["seed", "agent.gamma", "agent.lr"]) == name
+
+
+def test_a_changed_group_brings_keys_that_can_be_given_at_once():
+    like = ["+exp=coso_android"]
+    changed = change(compose(like), ["env/evaluator=judge", "env.evaluator.model=judge-7b"], like)
+    assert changed.env.evaluator.model == "judge-7b"
