@@ -50,7 +50,8 @@ class Checkpoints:
 
     def all(self) -> list[Checkpoint]:
         """Every checkpoint, oldest first. One whose description is damaged is listed too, and refused when loaded."""
-        return sorted((_describe(path) for path in self.folder.glob("*.json")), key=lambda checkpoint: checkpoint.step)
+        found = (_describe(path) for path in self.folder.glob("*.json"))
+        return sorted((known for known in found if known is not None), key=lambda checkpoint: checkpoint.step)
 
     def save(self, step: int, state: Mapping[str, Any], score: float | None = None) -> Checkpoint:
         """Write a checkpoint, then delete those no longer kept.
@@ -200,9 +201,12 @@ def _best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
     return max(scored, key=lambda entry: entry[:2])[2] if scored else None
 
 
-def _describe(path: Path) -> Checkpoint:
+def _describe(path: Path) -> Checkpoint | None:
+    """None if it is gone: a run that is being written deletes checkpoints while another process looks at them."""
     try:
         return Checkpoint(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
     except (ValueError, TypeError):
         step = int(path.stem) if path.stem.isdecimal() else -1
         return Checkpoint(step, None, path.name, sha256="", size=0)

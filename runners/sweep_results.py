@@ -134,15 +134,16 @@ class Results:
         return [job for job in self.jobs if job.record.status in (Status.INTERRUPTED, Status.RUNNING)]
 
     def rows(self) -> tuple[list[str], list[list[str]]]:
-        """The table's header and body as text."""
-        compare = len(self.arms) > 1 and any(arm.versus(self.arms[0]) for arm in self.arms[1:])
+        """The table's header and body as text: a column a swept key, then what came of it."""
+        keys = list(dict.fromkeys(key for arm in self.arms for key in arm.values))
+        compare = any(arm.versus(self.arms[0]) for arm in self.arms[1:])
         progress = any(arm.first for arm in self.arms)
-        header = ["arm", "n", f"{self.metric}, mean [95 % interval]"]
-        header += ["first evaluation", "gain"] if progress else []
-        header += [f"minus {self.arms[0].label}, same seeds"] if compare else []
+        header = [*keys, "seeds", f"{self.metric} [95 %]"]
+        header += ["at first", "gain"] if progress else []
+        header += ["minus first row"] if compare else []
         body = []
         for arm in self.arms:
-            row = [arm.label, str(len(arm.jobs)), _cell(arm.last)]
+            row = [*(arm.values.get(key, "") for key in keys), str(len(arm.jobs)), _cell(arm.last)]
             row += [_cell(arm.first), _cell(arm.gain)] if progress else []
             row += [_difference(arm.versus(self.arms[0]) if arm is not self.arms[0] else None)] if compare else []
             body.append(row)
@@ -151,6 +152,10 @@ class Results:
     def notes(self, folder: Path) -> str:
         """What the table does not say: how far to trust it, which jobs are missing, where everything is."""
         lines = [f"{sum(job.finished for job in self.jobs)} of {len(self.jobs)} jobs finished"]
+        if any(len(arm.jobs) == 1 for arm in self.arms):
+            lines.append("A single seed has no interval.")
+        if any(arm.versus(self.arms[0]) for arm in self.arms[1:]):
+            lines.append("'minus first row' is the mean difference between runs of the same seed.")
         smallest = min((len(arm.jobs) for arm in self.arms if len(arm.jobs) > 1), default=FEW_SEEDS)
         if smallest < FEW_SEEDS:
             lines.append(
@@ -236,7 +241,7 @@ def _difference(value: Difference | None) -> str:
 
 
 def _with_interval(mean: str, interval: Interval | None) -> str:
-    return f"{mean} [{interval.low:.3g}, {interval.high:.3g}]" if interval else f"{mean} (one seed)"
+    return f"{mean} [{interval.low:.3g}, {interval.high:.3g}]" if interval else mean
 
 
 def _said(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""The same experiment on phones behind adb: the real client, the real protocol, and what is said when they are not there."""
+"""The same experiment on phones behind adb: the real client and protocol, and what is said when they are missing."""
 
 import re
 from collections.abc import Iterator

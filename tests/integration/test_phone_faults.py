@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,8 @@ def small_disk(lab: Lab) -> Iterator[Path]:
 def test_a_full_disk_leaves_the_last_checkpoint(lab, small_disk, finished):
     process = lab.start("train", *small("coso_android", f"runs_dir={small_disk}"))
     wait_until(lambda: bool(list(small_disk.glob("*/checkpoints/000001.json"))), process)
-    with open(small_disk / "ballast", "wb", buffering=0) as ballast, pytest.raises(OSError, match="No space left"):
-        while True:
+    with open(small_disk / "ballast", "wb", buffering=0) as ballast, suppress(OSError):
+        while True:  # until no space is left
             ballast.write(bytes(1 << 16))
     _, stderr = process.communicate(timeout=LONG)
     assert process.returncode == 1

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.integration.conftest import numbers, small
+from tests.integration.conftest import numbers
 
 RELEASED = """
 task_set: "webshop"

@@ -22,7 +22,8 @@ def test_a_wheel_lists_experiments_outside_the_clone(tmp_path):
     )
     (wheel,) = tmp_path.glob("agentlab_runner-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    tracked = subprocess.run(["git", "ls-files", "conf", "runners"], cwd=source, capture_output=True, text=True, check=True)
+    listing = ["git", "ls-files", "conf", "runners"]
+    tracked = subprocess.run(listing, cwd=source, capture_output=True, text=True, check=True)
     assert {name for name in tracked.stdout.split() if not name.endswith(".py")} <= names
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 

@@ -160,21 +160,23 @@ for step in range(10 ** 6):
 def test_kill_9_while_writing_leaves_a_loadable_last_checkpoint(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])
-    for _ in range(4):
-        before = checkpoints.find("last").step if checkpoints.all() else -1
-        deadline = time.monotonic() + 60
-        while not checkpoints.all() or checkpoints.find("last").step < before + 3:
-            assert time.monotonic() < deadline, "the writer makes no progress"
-            time.sleep(0.005)
-        os.kill(writer.pid, signal.SIGSTOP)
-        time.sleep(0.02)  # looked at while stopped anywhere in the middle of its work
-        step, state = checkpoints.load("last")
-        assert state["step"] == step
-        assert (state["w"] == step).all()
-        os.kill(writer.pid, signal.SIGCONT)
-        time.sleep(random.Random(before).uniform(0, 0.01))
-    writer.kill()
-    writer.wait()
+    try:
+        for _ in range(4):
+            before = checkpoints.find("last").step if checkpoints.all() else -1
+            deadline = time.monotonic() + 60
+            while not checkpoints.all() or checkpoints.find("last").step < before + 3:
+                assert time.monotonic() < deadline, "the writer makes no progress"
+                time.sleep(0.005)
+            os.kill(writer.pid, signal.SIGSTOP)
+            time.sleep(0.02)  # looked at while stopped anywhere in the middle of its work
+            step, state = checkpoints.load("last")
+            assert state["step"] == step
+            assert (state["w"] == step).all()
+            os.kill(writer.pid, signal.SIGCONT)
+            time.sleep(random.Random(before).uniform(0, 0.01))
+    finally:
+        writer.kill()
+        writer.wait()
     step, state = checkpoints.load("last")
     assert (state["w"] == step).all()
     assert checkpoints.load("best")[0] == 0

@@ -371,11 +371,14 @@ def _require_online(attached: _Attached) -> None:
         raise _Refused("device unauthorized.\nPlease check the confirmation dialog on your device.")
 
 
+_say = partial(print, flush=True)  # at once, also into a pipe
+
+
 def serve(
     phone: Callable[[], PhoneShell],
     phones: int = 1,
     port: int = 5037,
-    report: Callable[[str], Any] = partial(print, flush=True),
+    report: Callable[[str], Any] = _say,
     stop: threading.Event | None = None,
 ) -> None:
     """Show simulated phones to every adb client of this machine until interrupted (`agentlab phone serve`).

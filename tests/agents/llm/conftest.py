@@ -51,7 +51,7 @@ def screens(count: int) -> list[dict]:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    return create(folder, corpus(), image_size=32, patch_size=8, scale_factor=2, width=32, heads=2)
+    return create(folder, corpus(), image_size=32, patch_size=8, scale_factor=2, width=32, layers=2, heads=2)
 
 
 @pytest.fixture
