@@ -99,6 +99,7 @@ class WandbTracker:
 
         self._kept_inside = [name for name in OWN_FOLDERS if name not in os.environ]
         os.environ |= dict.fromkeys(self._kept_inside, str(folder / "wandb"))
+        os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")  # it takes our room `agents` for a library of that name
         wandb.setup(wandb.Settings(silent=True))  # one warning below says all a user needs
         if self.mode == "online":
             try:

@@ -97,8 +97,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(lab, small_disk, finished):
 @pytest.mark.slow
 def test_without_an_answer_from_wandb_the_run_goes_on_offline(lab):
     lab.env.update(WANDB_API_KEY="0" * 40, WANDB_BASE_URL="http://127.0.0.1:9")
-    result = lab.train("logger=wandb", "logger.mode=online", "total_iterations=1")
+    result = lab.alone("train", *small("coso_android", "logger=wandb", "logger.mode=online", "total_iterations=1"))
     assert "the run goes on offline" in result.stderr
+    assert "wandb: " not in result.stderr, "W&B itself keeps quiet"
     assert manifest(lab.run)["status"] == "finished"
     assert list(lab.run.rglob(f"offline-run-*-{manifest(lab.run)['wandb_id']}"))
 

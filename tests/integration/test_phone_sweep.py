@@ -15,7 +15,7 @@ def test_a_sweep_over_methods_and_seeds_ends_in_a_table_and_runs_once(lab):
     (folder,) = (lab.path / "sweeps").iterdir()
     table = (folder / "table.md").read_text()
     for entropy in ("none", "uniform", "causal"):
-        assert f"| agent.entropy={entropy} | 2 |" in table
+        assert f"| {entropy} | 2 |" in table
     runs = [file.parent for file in folder.glob("jobs/*/manifest.json")]
     assert len(runs) == 6
     assert all(manifest(run)["status"] == "finished" for run in runs)
