@@ -90,7 +90,8 @@ class WarmStartCache:
             os.replace(folder, self.root / key)
         except OSError as fault:
             shutil.rmtree(folder, ignore_errors=True)
-            log.warning("this warm start could not be cached (%s); the run goes on", fault)
+            if not (self.root / key / "state.pt").exists():  # else another process made the same one meanwhile
+                log.warning("this warm start could not be cached (%s); the run goes on", fault)
 
 
 def corpus(texts: Sequence[tuple[str, str]]) -> list[str]:

@@ -1,10 +1,15 @@
 """The loop every online agent shares: a run that stopped ends with the numbers of one that did not."""
 
+import os
+import signal
+
 import pytest
 from omegaconf import OmegaConf
 
+from runners.interrupt import Patience
 from runners.online import OnlineExperiment
 from runners.run import Run
+from runners.warm_start import WarmStartCache
 
 
 def config(**changes):
@@ -82,3 +87,31 @@ def test_a_finished_run_is_evaluated_at_its_checkpoints(tmp_path):
     assert last == {k: v for k, v in run.last("eval/success").items() if k.startswith("eval/")}
     assert OnlineExperiment(cfg).evaluate(run, "none")["eval/length"] > 0
     assert {"checkpoint_6.json", "untrained.json"} <= {file.name for file in (run.path / "eval").iterdir()}
+
+
+def test_the_best_checkpoint_is_one_that_was_evaluated(tmp_path):
+    run = train(config(**{"checkpoint.every": 3, "checkpoint.keep": 9, "total_iterations": 5}), tmp_path / "run")
+    scores = {checkpoint.step: checkpoint.score for checkpoint in run.checkpoints.all()}
+    evaluated = {line["step"]: line["eval/success"] for line in run.metrics() if "eval/success" in line}
+    assert set(evaluated) == {0, 2, 4, 5}
+    assert scores == evaluated | {3: None}
+
+
+def test_the_first_signal_is_only_noted_and_the_second_interrupts(capfd):
+    before = signal.getsignal(signal.SIGTERM)
+    with Patience("in a moment") as patience:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert patience.asked
+        assert capfd.readouterr().err == "\nin a moment\n"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_two_processes_may_make_the_same_warm_start(tmp_path, caplog):
+    cache, model = WarmStartCache(tmp_path), tmp_path / "model"
+    for _ in range(2):
+        cache.store("key", model, {"agent": {"weight": 1.0}, "metrics": {}})
+    assert caplog.text == ""
+    assert cache.restore("key", model) == {"agent": {"weight": 1.0}, "metrics": {}}
+    assert [path.name for path in (tmp_path / "warm_start").iterdir()] == ["key"]
