@@ -8,7 +8,7 @@ import pytest
 from envs.virtualhome.env import VirtualHomeEnv
 from envs.virtualhome.unity import UnityHousehold
 from tests.envs.virtualhome.fake_unity import fake_unity
-from tests.envs.virtualhome.test_env import FOOD, FUN, play
+from tests.envs.virtualhome.test_virtualhome import FOOD, FUN, play
 
 
 @pytest.fixture
