@@ -1,5 +1,6 @@
 """What the agent reads: the rules, what it sees if it has no eyes, and the form of its answer."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -69,7 +70,7 @@ def blackjack_words(total: int, dealer: int, soft: int) -> tuple[str, ...]:
     return str(total), " with an ace as 11" if soft else "", "A" if dealer == 1 else str(dealer)
 
 
-def cards_words(numbers: tuple[int, ...]) -> str:
+def cards_words(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
@@ -90,7 +91,7 @@ def prompt(
     if words is not None:
         parts.append(_SEEN[game].format(*words))
     if formula is not None:
-        parts.append(f"Formula: {formula or 'empty'}.")
+        parts.append(f'Formula: "{formula}".')
     if style == "full":
         names = GAMES[game].actions
         parts.append(f"The actions are {', '.join(names)}. {_form(game, answer)}")
