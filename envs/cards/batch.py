@@ -66,8 +66,8 @@ class Tables(Protocol):
     def play(self, actions: Ints) -> Outcomes:
         """Carry out one action [N] a table."""
 
-    def state(self) -> NDArray[np.int16]:
-        """[N, K], as `Game.state`."""
+    def state(self, rows: Rows | None = None) -> NDArray[np.int16]:
+        """[N, K] or [R, K], as `Game.state`."""
 
     def texts(self, rows: Rows | None = None) -> list[str]:
         """The prompts of these tables, of all N without `rows`, with the table in words."""
@@ -100,8 +100,9 @@ class NumberLines:
         rewards = arrived.astype(float) - (distance >= before)
         return rewards, arrived, ~arrived & (self.steps >= 2 * NumberLine.longest)
 
-    def state(self) -> NDArray[np.int16]:
-        return np.stack([self.target, self.current], axis=1, dtype=np.int16)
+    def state(self, rows: Rows | None = None) -> NDArray[np.int16]:
+        state = np.stack([self.target, self.current], axis=1, dtype=np.int16)
+        return state if rows is None else state[rows]
 
     def texts(self, rows: Rows | None = None) -> list[str]:
         told = self._told[self.target, self.current]
@@ -154,9 +155,10 @@ class Blackjacks:
         self.streams.skip(rows, 2 + (number == 10))  # a suit, and the face of a ten
         return number
 
-    def state(self) -> NDArray[np.int16]:
+    def state(self, rows: Rows | None = None) -> NDArray[np.int16]:
         best = _best(self.mine, self.my_ace)
-        return np.stack([best, self.open, best > self.mine], axis=1, dtype=np.int16)
+        state = np.stack([best, self.open, best > self.mine], axis=1, dtype=np.int16)
+        return state if rows is None else state[rows]
 
     def texts(self, rows: Rows | None = None) -> list[str]:
         best = _best(self.mine, self.my_ace)
@@ -229,8 +231,10 @@ class Formulas:
                 rewards[row] = 10.0
         return rewards, ends, over
 
-    def state(self) -> NDArray[np.int16]:
-        return np.concatenate([self.numbers, self.codes[:, :-1]], axis=1)
+    def state(self, rows: Rows | None = None) -> NDArray[np.int16]:
+        if rows is None:
+            return np.concatenate([self.numbers, self.codes[:, :-1]], axis=1)
+        return np.concatenate([self.numbers[rows], self.codes[rows, :-1]], axis=1)
 
     def texts(self, rows: Rows | None = None) -> list[str]:
         tail, told = self._tail, self._told
@@ -242,16 +246,20 @@ class EZFormulas(Formulas):
 
     def __init__(self, count: int, style: prompts.Style, answer: prompts.Format) -> None:
         super().__init__(EZPoints, 2, count, style, answer)
+        first = np.minimum(np.arange(12) + 2, 10)
+        self._divides = EZPoints.target % first == 0
+        ways = [np.stack([first, second], axis=1) for second in (EZPoints.target - first, EZPoints.target // first)]
+        self._pairs = np.stack([np.stack([way, way[:, ::-1]], axis=1) for way in ways], axis=1)
 
     def _numbers(self, rows: Rows) -> Ints:
         ahead = self.streams.ahead(rows, 5)  # value, suit, coin if the value divides the target, suit, order
-        first = np.minimum(_whole(ahead[:, 0], 12) + 2, 10)
-        divides = EZPoints.target % first == 0
+        value = _whole(ahead[:, 0], 12)
+        divides = self._divides[value]
         self.streams.skip(rows, 4 + divides)
         product = divides & (ahead[:, 2] <= 0.5)
-        second = np.where(product, EZPoints.target // first, EZPoints.target - first)
         swapped = np.where(divides, ahead[:, 4], ahead[:, 3]) <= 0.5
-        return np.stack([np.where(swapped, second, first), np.where(swapped, first, second)], axis=1)
+        pairs: Ints = self._pairs[value, product.view(np.int8), swapped.view(np.int8)]
+        return pairs
 
 
 class Formulas24(Formulas):

@@ -74,10 +74,7 @@ def cards_words(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-@lru_cache(maxsize=1 << 16)
-def prompt(
-    game: str, style: Style, answer: Format, words: tuple[str, ...] | None, formula: str | None
-) -> str:
+def prompt(game: str, style: Style, answer: Format, words: tuple[str, ...] | None, formula: str | None) -> str:
     """The whole text of an observation.
 
     Args:
@@ -93,12 +90,12 @@ def prompt(
     if formula is not None:
         parts.append(f'Formula: "{formula}".')
     if style == "full":
-        names = GAMES[game].actions
-        parts.append(f"The actions are {', '.join(names)}. {_form(game, answer)}")
+        parts.append(_ending(game, answer))
     return " ".join(parts)
 
 
-def _form(game: str, answer: Format) -> str:
+@lru_cache(maxsize=16)
+def _ending(game: str, answer: Format) -> str:
     fields = FIELDS[game] if answer == "thoughts" else ()
     inside = ", ".join(f'"{name}": {hint}' for name, hint in (*fields, ("action", '"one of the actions"')))
-    return f"Answer with JSON like this: {{{inside}}}"
+    return f"The actions are {', '.join(GAMES[game].actions)}. Answer with JSON like this: {{{inside}}}"

@@ -106,12 +106,13 @@ class CardsVectorEnv(VectorEnv[Observations, Any, NDArray[Any]]):
             "parse_failed": failed,
             "executed": chosen,
         }
-        ended = np.nonzero(terminated | truncated)[0]
+        over = terminated | truncated
+        ended = np.nonzero(over)[0]
         if len(ended):
-            last = zip(self._tables.texts(ended), self._tables.state()[ended], strict=True)
+            last = zip(self._tables.texts(ended), self._tables.state(ended), strict=True)
             final = np.full(self.num_envs, None, dtype=object)
             final[ended] = [{"text": text, "state": state} for text, state in last]
-            infos |= {"final_obs": final, "_final_obs": terminated | truncated}
+            infos |= {"final_obs": final, "_final_obs": over}
             self._tables.deal(ended)
             self._returns[ended] = 0
         return self._observe(), rewards, terminated, truncated, infos
