@@ -44,8 +44,8 @@ class CommandParser:
 
     Args:
         mode: how text is read.
-            `tolerant`: the value of the last field `"action"`, or the last line if there is none; case, spacing, articles
-            and the older `put X in/on Y` do not matter; names count as wholes, and the longest command wins.
+            `tolerant`: the value of the last field `"action"`, or the last line if there is none; case, spacing,
+            articles and the older `put X in/on Y` do not matter; names count as wholes, and the longest command wins.
             `released`: RL4VLM's reading: the lower-cased text after the first `"action":`, or the last 30 characters if
             there is none; the first admissible command that occurs in it, so `go to cabinet 1` in `go to cabinet 10`.
         format: what `render` writes: `thoughts` and the action, or `action_only`.
@@ -86,9 +86,9 @@ class CommandParser:
         if self.mode == "released":
             _, marker, rest = text.lower().partition(_MARKER)
             return rest if marker else text.lower()[-TAIL:]
-        values = [match for match in _VALUE.finditer(text)]
+        values = _VALUE.findall(text)
         if values:
-            return next(filter(None, values[-1].groups()), "").strip()
+            return "".join(values[-1]).strip()
         return text.strip().rpartition("\n")[2]
 
     def choose(self, text: str, admissible: Sequence[str]) -> str | None:
@@ -100,8 +100,7 @@ class CommandParser:
         spoken = self.spoken(text)
         if self.mode == "released":
             return next((command for command in admissible if command in spoken), None)
-        spoken = _normal(spoken)
-        said = [command for command in admissible if re.search(rf"\b{re.escape(command)}\b", spoken)]
+        said = [command for command in _COMMAND.findall(_normal(spoken)) if command in admissible]
         return max(said, key=len, default=None)
 
 

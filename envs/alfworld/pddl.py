@@ -1,9 +1,8 @@
-"""The household on the original engine: TextWorld's PDDL games with ALFWorld's domain and grammar (extra `alfworld`)."""
+"""The household on the original engine: TextWorld with ALFWorld's domain and grammar (extra `alfworld`)."""
 
-import json
-import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -107,25 +106,20 @@ class PddlEngine:
     """
 
     def __init__(self) -> None:
-        self._textworld = _package("textworld")
-        self._wrapper = _package("alfworld.agents.environment.alfred_tw_env").AlfredDemangler
-        self._env: Any = None
+        textworld, demangler = _package("textworld"), _package("alfworld.agents.environment.alfred_tw_env")
+        infos = textworld.EnvInfos(won=True, admissible_commands=True)
+        self._env = demangler.AlfredDemangler(_package("textworld.envs").PddlEnv(infos))
         self._told: Any = None
 
-    def start(self, world: World, source: dict[str, Any] | None = None) -> Turn:
+    def start(self, world: World, source: Mapping[str, Any] | None = None) -> Turn:
         """Begin a game.
 
         Args:
             source: the contents of the game file to play; made from `world` if None.
         """
-        self.close()
         self.world = world
-        with tempfile.TemporaryDirectory(prefix="household-") as folder:
-            file = Path(folder) / "game.tw-pddl"
-            file.write_text(json.dumps(game(world) if source is None else source), encoding="utf-8")
-            infos = self._textworld.EnvInfos(won=True, admissible_commands=True)
-            self._env = self._textworld.start(str(file), infos, wrappers=[self._wrapper(shuffle=False)])
-            self._told = self._env.reset()
+        self._env.load(game(world) if source is None else source)
+        self._told = self._env.reset()
         return self._turn()
 
     def step(self, command: str) -> Turn:
@@ -139,7 +133,7 @@ class PddlEngine:
     @property
     def state(self) -> State:
         """Read off the engine's facts."""
-        facts: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
+        facts: defaultdict[str, list[Any]] = defaultdict(list)
         for fact in self._told["_facts"]:
             facts[fact.name].append(tuple(variable.name for variable in fact.arguments))
         contents: dict[str, list[str]] = {receptacle.id: [] for receptacle in self.world.receptacles}
@@ -153,26 +147,18 @@ class PddlEngine:
         )
         for predicate, attribute in _STATES.items():
             setattr(state, attribute, {arguments[0] for arguments in facts[predicate]})
-        state.left = set(_pairs(facts["not_inreceptacle"]))
+        state.left = {(thing, receptacle) for thing, receptacle in facts["not_inreceptacle"]}
         return state
 
     def close(self) -> None:
-        if self._env is not None:
-            self._env.close()
-            self._env = None
+        self._env.close()
 
     def _turn(self) -> Turn:
         told = self._told
         return Turn(str(told.feedback), tuple(told.admissible_commands), bool(told.won))
 
 
-def _pairs(arguments: Iterable[Sequence[str]]) -> Iterable[tuple[str, str]]:
-    return ((thing, receptacle) for thing, receptacle in arguments)
-
-
 def _package(name: str) -> Any:
-    from importlib import import_module
-
     try:
         return import_module(name)
     except ImportError as missing:

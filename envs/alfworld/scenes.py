@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from random import Random
 from typing import Literal, get_args
 
@@ -161,9 +161,8 @@ class Scenes:
         available = [layout for layout in layouts(split) if not rooms or layout[0] in rooms]
         ordered = sorted(combinations().items(), key=lambda item: zlib.crc32(f"{item[0]}".encode()))
         for combination, its_rooms in ordered:
-            if task_types and combination.task not in task_types or things and combination.thing not in things:
-                continue
-            if (combination in held_out()) != (split != "train"):
+            asked = combination.task in (task_types or TaskType) and combination.thing in (things or known)
+            if not asked or (combination in held_out()) != (split != "train"):
                 continue
             fitting = [at for at in available if at[0] in its_rooms and combination.fits(furniture(at))]
             if fitting:
@@ -258,7 +257,7 @@ def _spot(kind: Kind, combination: Combination, receptacles: Sequence[Receptacle
     return rng.choice(possible) if possible else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _abilities(kind: Kind) -> frozenset[str]:
     able = {name for name, kinds in _CAN.items() if kind in kinds}
     return frozenset(able if kind in catalog.TOGGLEABLE else able | {"pickupable"})

@@ -1,7 +1,7 @@
 """The household in pure Python: text, admissible commands and outcome as the PDDL engine gives them, without its cost.
 
-The wording and the quirks are those of ALFWorld's grammar (`alfred.twl2`, MIT), kept so that a policy trained here can be
-played there; the quirks:
+The wording and the quirks are those of ALFWorld's grammar (`alfred.twl2`, MIT), kept so that a policy trained here can
+be played there; the quirks:
 
 - `look` in the middle of the room, where a game begins, sees nothing (only the introduction lists the furniture);
 - only what is held can be examined;
@@ -13,6 +13,7 @@ played there; the quirks:
 from bisect import insort
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Self
 
 from envs.alfworld.catalog import CUTTING
 from envs.alfworld.engine import NOTHING, Turn
@@ -49,18 +50,24 @@ class Twin:
         self._do: dict[str, Do] = {}
 
     def start(self, world: World) -> Turn:
-        self.world = world
-        self.state: State = world.start.copy()
-        self._things = {thing.id: thing for thing in world.things}
-        self._here: list[Receptacle] = []
-        self._elsewhere: list[Receptacle] = []
-        self._arrive(self.state.place)
+        self.resume(world, world.start)
         around = _listed([receptacle.name for receptacle in world.receptacles])
         text = (
             "-= Welcome to TextWorld, ALFRED! =-\n\nYou are in the middle of a room. "
             f"Looking quickly around you, you see {around}.\n\nYour task is to: {world.goal.text}."
         )
         return self._turn(text)
+
+    def resume(self, world: World, state: State) -> Self:
+        """Stand in a world in any of its states, of which a copy is taken."""
+        self.world = world
+        self.state: State = state.copy()
+        self._things = {thing.id: thing for thing in world.things}
+        self._here: list[Receptacle] = []
+        self._elsewhere: list[Receptacle] = []
+        self._arrive(self.state.place)
+        self._do = self._possible()
+        return self
 
     def step(self, command: str) -> Turn:
         do = self._do.get(command.strip())
@@ -77,7 +84,7 @@ class Twin:
         met, asked = conditions(self.world, self.state)
         return Turn(text, tuple(sorted(self._do)), met == asked)
 
-    # -- what can be done -----------------------------------------------------------------------------------------------
+    # -- what can be done ----------------------------------------------------------------------------------------------
 
     def _possible(self) -> dict[str, Do]:
         state, held = self.state, self._things.get(self.state.held or "")
@@ -88,7 +95,8 @@ class Twin:
             do[f"examine {here.name}"] = partial(self._examine_receptacle, here)
             is_open = not here.openable or here.id in state.opened
             if here.openable:
-                do[f"{'close' if is_open else 'open'} {here.name}"] = partial(self._close if is_open else self._open, here)
+                verb, method = ("close", self._close) if is_open else ("open", self._open)
+                do[f"{verb} {here.name}"] = partial(method, here)
             if held is not None:
                 self._use_held(do, held, here, is_open)
             for thing in map(self._things.__getitem__, state.contents[here.id]):
@@ -119,7 +127,7 @@ class Twin:
         place, spots = self.state.place, self.state.spots
         return [thing for thing in self.world.things if "sliceable" in thing.can and spots.get(thing.id) == place]
 
-    # -- doing it -------------------------------------------------------------------------------------------------------
+    # -- doing it ------------------------------------------------------------------------------------------------------
 
     def _arrive(self, place: str) -> None:
         self.state.place = place
@@ -170,7 +178,7 @@ class Twin:
         self.state.sliced.add(food.id)
         return f"You sliced the {food.name} with the {knife.name}."
 
-    # -- saying it ------------------------------------------------------------------------------------------------------
+    # -- saying it -----------------------------------------------------------------------------------------------------
 
     def _look(self) -> str:
         if not self._here:

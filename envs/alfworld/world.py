@@ -90,8 +90,13 @@ class State:
             {receptacle: list(things) for receptacle, things in self.contents.items()},
             dict(self.spots),
             self.held,
-            *(set(group) for group in (self.opened, self.clean, self.hot, self.cool, self.toggled, self.sliced)),
-            left=set(self.left),
+            set(self.opened),
+            set(self.clean),
+            set(self.hot),
+            set(self.cool),
+            set(self.toggled),
+            set(self.sliced),
+            set(self.left),
         )
 
 
