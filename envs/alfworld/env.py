@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from envs.alfworld import draw, prompts
 from envs.alfworld.commands import CommandParser
 from envs.alfworld.engine import Engine
+from envs.alfworld.games import Games
 from envs.alfworld.pddl import PddlEngine
 from envs.alfworld.scenes import Sampling, Scenes, Split
 from envs.alfworld.twin import Twin
@@ -24,6 +25,9 @@ Reward = Literal["released", "scaled"]
 INFORMATIVE = ("look", "inventory", "help")
 """Commands that change nothing and are always there; `commands: useful` leaves them out of the prompt."""
 
+LONGEST = 80
+"""Characters of a text that is no command which are sent and later told in the prompt."""
+
 
 class AlfworldEnv(gymnasium.Env[Observation, str]):
     """A household task by text commands (ALFWorld, arXiv 2010.03768).
@@ -33,8 +37,8 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
     action is the agent's raw utterance.
 
     What is done with an utterance: the admissible command it means (`CommandParser.choose`) is sent; if it means none,
-    its text is, and nothing happens; an empty one becomes a random admissible command, from the environment's own
-    generator. All but the first are illegal.
+    its text is, and nothing happens; if it says nothing, a random admissible command is, drawn from the environment's
+    own generator. All but the first are illegal.
 
     Rewards, with won and illegal 0 or 1 and g the share of the goal's conditions that hold after the step:
         released: 50 won + g - illegal (RL4VLM), so g is paid again at every step;
@@ -53,7 +57,8 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
     Args:
         engine: `twin` (pure Python) or `pddl` (TextWorld; extra `alfworld`), equal but for speed.
         split, task_types, rooms, things, receptacles, objects, sampling: as in `envs.alfworld.scenes.Scenes`.
-        data: folder of ALFWorld's own games (`json_2.1.1` of `alfworld-download`); None generates scenes.
+        data: folder of ALFWorld's own games (`json_2.1.1` of `alfworld-download`), whose scenes are then played as they
+            are; None generates scenes.
         parser: reads utterances; None is a `CommandParser()`.
         observation: `text`, `image` or `both`.
         prompt: `full` or `short`.
@@ -80,6 +85,7 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
         receptacles: int | None = None,
         objects: int = 12,
         sampling: Sampling = "random",
+        data: str | None = None,
         parser: CommandParser | None = None,
         observation: View = "text",
         prompt: prompts.Style = "full",
@@ -104,7 +110,13 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
             raise ValueError(f"horizon is {horizon}; an episode needs at least 1 step")
         if history < 0:
             raise ValueError(f"history is {history}; expected 0 or more commands to tell")
-        self.scenes = Scenes(split, task_types, rooms, things, receptacles, objects, sampling)
+        if data is not None and (rooms or things or receptacles is not None):
+            raise ValueError("data holds finished scenes; leave rooms, things and receptacles empty, or data=null")
+        self.scenes: Scenes | Games = (
+            Scenes(split, task_types, rooms, things, receptacles, objects, sampling)
+            if data is None
+            else Games(data, split, task_types, sampling)
+        )
         self.engine: Engine = Twin() if engine == "twin" else PddlEngine()
         self.parser = parser or CommandParser()
         self.view, self.style, self.told, self.scale = observation, prompt, commands, reward
@@ -168,13 +180,13 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
 
     def _command(self, utterance: str) -> tuple[str, bool, str | None]:
         """What to send, whether it is illegal, and the command the utterance meant, if any."""
-        commands = self.turn.commands
-        if not utterance.strip():
+        commands, spoken = self.turn.commands, self.parser.spoken(utterance)
+        if not spoken.strip():
             return commands[int(self.np_random.integers(len(commands)))], True, None
         chosen = self.parser.choose(utterance, commands)
         if chosen is not None:
             return chosen, False, chosen
-        return self.parser.spoken(utterance), True, self.parser.parse(utterance)
+        return spoken[:LONGEST], True, self.parser.parse(utterance)
 
     def _conditions(self) -> float:
         met, asked = conditions(self.engine.world, self.engine.state)

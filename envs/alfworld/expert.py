@@ -3,7 +3,6 @@
 from random import Random
 from typing import Any
 
-from envs.alfworld.catalog import HOLDS
 from envs.alfworld.twin import Twin
 from envs.alfworld.world import TREATMENT, Receptacle, State, TaskType, Thing, World
 
@@ -149,7 +148,7 @@ def _seen(
 def _search(world: World, state: State, kind: str, known: set[str]) -> tuple[str, str]:
     """Look into the next receptacle that may hold a kind of thing; then into any."""
     unknown = [receptacle for receptacle in world.receptacles if receptacle.id not in known]
-    likely = [receptacle for receptacle in unknown if kind in HOLDS.get(receptacle.kind, ())] or unknown
+    likely = [receptacle for receptacle in unknown if (receptacle.kind, kind) in world.fits] or unknown
     first = min(likely, key=lambda receptacle: receptacle.place != state.place)
     return _reach(first, state, f"examine {first.name}", f"find a {kind}")
 

@@ -1,7 +1,6 @@
 """The household on the original engine: TextWorld with ALFWorld's domain and grammar (extra `alfworld`)."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,9 @@ _STATES = {
 
 
 def problem(world: World) -> str:
-    """The world as a problem of ALFWorld's PDDL domain."""
+    """The world as a problem of ALFWorld's PDDL domain: the one it was read from, or one written here."""
+    if world.problem:
+        return world.problem
     start = world.start
     places = sorted({start.place, *(receptacle.place for receptacle in world.receptacles)})
     kinds = {
@@ -111,14 +112,9 @@ class PddlEngine:
         self._env = demangler.AlfredDemangler(_package("textworld.envs").PddlEnv(infos))
         self._told: Any = None
 
-    def start(self, world: World, source: Mapping[str, Any] | None = None) -> Turn:
-        """Begin a game.
-
-        Args:
-            source: the contents of the game file to play; made from `world` if None.
-        """
+    def start(self, world: World) -> Turn:
         self.world = world
-        self._env.load(game(world) if source is None else source)
+        self._env.load(game(world))
         self._told = self._env.reset()
         return self._turn()
 

@@ -31,6 +31,7 @@ class AlfworldSettings(BaseModel):
     receptacles: int | None
     objects: int
     sampling: Sampling
+    data: str | None
     parser: CommandParserSettings
     observation: Literal["text", "image", "both"]
     prompt: Literal["full", "short"]
@@ -42,5 +43,8 @@ class AlfworldSettings(BaseModel):
 
     @model_validator(mode="after")
     def _has_tasks(self) -> Self:
-        Scenes(self.split, self.task_types, self.rooms, self.things, self.receptacles, self.objects, self.sampling)
+        if self.data is None:
+            Scenes(
+                self.split, self.task_types, self.rooms, self.things, self.receptacles, self.objects, self.sampling
+            )
         return self

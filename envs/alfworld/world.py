@@ -110,6 +110,8 @@ class World:
     """(receptacle, thing) pairs of kinds that go together."""
     start: State
     goal: Goal
+    problem: str = ""
+    """The PDDL problem it was read from, if it was."""
 
     def at(self, place: str) -> list[Receptacle]:
         """The receptacles one can reach from a place."""
