@@ -1,5 +1,6 @@
 """The household through Gymnasium: what it shows, does, rewards and refuses."""
 
+import subprocess
 import sys
 import warnings
 
@@ -142,6 +143,20 @@ def test_a_seed_gives_one_episode():
     assert texts == again
     np.testing.assert_array_equal(images, images_again)
     assert texts != other
+
+
+def test_another_process_plays_the_same_episode(cli_env):
+    play = (
+        "import envs.alfworld as a\n"
+        "env = a.make(observation='both', image_size=64)\n"
+        "seen = [env.reset(seed=5)[0], *(env.step('')[0] for _ in range(8))]\n"
+        "print([o['text'] for o in seen], [o['image'].sum() for o in seen])"
+    )
+    outputs = {
+        subprocess.check_output([sys.executable, "-c", play], env=cli_env | {"PYTHONHASHSEED": number})
+        for number in ("1", "2")
+    }
+    assert len(outputs) == 1
 
 
 def test_prompts_tell_what_they_are_asked_to():
