@@ -282,8 +282,9 @@ def _rows(lists: NameLists, which: NDArray[np.int64]) -> NameLists:
 def _upward(lists: NameLists, parents: NameLists, theta: int) -> NameLists:
     """`lists` with every concept at most `theta` steps above one of a row added to that row."""
     rows, width = len(lists.offsets) - 1, max(1, len(parents.offsets) - 1)
-    owner = np.repeat(np.arange(rows), np.diff(lists.offsets))
-    new = keys = owner * width + lists.classes
+    owner = np.repeat(np.arange(rows, dtype=np.int64), np.diff(lists.offsets))
+    keys: NDArray[np.int64] = owner * width + lists.classes
+    new = keys
     for _ in range(theta):
         step = _rows(parents, new % width)
         above = _unique(np.repeat(new // width, np.diff(step.offsets)) * width + step.classes)
