@@ -1,4 +1,5 @@
 import typer
+
 app = typer.Typer(no_args_is_help=True, help="x")
 @app.command()
 def discover(a: str): 

@@ -5,8 +5,8 @@ from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
+from data_cleaning.dependencies import read as read_ofds
 from data_cleaning.loaders.assemble import assemble, unreadable
-from data_cleaning.loaders.legacy import read_ofds
 from data_cleaning.ontology import Ontology
 from data_cleaning.types import OFD, Hierarchy
 
@@ -56,7 +56,7 @@ def read_config(path: Path) -> Config:
         if kind == "isa":
             steps[column] = max(steps.get(column, 0), int(node.findtext("isathreshold", "1")))
     data, dependencies = (root.findtext(f"{name}/path") for name in ("data", "ofd"))
-    ofds = read_ofds(_beside(path, dependencies)) if dependencies else []
+    ofds = read_ofds(_beside(path, dependencies), ()) if dependencies else []
     return Config(
         ontology,
         _beside(path, data) if data else None,

@@ -1,14 +1,13 @@
-"""Files of the original Python program: senses as `SENSE:label,label,...`, dependencies as `a,b->c`."""
+"""Files of the original Python program: senses as `SENSE:label,label,...`."""
 
 import re
 from pathlib import Path
 
 from data_cleaning.loaders.assemble import unreadable
 from data_cleaning.ontology import Ontology
-from data_cleaning.types import OFD, Concept, Hierarchy, Kind
+from data_cleaning.types import Concept, Hierarchy
 
 _SENSES = re.compile(r"[^:,]+:[^:]")
-_ARROW = re.compile(r"-+>")
 
 
 def is_senses(path: Path) -> bool:
@@ -52,33 +51,3 @@ def read_folder(path: Path) -> Ontology:
     if not ontology.columns:
         raise ValueError(f"{path} is a folder without sense files (COLUMN.csv of lines SENSE:label,label) or data.noun")
     return ontology
-
-
-def parse_ofd(text: str, kind: Kind = "synonym", theta: int = 0) -> list[OFD]:
-    """The dependencies that `a, b -> c` writes; several names on the right are as many dependencies, `[]` is no name.
-
-    Raises:
-        ValueError: if it is not of this form, or a right-hand column stands on the left too.
-    """
-    sides = [[name.strip() for name in side.split(",")] for side in _ARROW.split(text)]
-    if len(sides) != 2 or not all(sides[1]) or sides[1] == ["[]"]:
-        raise ValueError(f'{text!r} is no dependency; write it as "A, B -> C"')
-    lhs = () if sides[0] in (["[]"], [""]) else tuple(dict.fromkeys(sides[0]))
-    if not all(lhs):
-        raise ValueError(f'{text!r} has an empty name on the left; write it as "A, B -> C"')
-    both = [name for name in sides[1] if name in lhs]
-    if both:
-        raise ValueError(f"{text!r} has {both[0]!r} on both sides and so always holds; leave it out on the left")
-    return [OFD(lhs, rhs, kind, theta) for rhs in dict.fromkeys(sides[1])]
-
-
-def read_ofds(path: Path, kind: Kind = "synonym", theta: int = 0) -> list[OFD]:
-    """The dependencies in a file, one `a,b->c` a line.
-
-    Raises:
-        ValueError: if there is no such file or a line is not of this form.
-    """
-    if not path.is_file():
-        raise ValueError(f"there is no file {str(path)!r} with dependencies")
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return [ofd for line in lines if line.strip() for ofd in parse_ofd(line, kind, theta)]

@@ -7,7 +7,6 @@ import pytest
 
 from data_cleaning.loaders import BUNDLED, load
 from data_cleaning.loaders.bundled import WORDNET_FOLDERS
-from data_cleaning.loaders.legacy import parse_ofd, read_ofds
 from data_cleaning.ontology import Ontology
 from data_cleaning.types import OFD, Hierarchy
 
@@ -156,8 +155,6 @@ def test_the_original_python_layout(tmp_path):
         ("tiazac (FDA)", ("tiazac", "cardizem"), "FDA"),
         ("ASA", ("ASA", "cartia"), "MoH"),
     ]
-    ofds = written(tmp_path, "ofds.txt", "country,medicine->disease\ndisease -> medicine\n")
-    assert read_ofds(ofds) == [OFD(("country", "medicine"), "disease"), OFD(("disease",), "medicine")]
 
 
 def test_the_original_java_layout(tmp_path):
@@ -184,35 +181,6 @@ def test_the_original_java_layout(tmp_path):
     assert read_config(config).ofds == [OFD(("id",), "cc"), OFD(("cc",), "disease", "inheritance", 3)]
     _, isa = shown(load(tmp_path / "data" / "iso.rdf"))  # without a Config nothing says it is `syn`
     assert isa == {("CAN", "CA"), ("CANADA", "CA")}
-
-
-@pytest.mark.parametrize(
-    ("text", "ofds"),
-    [
-        ("CC -> CTRY", [OFD(("CC",), "CTRY")]),
-        ("A, B -> C", [OFD(("A", "B"), "C")]),
-        ("A,B->C,D", [OFD(("A", "B"), "C"), OFD(("A", "B"), "D")]),
-        ("[] --> C", [OFD((), "C")]),
-        (" -> C", [OFD((), "C")]),
-    ],
-)
-def test_dependencies_are_written_with_an_arrow(text, ofds):
-    assert parse_ofd(text) == ofds
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("CC CTRY", 'write it as "A, B -> C"'),
-        ("A -> ", "is no dependency"),
-        ("A -> B -> C", "is no dependency"),
-        ("A,, B -> C", "an empty name on the left"),
-        ("A, B -> B", "'B' on both sides"),
-    ],
-)
-def test_what_is_no_dependency_is_refused(text, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        parse_ofd(text)
 
 
 def test_the_bundled_vocabularies():
