@@ -45,7 +45,7 @@ def countries() -> Hierarchy:
     ):
         for entry in entries["3166-1"]:
             labels = dict.fromkeys(entry[key] for key in keys if key in entry)
-            concepts.append(Concept(f"{entry['name']} ({sense})", tuple(labels), sense))
+            concepts.append(Concept(entry["name"], tuple(labels), sense))
     return Hierarchy(tuple(concepts))
 
 

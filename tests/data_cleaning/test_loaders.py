@@ -152,7 +152,7 @@ def test_the_original_python_layout(tmp_path):
     assert [(one.name, one.labels, one.sense) for one in ontology.columns["medicine"].concepts] == [
         ("acetaminophen", ("acetaminophen", "tylenol"), "FDA"),
         ("tiazac", ("tiazac", "cartia"), "FDA"),
-        ("tiazac (FDA)", ("tiazac", "cardizem"), "FDA"),
+        ("tiazac #2", ("tiazac", "cardizem"), "FDA"),
         ("ASA", ("ASA", "cartia"), "MoH"),
     ]
 
