@@ -32,7 +32,9 @@ app = typer.Typer(
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="TABLE", help="CSV, TSV, Parquet, Arrow, FILE.duckdb::TABLE, or a Config of the original Java program."
+        metavar="TABLE",
+        help="CSV, TSV, Parquet, Arrow, FILE.duckdb::TABLE, a folder of Raha's layout (dirty.csv), or "
+        "a Config of the original Java program (.xml).",
     ),
 ]
 Ontologies = Annotated[
@@ -200,6 +202,7 @@ def repair(
     """
     from data_cleaning import files, show
     from data_cleaning.problem import Search
+    from data_cleaning.raha import CLEAN, compare
     from data_cleaning.repair import repair
     from data_cleaning.senses import Init
     from runners.tables import print_json
@@ -216,6 +219,8 @@ def repair(
     )
     if report:
         pass
+    known = Path(table).is_dir() and (Path(table) / CLEAN).is_file()
+    quality = compare(Path(table), given.table, done.changes, {one.rhs for one in given.ofds}) if known else None
     folder = details or (target and target.with_name(f"{target.stem}_details"))
     if folder:
         _write(folder, files.repaired(done))
@@ -226,12 +231,14 @@ def repair(
             {"pareto": [point._asdict() for point in done.pareto], "chosen": done.chosen,
              "additions": len(done.additions), "changes": len(done.provenance), "verified": done.verified,
              "unresolved": [str(one) for one in done.unresolved], "out": target and str(target),
-             "details": folder and str(folder)}
+             "details": folder and str(folder), "quality": quality and quality._asdict()}
         )
     else:
         _print(show.repair(done))
         print(f"{len(done.provenance)} cells {'changed' if target else 'would change'}"
               + (f": {target}, reasons in {folder}" if target else "; nothing was written, name --out or --in-place"))
+        if quality:
+            print(f"against {CLEAN}:", ", ".join(f"{name} {value:.3f}" for name, value in quality._asdict().items()))
     for one in done.unresolved:
         print(one, file=sys.stderr)
     if not done.verified:

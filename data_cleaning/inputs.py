@@ -8,6 +8,7 @@ from typing import Any, get_args
 from data_cleaning import dependencies
 from data_cleaning.binding import bind
 from data_cleaning.ontology import Ontology
+from data_cleaning.raha import DIRTY
 from data_cleaning.tables import Nulls, known, load, read
 from data_cleaning.types import OFD, Kind, Table
 
@@ -46,7 +47,8 @@ def gather(
     """Read the table, bind the ontologies, parse the dependencies.
 
     Args:
-        source: path of a table, or a Config of the original Java program, which also gives what else is left out.
+        source: path of a table, a folder of Raha's layout, or a Config of the original Java program, which also gives
+            what else is left out.
         ofds: each `A, B -> C`, or a file of them.
         columns: the ones to look at; all if none is named.
 
@@ -64,6 +66,8 @@ def gather(
         if config.data is None:
             raise ValueError(f"{source} names no data file (<data><path>)")
         source, ontology, given, kappa = str(config.data), config.ontology, config.ofds, config.kappa
+    if Path(source).is_dir():
+        source = str(Path(source) / DIRTY)
     arrow = load(source)
     table = read(arrow, nulls=nulls)
     if meaning.sources:

@@ -86,6 +86,33 @@ def test_the_sample_in_the_original_layout_gives_the_documented_counts(clean, se
     assert [(point["additions"], point["changes"]) for point in told["pareto"]] == front
 
 
+def test_the_config_of_the_original_program_is_a_task(clean):
+    rdf = '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:ex="http://example.org/">' + "".join(
+        f'<rdf:Description rdf:about="http://example.org/{child}"><ex:is_a rdf:resource="http://example.org/{parent}"/>'
+        "</rdf:Description>" for child, parent in (("USA", "US"), ("AMERICA", "US"), ("GERMANY", "DE"))
+    ) + "</rdf:RDF>"
+    Path("iso.rdf").write_text(rdf)
+    Path("data.csv").write_text("cc,country\nus,usa\nus,America\nde,Germany\nde,DE\nus,Germany\n")
+    Path("ofd.txt").write_text("cc->country\n")
+    Path("conf.xml").write_text(
+        "<Config><ontology><name>country</name><threshold>0.2</threshold><path>iso.rdf</path><sense>ISO</sense>"
+        "<class>syn</class></ontology><data><path>data.csv</path></data><ofd><path>ofd.txt</path></ofd></Config>"
+    )
+    assert answer(clean("repair", "conf.xml", "--json"))["pareto"][0] == {"additions": 0, "changes": 1}
+    found = answer(clean("discover", "conf.xml", "--json"))["ofds"]
+    assert {"lhs": ["cc"], "rhs": "country", "support": 0.8}.items() <= found[0].items()
+
+
+def test_a_folder_of_rahas_layout_is_scored_against_its_clean_table(clean):
+    Path("geo").mkdir()
+    Path("geo/dirty.csv").write_text("cc,country\nUS,USA\nUS,Germany\nUS,United States\nDE,Germany\nDE,Gemrany\n")
+    Path("geo/clean.csv").write_text("cc,country\nUS,USA\nUS,USA\nUS,United States\nDE,Germany\nDE,Germany\n")
+    told = answer(clean("repair", "geo", "-d", "cc->country", "-y", "country=countries", "--json"))
+    assert told["quality"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    plain = answer(clean("repair", "geo", "-d", "cc->country", "--json"))["quality"]
+    assert plain["precision"] < 1
+
+
 def test_coverage_names_what_is_unknown_and_warns_of_little(clean):
     told = clean("coverage", "orders.csv", "-y", "country=icd10", "-y", "medicines.json", "--json")
     country, medicine = answer(told)
