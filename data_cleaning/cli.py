@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 3.0
 """Seconds of work before progress is shown."""
+WRITTEN = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
 WIDE = 20
 """Columns above which discovery, exponential in them, comes with a word of warning."""
 
@@ -208,8 +209,8 @@ def repair(
 
     if (tau is not None) + (choose != "evidence") > 1:
         raise UserError("--tau and --choose each pick a point of the Pareto front; give one of them")
-    target = _target(table, out, in_place)
     given = _gather(table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta)
+    target = _target(given.source, out, in_place)
     done = repair(
         given.table, given.ofds, given.ontology, search=_one_of("search", search, get_args(Search)), tau=tau,
         choose=int(choose) if choose.isdecimal() else _one_of("choose", choose, ("evidence", "knee")),
@@ -218,8 +219,8 @@ def repair(
     )
     if report:
         pass
-    known = Path(table).is_dir() and (Path(table) / CLEAN).is_file()
-    quality = compare(Path(table), given.table, done.changes, {one.rhs for one in given.ofds}) if known else None
+    truth = Path(table) / CLEAN
+    quality = compare(truth, given.table, done.changes, {one.rhs for one in given.ofds}) if truth.is_file() else None
     folder = details or (target and target.with_name(f"{target.stem}_details"))
     if folder:
         _write(folder, files.repaired(done))
@@ -347,11 +348,12 @@ def _target(source: str, out: Path | None, in_place: bool) -> Path | None:
     """Where the repaired table goes; None if it is not to be written."""
     if in_place and out:
         raise UserError("--out and --in-place exclude each other; give one of them")
-    if in_place:
-        return Path(source)
-    if out and out.exists() and Path(source).exists() and out.samefile(source):
-        raise UserError(f"{out} is the input itself; name another file, or say --in-place")
-    return out
+    target = Path(source) if in_place else out
+    if target and target.suffix.lower() not in WRITTEN:
+        raise UserError(f"{target} cannot be written; end its name in {', '.join(WRITTEN)}")
+    if target and not in_place and target.exists() and Path(source).exists() and target.samefile(source):
+        raise UserError(f"{target} is the input itself; name another file, or say --in-place")
+    return target
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

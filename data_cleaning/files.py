@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,8 @@ def checked(reports: Sequence["Report"], table: Table, ontology: Ontology) -> Fi
     files = {"check.json": _json([summary(one) | {"violations": _violations(one, ontology)} for one in reports])}
     for number, report in enumerate(reports):
         if not report.holds:
-            name = f"original/{', '.join(report.ofd.lhs)}--{report.ofd.rhs}.json"
-            files[name] = _json(original_check(report, table, ontology, number))
+            name = re.sub(r"[/\\\0]", "_", f"{', '.join(report.ofd.lhs)}--{report.ofd.rhs}.json")
+            files[f"original/{name}"] = _json(original_check(report, table, ontology, number))
     return files
 
 

@@ -109,6 +109,10 @@ def test_a_folder_of_rahas_layout_is_scored_against_its_clean_table(clean):
     Path("geo/clean.csv").write_text("cc,country\nUS,USA\nUS,USA\nUS,United States\nDE,Germany\nDE,Germany\n")
     told = answer(clean("repair", "geo", "-d", "cc->country", "-y", "country=countries", "--json"))
     assert told["quality"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    assert "say --in-place" in clean("repair", "geo", "-d", "cc->country", "-o", "geo/dirty.csv").stderr
+    answer(clean("repair", "geo", "-d", "cc->country", "-y", "country=countries", "--in-place", "--json"))
+    assert Path("geo/dirty.csv").read_bytes() == Path("geo/clean.csv").read_bytes()
+    Path("geo/dirty.csv").write_text("cc,country\nUS,USA\nUS,Germany\nUS,United States\nDE,Germany\nDE,Gemrany\n")
     plain = answer(clean("repair", "geo", "-d", "cc->country", "--json"))["quality"]
     assert plain["precision"] < 1
 
@@ -211,6 +215,7 @@ CYCLE = {"country": {"classes": {"a": ["x"], "b": ["y"]}, "isa": [["a", "b"], ["
         ("repair orders.csv -d cc->country --tau 1 --choose knee", "give one of them"),
         ("repair orders.csv -d cc->country --max-additions 0 --tau 0", "tau=0 cannot be met"),
         ("repair orders.csv -d cc->country -o a.csv --in-place", "exclude each other"),
+        ("repair orders.csv -d cc->country -o a.xlsx", "a.xlsx cannot be written; end its name in .csv"),
         ("check orders.csv", "nothing to check; name a dependency"),
         ("check orders.csv -d cc->contry", "no column 'contry'"),
         ("check orders.csv -d gone.txt", "cannot be read"),
