@@ -14,6 +14,7 @@ from data_cleaning.options import (
     Condense,
     Details,
     Kinds,
+    Memory,
     Normalise,
     Nulls,
     Ofds,
@@ -90,6 +91,7 @@ def discover(
     condense_cycles: Condense = False,
     nulls: Nulls = "equal",
     threads: Threads = 0,
+    memory_limit: Memory = None,
     json: Json = False,
 ) -> None:
     """Find all minimal dependencies of a table: functional ones, and those that hold up to the meaning of values."""
@@ -98,18 +100,20 @@ def discover(
     from data_cleaning.inputs import steps
     from runners.tables import print_json
 
+    if columns and memory_limit:
+        raise UserError("--columns and --memory-limit do not go together; write a table of these columns first")
     given = _gather(
         table, (ontology, normalise, sense, related, condense_cycles), nulls, kind=kind, theta=theta,
-        columns=columns.split(",") if columns else (),
+        columns=columns.split(",") if columns else (), beginning=bool(memory_limit),
     )
     if len(given.table.names) > WIDE and max_lhs is None:
         _note(f"{len(given.table.names)} columns may take long; --max-lhs 3 or --columns make it less")
-    asked: Any = kind
+    asked: Any = {"kind": kind, "nulls": nulls}
     with _Levels() as levels:
         found = fastofd.discover(
-            given.table, given.ontology, kind=asked, theta=steps(kind, theta),
+            given.source if memory_limit else given.table, given.ontology, **asked, theta=steps(kind, theta),
             kappa=given.kappa if kappa is None else kappa, max_lhs=max_lhs, allow_empty_lhs=constants,
-            threads=threads or None, progress=levels,
+            threads=threads or None, memory_limit=memory_limit, progress=levels,
         )
     written = files.discovery(found, given.ontology, given.table.names)
     if out:
@@ -117,7 +121,7 @@ def discover(
     if details:
         _write(details, written)
     if json:
-        print_json({"columns": given.table.names, "rows": given.table.rows, "ofds": as_dicts(found)})
+        print_json({"columns": given.table.names, "ofds": as_dicts(found)})
     else:
         _print([show.dependencies(found, whole=not sys.stdout.isatty())])
 
@@ -137,6 +141,7 @@ def check(
     related: Related = False,
     condense_cycles: Condense = False,
     nulls: Nulls = "equal",
+    memory_limit: Memory = None,
     json: Json = False,
 ) -> None:
     """Show what violates a dependency, what only looks as if it did, and what each violated class means."""
@@ -144,12 +149,21 @@ def check(
     from data_cleaning.logic import check
     from runners.tables import print_json
 
-    given = _gather(table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta)
+    given = _gather(
+        table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta,
+        beginning=bool(memory_limit),
+    )
     if not given.ofds:
         raise UserError('there is nothing to check; name a dependency with --ofd "A, B -> C"')
-    found = [check(given.table, one, given.ontology) for one in given.ofds]
+    if memory_limit:
+        from data_cleaning import sql
+
+        how: Any = nulls
+        found = [sql.check(given.source, one, given.ontology, memory_limit, nulls=how) for one in given.ofds]
+    else:
+        found = [check(given.table, one, given.ontology) for one in given.ofds]
     if details:
-        _write(details, files.checked(found, given.table, given.ontology))
+        _write(details, files.checked(found, given.ontology, None if memory_limit else given.table))
     if json:
         print_json([files.summary(one) for one in found])
     else:
@@ -300,7 +314,7 @@ def example(
 
 def _gather(
     source: str, meaning: tuple[Any, ...], nulls: str = "equal", ofds: Sequence[str] | None = None,
-    kind: str = "synonym", theta: int | None = None, columns: Sequence[str] = (),
+    kind: str = "synonym", theta: int | None = None, columns: Sequence[str] = (), beginning: bool = False,
 ) -> "Inputs":
     """`meaning` is what the options of `inputs.Meaning` were given, in its order."""
     from data_cleaning.inputs import Meaning, gather
@@ -308,7 +322,7 @@ def _gather(
     how: Any = _one_of("nulls", nulls, ("equal", "distinct"))
     sources, ways, senses, related, condense = meaning
     speaks = Meaning(sources or (), ways or (), senses or (), related, condense)
-    given = gather(source, speaks, ofds or (), kind, theta, how, columns)
+    given = gather(source, speaks, ofds or (), kind, theta, how, columns, beginning)
     for note in given.notes:
         _note(note)
     return given

@@ -201,6 +201,12 @@ def test_plain_lines_in_a_pipe(clean):
     assert lines[2].startswith("order -> cc  ")
 
 
+def test_a_memory_limit_changes_nothing_but_the_way(clean):
+    for verb, *rest in (("discover", "--kappa", 0.7), ("check", "-d", "cc -> country")):
+        args = (verb, "orders.csv", *rest, *MEANING, "--json")
+        assert answer(clean(*args)) == answer(clean(*args, "--memory-limit", "1GB"))
+
+
 CYCLE = {"country": {"classes": {"a": ["x"], "b": ["y"]}, "isa": [["a", "b"], ["b", "a"]]}}
 
 
@@ -239,6 +245,8 @@ CYCLE = {"country": {"classes": {"a": ["x"], "b": ["y"]}, "isa": [["a", "b"], ["
         ("discover orders.csv -y medicines.json --sense FDA", "the ontology has no sense 'FDA'"),
         ("discover orders.csv -y medicines.json --normalise upper", "NFKC"),
         ("discover wide.csv --max-lhs 1", "64 columns; discovery takes 63 at most"),
+        ("discover orders.csv --memory-limit lots", "memory_limit is 'lots'"),
+        ("discover orders.csv --memory-limit 1GB --columns cc", "do not go together"),
         ("coverage orders.csv", "no ontology was given"),
         ("example .", "is there already"),
     ],
