@@ -19,7 +19,6 @@ from data_cleaning.options import (
     Nulls,
     Ofds,
     Ontologies,
-    Page,
     Related,
     Senses,
     Source,
@@ -134,7 +133,6 @@ def check(
     kind: Kinds = "synonym",
     theta: Theta = None,
     details: Details = None,
-    report: Page = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a dependency does not hold.")] = False,
     normalise: Normalise = None,
     sense: Senses = None,
@@ -181,7 +179,9 @@ def repair(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The repaired table.", show_default=False)] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Write the repaired table over the input.")] = False,
     details: Details = None,
-    report: Page = None,
+    report: Annotated[
+        Path | None, typer.Option(help="An HTML page with the front to click through.", show_default=False)
+    ] = None,
     choose: Annotated[
         str,
         typer.Option(
@@ -215,6 +215,7 @@ def repair(
     Without --out or --in-place it only shows what it would do. The input is not touched unless --in-place is given.
     """
     from data_cleaning import files, show
+    from data_cleaning.page import page
     from data_cleaning.problem import Search
     from data_cleaning.raha import CLEAN, compare
     from data_cleaning.repair import repair
@@ -231,13 +232,13 @@ def repair(
         max_additions=max_additions, typo_guard=typo_guard,
         sense_init=_one_of("sense_init", sense_init, get_args(Init)),
     )
-    if report:
-        pass
     truth = Path(table) / CLEAN
     quality = compare(truth, given.table, done.changes, {one.rhs for one in given.ofds}) if truth.is_file() else None
     folder = details or (target and target.with_name(f"{target.stem}_details"))
     if folder:
         _write(folder, files.repaired(done))
+    if report:
+        _write(report.parent, {report.name: page(done).encode()})
     if target:
         done.write(given.source, target)  # last: where the table is, everything is
     if json:

@@ -68,6 +68,13 @@ def test_a_repair_leaves_the_table_its_reasons_and_an_ontology_that_make_a_secon
     assert Path("again.csv").read_bytes() == Path("fixed.csv").read_bytes()
 
 
+def test_the_page_is_one_file(clean):
+    answer(clean("repair", "orders.csv", "-d", "cc -> country", *MEANING, "--report", "seen/page.html", "--json"))
+    page = Path("seen/page.html").read_text()
+    assert "Untied States" in page
+    assert "src=\"http" not in page
+
+
 def test_in_place_only_when_said(clean):
     refused = clean("repair", "orders.csv", "-d", "cc -> country", *MEANING, "-o", "orders.csv")
     assert refused.exit_code == 2
