@@ -22,6 +22,7 @@ Nulls = Literal["equal", "distinct"]
 Changes = Mapping[str, Mapping[int, str | None]]
 """New texts by column and row; None is NULL."""
 
+CSV = (".csv", ".tsv", ".txt")
 DELIMITERS = ",;\t|"
 FORMATS = ".csv, .tsv, .parquet, .arrow, .feather or FILE.duckdb::TABLE"
 
@@ -86,12 +87,14 @@ def read(source: Any, *, columns: Sequence[str] | None = None, nulls: Nulls = "e
     if nulls not in ("equal", "distinct"):
         raise ValueError(f"nulls is {nulls!r}; choose equal or distinct")
     table = load(source, columns)
-    encoded = [_encode(name, column, nulls) for name, column in zip(table.column_names, table.columns, strict=True)]
-    return Table(
-        names=tuple(table.column_names),
-        codes=tuple(codes for codes, _ in encoded),
-        values=tuple(values for _, values in encoded),
-    )
+    names = table.column_names
+    # the dictionaries of other sources may list values twice, unused, or in an order of their own
+    trusted = isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in CSV
+    encoded = []
+    for name in names:  # giving up each column of the source before the next is encoded
+        encoded.append(_encode(name, table.column(0), nulls, trusted))
+        table = table.remove_column(0)
+    return Table(tuple(names), tuple(codes for codes, _ in encoded), tuple(values for _, values in encoded))
 
 
 def load(source: Any, columns: Sequence[str] | None = None) -> pa.Table:
@@ -137,7 +140,7 @@ def write(source: Any, changes: Changes, out: str | os.PathLike[str]) -> None:
     """
     target = Path(out)
     path = Path(source) if isinstance(source, str | os.PathLike) else None
-    if path is not None and path.suffix == target.suffix and target.suffix in (".csv", ".tsv"):
+    if path is not None and path.suffix == target.suffix and target.suffix.lower() in CSV:
         with _replacing(target) as file:
             _copy_csv(path, changes, file)
         return
@@ -193,7 +196,7 @@ def _read_path(path: str, columns: Sequence[str] | None) -> pa.Table:
     if not file.is_file():
         raise ValueError(f"there is no file {name!r}")
     match file.suffix.lower():
-        case ".csv" | ".tsv" | ".txt":
+        case suffix if suffix in CSV:
             return _read_csv(file, columns)
         case ".parquet":
             import pyarrow.parquet as pq
@@ -257,20 +260,26 @@ def _read_duckdb(file: Path, inside: str) -> pa.Table:
         return pa.table(connection.table(f'"{inside}"'))
 
 
-def _encode(name: str, column: pa.ChunkedArray, nulls: Nulls) -> tuple[Codes, Values]:
-    """Codes in order of first appearance; NULL, or the NULLs, after the last value."""
+def _encode(name: str, column: pa.ChunkedArray, nulls: Nulls, trusted: bool) -> tuple[Codes, Values]:
+    """Codes in order of first appearance; NULL, or the NULLs, after the last value.
+
+    A dictionary is taken as it is only if `trusted`.
+    """
     if len(column) > np.iinfo(np.int32).max:
         raise ValueError(f"the table has {len(column)} rows; at most {np.iinfo(np.int32).max} can be encoded")
     if pa.types.is_nested(column.type):
         raise ValueError(f"column {name!r} is of type {column.type}; flatten it or leave it out with columns=")
-    foreign = pa.types.is_dictionary(column.type)
+    foreign = pa.types.is_dictionary(column.type) and not trusted
     if pa.types.is_null(column.type):
         column = column.cast(pa.string())
-    encoded = (column if foreign else column.dictionary_encode()).unify_dictionaries().combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):  # no chunks: an empty column
-        encoded = pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string()))
+    if not pa.types.is_dictionary(column.type):
+        # chunk by chunk: Arrow's own way over all chunks copies the growing dictionary for each
+        column = pa.chunked_array([chunk.dictionary_encode() for chunk in column.chunks] or [[]])
+    encoded = column.unify_dictionaries().combine_chunks()
+    if not len(encoded):
+        return np.empty(0, np.int32), Values(pa.array([], pa.string()))
     indices, values = encoded.indices, _text(name, encoded.dictionary)
-    if foreign:  # may list values twice, unused, or in an order of its own
+    if foreign:
         merged = values.dictionary_encode()
         again = merged.indices.take(indices).dictionary_encode()
         indices, values = again.indices, merged.dictionary.take(again.dictionary)
