@@ -1,70 +1,42 @@
 """Numba kernels: stripped partitions, how many tuples break a dependency, one level of the lattice.
 
 A stripped partition is (rows, offsets): class g holds rows[offsets[g] : offsets[g + 1]], ascending, two of them at
-least. Sets of columns are 64-bit masks, bit i for column i. All kernels release the GIL and keep their machine code on
-disk, so that only the first run on a machine compiles.
+least. Sets of columns are 64-bit masks, bit i for column i.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import numba
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from data_cleaning.columns import Columns, Scratch
+from data_cleaning.compiled import kernel
+
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
 Masks = NDArray[np.uint64]
+
 _ONE = np.uint64(1)
-
-
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without the GIL and keep the machine code; where no folder can be written to, compile every time."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(nogil=True)(function)
-
-
-class Columns(NamedTuple):
-    """A table as the kernels see it."""
-
-    codes: NDArray[np.int32]
-    """[n + bound, N]; row i < n holds column i, the rest hold bound columns with equal codes for equal names."""
-    right: NDArray[np.int64]
-    """[n], the row of `codes` to read where column i is on the right side."""
-    base: NDArray[np.int64]
-    """[n], where the name lists of column i begin in `offsets`; -1 for a column without ontology."""
-    offsets: NDArray[np.int64]
-    """Code c of bound column i belongs to classes[offsets[base[i] + c] : offsets[base[i] + c + 1]], ascending."""
-    classes: NDArray[np.int32]
-
-
-class Scratch(NamedTuple):
-    """Room for one thread; every kernel leaves `counts` zeroed."""
-
-    rows: NDArray[np.int32]
-    """[depth + 1, N], the partition of each prefix of the node in hand; row 0 is the whole table."""
-    offsets: NDArray[np.int32]
-    """[depth + 1, N // 2 + 2]."""
-    counts: NDArray[np.int32]
-    """By code, or by concept and then code."""
-    first: NDArray[np.int32]
-    """By code, the first row of a class that carries it ..."""
-    stamp: NDArray[np.int64]
-    """... if this is the class's serial number; 0 at the start."""
-    serial: NDArray[np.int64]
-    """[1], the last serial number given."""
-    codes: NDArray[np.int32]
-    """[N]."""
-
 
 TESTED, REFUTED, KEYS, PARTITIONS, CONSTANT = range(5)
 """Positions in the counters of `walk`: candidates tested on the data; candidates a known pair of rows refutes; left
-sides found to be keys; partitions refined; classes of equal values that needed no look at their names."""
+sides found to be keys; partitions made; classes of equal values that needed no look at their names."""
 
 
 @kernel
-def popcount(mask):
+def _list(mask: np.uint64, out: Longs) -> int:
+    """Write the columns of a mask, ascending; returns how many."""
+    count = 0
+    column = 0
+    while mask:
+        if mask & _ONE:
+            out[count] = column
+            count += 1
+        mask >>= _ONE
+        column += 1
+    return count
+
+
+@kernel
+def _size(mask: np.uint64) -> int:
     count = 0
     while mask:
         mask &= mask - _ONE
@@ -73,7 +45,9 @@ def popcount(mask):
 
 
 @kernel
-def refine(codes, rows, offsets, classes, out_rows, out_offsets, scratch):
+def refine(
+    codes: Ints, rows: Ints, offsets: Ints, classes: int, out_rows: Ints, out_offsets: Ints, scratch: Scratch
+) -> int:
     """Split each class of a stripped partition by a column; returns the number of classes in `out_*`."""
     counts, held = scratch.counts, scratch.codes
     position = 0
@@ -97,7 +71,7 @@ def refine(codes, rows, offsets, classes, out_rows, out_offsets, scratch):
             count = counts[code]
             if count == 1:
                 counts[code] = 0
-            elif count > 1:  # the first of its class: from now on the count is -1 - where the next one goes
+            elif count > 1:  # the first of its class; now the count says where the next one goes: to -1 - count
                 out_offsets[made] = position
                 made += 1
                 out_rows[position] = rows[i]
@@ -113,7 +87,84 @@ def refine(codes, rows, offsets, classes, out_rows, out_offsets, scratch):
 
 
 @kernel
-def share_name(columns, column, one, other):
+def partition(columns: Columns, lhs: Longs, scratch: Scratch) -> int:
+    """The partition by some columns, at depth len(lhs) of `scratch`; returns the number of its classes."""
+    classes = 1
+    for depth in range(len(lhs)):
+        classes = refine(
+            columns.codes[lhs[depth]], scratch.rows[depth], scratch.offsets[depth], classes,
+            scratch.rows[depth + 1], scratch.offsets[depth + 1], scratch,
+        )
+    return classes
+
+
+@kernel
+def deficit(
+    codes: Ints, base: int, columns: Columns, rows: Ints, offsets: Ints, classes: int, scratch: Scratch, limit: int,
+    skip_constant: bool, counters: Longs,
+) -> int:
+    """Tuples to drop so that the values of every class have a common name; gives up once it exceeds `limit`.
+
+    Sum over classes x of |x| - max_E |{t in x : E in names(t)}|, where the literal class of a value is a name too.
+
+    Args:
+        codes: [N] right-hand codes.
+        base: where their name lists begin, -1 for literal classes only.
+    """
+    counts, held = scratch.counts, scratch.codes
+    total = 0
+    for g in range(classes):
+        begin, end = offsets[g], offsets[g + 1]
+        head = codes[rows[begin]]
+        constant = True
+        for i in range(begin, end):
+            code = codes[rows[i]]
+            held[i - begin] = code
+            if code != head:
+                constant = False
+        if constant and skip_constant:
+            counters[CONSTANT] += 1
+            continue
+        best, _ = best_name(held, end - begin, base, columns, counts)
+        total += end - begin - best
+        if total > limit:
+            break
+    return total
+
+
+@kernel
+def best_name(held: Ints, size: int, base: int, columns: Columns, counts: Ints) -> tuple[int, int]:
+    """How many of held[:size] the most frequent name covers, and which it is.
+
+    A name is a concept, or -1 - code for the literal class of a value without concepts. The first to reach the
+    greatest count wins, concepts before literal classes.
+    """
+    best, name = 0, -1
+    for i in range(size):
+        names, names_end = np.int64(0), np.int64(0)
+        if base >= 0:
+            names, names_end = columns.offsets[base + held[i]], columns.offsets[base + held[i] + 1]
+        if names == names_end:
+            counts[-1 - held[i]] += 1
+        for k in range(names, names_end):
+            counts[columns.classes[k]] += 1
+    for i in range(size):
+        names, names_end = np.int64(0), np.int64(0)
+        if base >= 0:
+            names, names_end = columns.offsets[base + held[i]], columns.offsets[base + held[i] + 1]
+        if names == names_end:
+            if counts[-1 - held[i]] > best:
+                best, name = counts[-1 - held[i]], -1 - held[i]
+            counts[-1 - held[i]] = 0
+        for k in range(names, names_end):
+            if counts[columns.classes[k]] > best:
+                best, name = counts[columns.classes[k]], columns.classes[k]
+            counts[columns.classes[k]] = 0
+    return best, name
+
+
+@kernel
+def _share_name(columns: Columns, column: int, one: int, other: int) -> bool:
     """Whether two unequal codes of a column have a concept in common."""
     base = columns.base[column]
     if base < 0:
@@ -131,7 +182,7 @@ def share_name(columns, column, one, other):
 
 
 @kernel
-def compare(columns, one, other):
+def _compare(columns: Columns, one: int, other: int) -> tuple[np.uint64, np.uint64]:
     """Columns two rows agree on, and columns on which they have no name in common."""
     agree = np.uint64(0)
     apart = np.uint64(0)
@@ -139,86 +190,35 @@ def compare(columns, one, other):
         if columns.codes[column, one] == columns.codes[column, other]:
             agree |= _ONE << np.uint64(column)
             continue
-        right = columns.right[column]
-        left_code, right_code = columns.codes[right, one], columns.codes[right, other]
-        if left_code != right_code and not share_name(columns, column, left_code, right_code):
+        right = columns.codes[columns.right[column]]
+        if right[one] != right[other] and not _share_name(columns, column, right[one], right[other]):
             apart |= _ONE << np.uint64(column)
     return agree, apart
 
 
 @kernel
-def deficit(columns, column, rows, offsets, classes, scratch, limit, skip_constant, counters):
-    """Tuples to drop so that every class has one name for the column's values; gives up once it exceeds `limit`.
-
-    Sum over classes x of |x| - max_E |{t in x : E in names(t)}|, the literal class of a value counting as a name.
-    """
-    codes = columns.codes[columns.right[column]]
-    base = columns.base[column]
-    counts, held = scratch.counts, scratch.codes
-    total = 0
-    for g in range(classes):
-        begin, end = offsets[g], offsets[g + 1]
-        head = codes[rows[begin]]
-        constant = True
-        for i in range(begin, end):
-            code = codes[rows[i]]
-            held[i - begin] = code
-            if code != head:
-                constant = False
-        if constant and skip_constant:
-            counters[CONSTANT] += 1
-            continue
-        best = 0
-        for i in range(end - begin):
-            code = held[i]
-            names, names_end = np.int64(0), np.int64(0)
-            if base >= 0:
-                names, names_end = columns.offsets[base + code], columns.offsets[base + code + 1]
-            if names == names_end:
-                name = len(counts) - 1 - code  # literal classes are counted from the far end
-                counts[name] += 1
-                best = max(best, counts[name])
-            for k in range(names, names_end):
-                counts[columns.classes[k]] += 1
-                best = max(best, counts[columns.classes[k]])
-        for i in range(end - begin):
-            code = held[i]
-            counts[len(counts) - 1 - code] = 0
-            if base >= 0:
-                for k in range(columns.offsets[base + code], columns.offsets[base + code + 1]):
-                    counts[columns.classes[k]] = 0
-        total += end - begin - best
-        if total > limit:
-            break
-    return total
-
-
-@kernel
-def scan(columns, last, pending, rows, offsets, classes, scratch, agreed, apart, known):
+def _scan(
+    columns: Columns, last: int, pending: np.uint64, rows: Ints, offsets: Ints, classes: int, scratch: Scratch,
+    agreed: Masks, apart: Masks, known: int,
+) -> tuple[np.uint64, np.uint64, bool, int]:
     """One pass over the classes of a prefix: which of `pending` may depend on prefix + `last`.
 
     Every row is compared with the first of its class under `last`. Rows without a common name refute a candidate; the
-    pair goes to `agreed` and `apart` while there is room. Unequal rows with a common name leave it open ("mixed").
+    pair is noted in `agreed` and `apart` while there is room. Unequal rows with a common name leave it open ("mixed").
 
     Returns:
-        (candidates not refuted, those of them that are mixed, whether `last` leaves a class at all, how many pairs are
-        known now).
+        (candidates not refuted, those of them that are mixed, whether a class has two rows, how many pairs are known).
     """
     left = columns.codes[last]
     first, stamp = scratch.first, scratch.stamp
     wanted = np.empty(64, np.int64)
-    count = 0
-    for column in range(len(columns.right)):
-        if pending >> np.uint64(column) & _ONE:
-            wanted[count] = column
-            count += 1
+    count = _list(pending, wanted)
     mixed = np.uint64(0)
     kept = False
     for g in range(classes):
-        begin, end = offsets[g], offsets[g + 1]
         scratch.serial[0] += 1
         serial = scratch.serial[0]
-        for i in range(begin, end):
+        for i in range(offsets[g], offsets[g + 1]):
             row = rows[i]
             code = left[row]
             if stamp[code] != serial:
@@ -234,10 +234,10 @@ def scan(columns, last, pending, rows, offsets, classes, scratch, agreed, apart,
                 right = columns.codes[columns.right[column]]
                 if right[row] == right[head]:
                     continue
-                if share_name(columns, column, right[head], right[row]):
+                if _share_name(columns, column, right[head], right[row]):
                     mixed |= _ONE << np.uint64(column)
                     continue
-                agree, differ = compare(columns, head, row)
+                agree, differ = _compare(columns, head, row)
                 pending &= ~differ
                 if known < len(agreed):
                     agreed[known] = agree
@@ -245,21 +245,20 @@ def scan(columns, last, pending, rows, offsets, classes, scratch, agreed, apart,
                     known += 1
                 if not pending:
                     return pending, pending, kept, known
+                count = _list(pending, wanted)
                 k = 0
-                count = 0
-                for other in range(len(columns.right)):
-                    if pending >> np.uint64(other) & _ONE:
-                        wanted[count] = other
-                        count += 1
     return pending, mixed & pending, kept, known
 
 
 @kernel
-def walk(columns, masks, pending, limit, use, agreed, apart, known, scratch, holds, deficits, counters):
+def walk(
+    columns: Columns, masks: Masks, pending: Masks, limit: int, use: tuple[bool, bool, bool], agreed: Masks,
+    apart: Masks, known: int, scratch: Scratch, holds: Masks, deficits: Ints, counters: Longs,
+) -> int:
     """Test the candidates of some nodes of one level, given in lexicographic order.
 
     The walk keeps the partitions of the prefixes of the node in hand, so that nodes with a common prefix share them,
-    and computes one only when a candidate has to be looked up in the data.
+    and makes one only when a candidate has to be looked up in the data.
 
     Args:
         columns: the table.
@@ -267,66 +266,60 @@ def walk(columns, masks, pending, limit, use, agreed, apart, known, scratch, hol
         pending: [M] the right sides to test of each.
         limit: tuples that may be dropped; 0 for exact dependencies.
         use: (skip keys, skip constant classes, refute by known pairs).
-        agreed, apart: columns on which a pair of rows agrees and on which it has no common name; room for more.
+        agreed, apart: columns on which a pair of rows agrees and on which it has no common name; with room for more.
         known: how many pairs these hold.
-        scratch: room, deep enough for the level.
+        scratch: as deep as the level.
         holds: [M] out, the right sides that hold.
         deficits: [M, n] out if limit > 0, the tuples to drop for each candidate that holds.
-        counters: [5] added to.
+        counters: [5], added to.
 
     Returns:
         How many pairs `agreed` and `apart` hold now.
     """
     skip_keys, skip_constant, by_pairs = use
-    width = len(columns.right)
     path = np.full(64, -1, np.int64)
-    sizes = np.zeros(64, np.int64)
-    sizes[0] = 1
-    ready = 0  # partitions of path[:0] .. path[:ready] are there
-    lists = np.empty((scratch.rows.shape[0], len(agreed)), np.int32)
-    lengths = np.zeros(64, np.int64)
-    lengths[0] = known
-    for e in range(known):
-        lists[0, e] = e
-    listed = 0  # pairs that agree on path[:0] .. path[:listed] are listed
     node = np.empty(64, np.int64)
+    sizes = np.ones(64, np.int64)  # classes of the partitions of path[:0] .. path[:ready]
+    ready = 0
+    lists = np.empty((scratch.rows.shape[0], len(agreed)), np.int32)  # pairs agreeing on path[:0] .. path[:listed]
+    lists[0, :known] = np.arange(known)
+    lengths = np.full(64, known)
+    listed = 0
+    counted = np.uint64(0)  # bound columns whose concepts are counted without a look for unequal values first
+    for column in range(len(columns.base)):
+        if columns.base[column] >= 0 and not skip_constant:
+            counted |= _ONE << np.uint64(column)
+    wanted = np.empty(64, np.int64)
+
     for m in range(len(masks)):
-        depth = 0
-        for column in range(width):
-            if masks[m] >> np.uint64(column) & _ONE:
-                node[depth] = column
-                depth += 1
-        depth -= 1
+        depth = _list(masks[m], node) - 1
         last = node[depth]
         common = 0
         while common < depth and path[common] == node[common]:
             common += 1
-        ready = min(ready, common)
-        listed = min(listed, common)
-        for i in range(common, depth):
-            path[i] = node[i]
+        ready, listed = min(ready, common), min(listed, common)
+        path[common:depth] = node[common:depth]
 
-        open_ = pending[m]
+        left = pending[m]
         if by_pairs:
             while listed < depth:
-                column = np.uint64(path[listed])
                 found = 0
                 for i in range(lengths[listed]):
-                    e = lists[listed, i]
-                    if agreed[e] >> column & _ONE:
-                        lists[listed + 1, found] = e
+                    pair = lists[listed, i]
+                    if agreed[pair] >> np.uint64(path[listed]) & _ONE:
+                        lists[listed + 1, found] = pair
                         found += 1
                 listed += 1
                 lengths[listed] = found
             for i in range(lengths[depth]):
-                e = lists[depth, i]
-                if agreed[e] >> np.uint64(last) & _ONE:
-                    open_ &= ~apart[e]
-                    if not open_:
+                pair = lists[depth, i]
+                if agreed[pair] >> np.uint64(last) & _ONE:
+                    left &= ~apart[pair]
+                    if not left:
                         break
-            counters[REFUTED] += popcount(pending[m]) - popcount(open_)
+            counters[REFUTED] += _size(pending[m] & ~left)
         holds[m] = 0
-        if not open_:
+        if not left:
             continue
 
         while ready < depth:
@@ -337,118 +330,118 @@ def walk(columns, masks, pending, limit, use, agreed, apart, known, scratch, hol
             ready += 1
             counters[PARTITIONS] += 1
         rows, offsets, classes = scratch.rows[depth], scratch.offsets[depth], sizes[depth]
-        counters[TESTED] += popcount(open_)
-        look = open_
+        asked = left
+        open_ = left  # to be counted
+        kept = True
         if limit == 0:
-            bound = np.uint64(0)
-            if not skip_constant:
-                for column in range(width):
-                    if columns.base[column] >= 0:
-                        bound |= _ONE << np.uint64(column)
             before = known
-            settled, look, kept, known = scan(
-                columns, last, open_ & ~bound, rows, offsets, classes, scratch, agreed, apart, known
+            left, mixed, kept, known = _scan(
+                columns, last, left & ~counted, rows, offsets, classes, scratch, agreed, apart, known
             )
-            look |= open_ & bound
-            open_ = settled | look
-            if by_pairs:
-                for e in range(before, known):
-                    for level in range(listed + 1):
-                        lists[level, lengths[level]] = e
-                        lengths[level] += 1
-            else:
-                known = before
-            if not kept and skip_keys:
-                counters[KEYS] += 1
-                counters[TESTED] -= popcount(open_)
-                look = np.uint64(0)
-        if look:
-            made = refine(
-                columns.codes[last], rows, offsets, classes, scratch.rows[depth + 1], scratch.offsets[depth + 1], scratch
+            open_ = mixed | (asked & counted)
+            left |= open_
+            for pair in range(before, known):
+                for level in range(listed + 1):
+                    lists[level, lengths[level]] = pair
+                    lengths[level] += 1
+        if open_ and (kept or not skip_keys):
+            rows, offsets = scratch.rows[depth + 1], scratch.offsets[depth + 1]
+            classes = refine(
+                columns.codes[last], scratch.rows[depth], scratch.offsets[depth], classes, rows, offsets, scratch
             )
             counters[PARTITIONS] += 1
-            if made == 0 and skip_keys:
-                counters[KEYS] += 1
-                counters[TESTED] -= popcount(look)
-            for column in range(width):
-                if look >> np.uint64(column) & _ONE:
-                    broken = 0
-                    if made > 0 or not skip_keys:
-                        broken = deficit(
-                            columns, column, scratch.rows[depth + 1], scratch.offsets[depth + 1], made, scratch, limit,
-                            skip_constant, counters,
-                        )
-                    if broken > limit:
-                        open_ &= ~(_ONE << np.uint64(column))
-                    elif limit > 0:
-                        deficits[m, column] = broken
-        holds[m] = open_
+            kept = classes > 0
+            for k in range(_list(open_, wanted)):
+                column = wanted[k]
+                broken = deficit(
+                    columns.codes[columns.right[column]], columns.base[column], columns, rows, offsets, classes,
+                    scratch, limit, skip_constant, counters,
+                )
+                if broken > limit:
+                    left &= ~(_ONE << np.uint64(column))
+                elif limit > 0:
+                    deficits[m, column] = broken
+        if skip_keys and not kept:
+            counters[KEYS] += 1
+        else:
+            counters[TESTED] += _size(asked)
+        holds[m] = left
     return known
 
 
 @kernel
-def join(masks, open_):
-    """The next level: unions of two nodes with a common prefix, with what is open for each of their subsets.
+def judge(
+    columns: Columns, column: int, classes: int, depth: int, scratch: Scratch, which: Ints, best: Ints, name: Ints,
+    alone: Ints,
+) -> int:
+    """Look into the classes of the partition at `depth` of `scratch` whose values of a column are not all equal.
 
     Args:
-        masks: [M] left sides of one level in lexicographic order.
-        open_: [M] right sides that do not depend on them; nodes with none are left out of the level.
+        which, best, name, alone: out, for the i-th of them: its number, how many tuples its best name covers, that name
+            as in `best_name`, and how many carry its most frequent value.
 
     Returns:
-        (masks, pending) of the next level, in the same order.
+        How many there are.
     """
-    size = 4
-    while size < 2 * len(masks):
-        size *= 2
-    table = np.full(size, -1, np.int64)
-    for m in range(len(masks)):
-        slot = _slot(table, masks, masks[m])
-        table[slot] = m
-    capacity = max(16, 2 * len(masks))
-    out_masks, out_pending = np.empty(capacity, np.uint64), np.empty(capacity, np.uint64)
-    count = 0
-    begin = 0
-    while begin < len(masks):
-        prefix = masks[begin] & ~_last(masks[begin])
-        end = begin
-        while end < len(masks) and masks[end] & ~_last(masks[end]) == prefix:
-            end += 1
+    rows, offsets = scratch.rows[depth], scratch.offsets[depth]
+    values, codes = columns.codes[column], columns.codes[columns.right[column]]
+    held = scratch.codes
+    found = 0
+    for g in range(classes):
+        begin, end = offsets[g], offsets[g + 1]
+        i = begin + 1
+        while i < end and values[rows[i]] == values[rows[begin]]:
+            i += 1
+        if i >= end:
+            continue
+        which[found] = g
         for i in range(begin, end):
-            for j in range(i + 1, end):
-                union = masks[i] | masks[j]
-                pending = open_[i] & open_[j] & ~union
-                rest = prefix
-                while rest and pending:
-                    column = rest & (~rest + _ONE)
-                    rest &= ~column
-                    found = table[_slot(table, masks, union & ~column)]
-                    pending &= open_[found] if found >= 0 else np.uint64(0)
-                if pending:
-                    if count == capacity:
-                        capacity *= 2
-                        out_masks = np.concatenate((out_masks, np.empty(count, np.uint64)))
-                        out_pending = np.concatenate((out_pending, np.empty(count, np.uint64)))
-                    out_masks[count] = union
-                    out_pending[count] = pending
-                    count += 1
-        begin = end
-    return out_masks[:count].copy(), out_pending[:count].copy()
+            held[i - begin] = values[rows[i]]
+        alone[found], name[found] = best_name(held, end - begin, -1, columns, scratch.counts)
+        best[found] = alone[found]
+        if columns.base[column] >= 0:
+            for i in range(begin, end):
+                held[i - begin] = codes[rows[i]]
+            best[found], name[found] = best_name(held, end - begin, columns.base[column], columns, scratch.counts)
+        found += 1
+    return found
 
 
 @kernel
-def _last(mask):
-    """The highest bit of a mask."""
-    rest = mask & (mask - _ONE)
-    while rest:
-        mask = rest
-        rest = mask & (mask - _ONE)
-    return mask
+def weigh(columns: Columns, lefts: Masks, rights: Longs, shuffled: Ints, scratch: Scratch, out: Longs) -> None:
+    """What the names add to each of some dependencies.
 
-
-@kernel
-def _slot(table, masks, mask):
-    """Where a mask stands in a hash table of positions, or the free slot where it belongs."""
-    slot = np.int64((mask * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & (len(table) - 1)
-    while table[slot] >= 0 and masks[table[slot]] != mask:
-        slot = (slot + 1) & (len(table) - 1)
-    return slot
+    Args:
+        lefts: [K] masks.
+        rights: [K] bound columns.
+        shuffled: [bound, N], right-hand codes of the bound columns in another order of the rows.
+        out: [K, 4]: classes of unequal values with a common name, their tuples, tuples to drop without names, tuples to
+            drop (with names) when the column is shuffled.
+    """
+    lhs = np.empty(64, np.int64)
+    counters = np.zeros(5, np.int64)
+    counts, held = scratch.counts, scratch.codes
+    for k in range(len(lefts)):
+        depth = _list(lefts[k], lhs)
+        classes = partition(columns, lhs[:depth], scratch)
+        rows, offsets = scratch.rows[depth], scratch.offsets[depth]
+        right, base = columns.right[rights[k]], columns.base[rights[k]]
+        values, codes = columns.codes[rights[k]], columns.codes[right]
+        out[k] = 0
+        for g in range(classes):
+            begin, end = offsets[g], offsets[g + 1]
+            for i in range(begin, end):
+                held[i - begin] = values[rows[i]]
+            alone, _ = best_name(held, end - begin, -1, columns, counts)
+            out[k, 2] += end - begin - alone
+            if alone < end - begin:
+                for i in range(begin, end):
+                    held[i - begin] = codes[rows[i]]
+                best, _ = best_name(held, end - begin, base, columns, counts)
+                if best == end - begin:
+                    out[k, 0] += 1
+                    out[k, 1] += best
+        out[k, 3] = deficit(
+            shuffled[right - len(columns.right)], base, columns, rows, offsets, classes, scratch, len(values), True,
+            counters,
+        )

@@ -16,7 +16,9 @@ class Binding:
     """Concepts of columns as {column: {concept: labels}} with is-a edges (child, parent): `names` of an ontology."""
 
     def __init__(
-        self, labels: Mapping[str, Mapping[int, Sequence[str]]], isa: Mapping[str, Sequence[tuple[int, int]]] | None = None
+        self,
+        labels: Mapping[str, Mapping[int, Sequence[str]]],
+        isa: Mapping[str, Sequence[tuple[int, int]]] | None = None,
     ) -> None:
         self._labels = labels
         self._isa = isa or {}
@@ -53,12 +55,12 @@ def covered(names: Sequence[str], rows: Rows, lhs: Sequence[str], rhs: str, bind
 
 
 def minimal(
-    names: Sequence[str], rows: Rows, binding: Binding | None = None, theta: int = 0, kappa: float = 1.0, empty: bool = True
+    names: Sequence[str], rows: Rows, binding: Binding | None = None, theta: int = 0, kappa: float = 1.0
 ) -> dict[tuple[tuple[str, ...], str], int]:
     """{(lhs, rhs): tuples covered} of all minimal dependencies."""
     found: dict[tuple[tuple[str, ...], str], int] = {}
     need = math.ceil(kappa * len(rows) - 1e-9)
-    for size in range(0 if empty else 1, len(names)):
+    for size in range(len(names)):
         for lhs in combinations(names, size):
             for rhs in names:
                 smaller = any(set(known) <= set(lhs) for known, right in found if right == rhs)
