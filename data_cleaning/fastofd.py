@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_cleaning import partitions
-from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind
+from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind, shuffled
 from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, search
 from data_cleaning.tables import read
 from data_cleaning.types import OFD, Kind, Strength, Table
@@ -111,14 +111,6 @@ def in_order(
     ]
 
 
-def shuffle(rows: int) -> tuple[int, int]:
-    """(a, b) such that row i taking the value of row (a i + b) mod rows is a permutation far from the given order."""
-    stride = max(1, round(rows * (math.sqrt(5) - 1) / 2))
-    while math.gcd(stride, rows) > 1:
-        stride += 1
-    return stride, rows // 2
-
-
 class Kernels:
     """Tests the candidates of a level in threads, on a table in memory."""
 
@@ -205,26 +197,21 @@ def _strengths(columns: Columns, found: Sequence[Found], threads: int) -> list[S
     result: list[Strength | None] = [None] * len(found)
     if not rows or not bound:
         return result
-    stride, start = shuffle(rows)
-    shuffled = columns.codes[len(columns.right) :, (np.arange(rows) * stride + start) % rows]
+    other_order = shuffled(columns)
     lefts = np.array([found[number].left for number in bound], np.uint64)
     rights = np.array([found[number].right for number in bound])
     out = np.empty((len(bound), 4), np.int64)
     depth = int(np.bitwise_count(lefts).max())
 
     def run(part: slice) -> None:
-        partitions.weigh(columns, lefts[part], rights[part], shuffled, Scratch.of(columns, depth), out[part])
+        partitions.weigh(columns, lefts[part], rights[part], other_order, Scratch.of(columns, depth), out[part])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(run, [slice(first, None, threads) for first in range(threads)]))
     for number, (classes, held, broken, chance) in zip(bound, out.tolist(), strict=True):
-        result[number] = strength(classes, held, broken, found[number].deficit, chance, rows)
+        gain = (broken - found[number].deficit) / rows
+        result[number] = Strength(classes, held, gain, (rows - chance) / rows)
     return result
-
-
-def strength(classes: int, held: int, broken: int, deficit: int, shuffled: int, rows: int) -> Strength:
-    """From counts of tuples: held by names alone; to drop without names, with them, and with them after shuffling."""
-    return Strength(classes, held, (broken - deficit) / rows, (rows - shuffled) / rows)
 
 
 def _cores() -> int:

@@ -136,8 +136,8 @@ def deficit(
 def best_name(held: Ints, size: int, base: int, columns: Columns, counts: Ints) -> tuple[int, int]:
     """How many of held[:size] the most frequent name covers, and which it is.
 
-    A name is a concept, or -1 - code for the literal class of a value without concepts. The first to reach the
-    greatest count wins, concepts before literal classes.
+    A name is a concept, or -1 - code for the literal class of a value without concepts. Of equals the lowest concept
+    wins, and if there is none the value that comes first.
     """
     best, name = 0, -1
     for i in range(size):
@@ -157,9 +157,10 @@ def best_name(held: Ints, size: int, base: int, columns: Columns, counts: Ints) 
                 best, name = counts[-1 - held[i]], -1 - held[i]
             counts[-1 - held[i]] = 0
         for k in range(names, names_end):
-            if counts[columns.classes[k]] > best:
-                best, name = counts[columns.classes[k]], columns.classes[k]
-            counts[columns.classes[k]] = 0
+            concept = columns.classes[k]
+            if counts[concept] > best or (counts[concept] == best and best > 0 and (name < 0 or concept < name)):
+                best, name = counts[concept], concept
+            counts[concept] = 0
     return best, name
 
 
