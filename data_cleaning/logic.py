@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from data_cleaning import partitions
 from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind, shuffled
-from data_cleaning.tables import known, read
+from data_cleaning.sources import known
+from data_cleaning.tables import read
 from data_cleaning.types import OFD, NameLists, Strength, Table
 
 Ints = NDArray[np.int32]
@@ -79,6 +80,8 @@ class Report:
     by_name: int
     """Of these, with unequal values that have a common concept: a plain functional dependency would flag them."""
     violated: int
+    deficit: int
+    """Tuples to drop so that it holds: those that the best names do not cover."""
     flagged: int
     """Tuples in violated classes."""
     flagged_without_names: int
@@ -188,6 +191,7 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
         constant=classes - found,
         by_name=int(by_name.sum()),
         violated=int((~by_name).sum()),
+        deficit=deficit,
         flagged=int(sizes[~by_name].sum()),
         flagged_without_names=int(sizes.sum()),
         _table=table,
