@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_cleaning import partitions
-from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind, shuffled
+from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind, permutation
 from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, search
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD, Kind, Strength, Table
@@ -213,7 +213,7 @@ def _strengths(columns: Columns, found: Sequence[Found], threads: int) -> list[S
     result: list[Strength | None] = [None] * len(found)
     if not rows or not bound:
         return result
-    other_order = shuffled(columns)
+    other_order = partitions.shuffle(columns.codes[len(columns.right) :], *permutation(rows))
     lefts = np.array([found[number].left for number in bound], np.uint64)
     rights = np.array([found[number].right for number in bound])
     out = np.empty((len(bound), 4), np.int64)

@@ -147,12 +147,12 @@ def _read_csv(file: Path, columns: Sequence[str] | None) -> pa.Table:
     import pyarrow.csv
 
     parse, convert = _csv_options(file, columns, pa.dictionary(pa.int32(), pa.string()))
+    options = {"parse_options": parse, "convert_options": convert, "memory_pool": pa.system_memory_pool()}
     try:
-        return pyarrow.csv.read_csv(file, parse_options=parse, convert_options=convert)
+        return pyarrow.csv.read_csv(file, **options)
     except pa.ArrowInvalid:
         # again on one thread: only then does Arrow know the number of the row it stumbled over
-        single = pyarrow.csv.ReadOptions(use_threads=False)
-        return pyarrow.csv.read_csv(file, read_options=single, parse_options=parse, convert_options=convert)
+        return pyarrow.csv.read_csv(file, pyarrow.csv.ReadOptions(use_threads=False), **options)
 
 
 def _csv_options(file: Path, columns: Sequence[str] | None, kind: pa.DataType) -> tuple[Any, Any]:
@@ -199,6 +199,6 @@ def _read_duckdb(file: Path, inside: str) -> pa.Table:
 def as_text(name: str, values: pa.Array) -> pa.Array:
     """Values as Arrow prints them, or ValueError about the column they are of."""
     try:
-        return values.cast(pa.string())
+        return values if values.type == pa.string() else values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"column {name!r} of type {values.type} cannot be read as text; convert it first") from error

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data_cleaning.columns import Names, shuffle
+from data_cleaning.columns import Names, permutation
 from data_cleaning.sources import stream
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import Strength, Table
@@ -134,7 +134,7 @@ class Relation:
 
     def strength(self, lhs: Sequence[int], rhs: int) -> Strength:
         """Of a dependency on a bound column."""
-        stride, start, prime = shuffle(self.rows)
+        stride, start, prime = permutation(self.rows)
         step = f"(%s::BIGINT * {stride} + {start}) %% {prime}"
         source, beyond = step % "id", _longest_walk(self.rows)
         for _ in range(beyond):
@@ -192,8 +192,8 @@ def _grouped(lhs: Sequence[int]) -> str:
 
 
 def _longest_walk(rows: int) -> int:
-    """How often `columns.shuffle` is applied again at most, to come back below `rows`."""
-    stride, start, prime = shuffle(rows)
+    """How often `columns.permutation` is applied again at most, to come back below `rows`."""
+    stride, start, prime = permutation(rows)
     longest = 0
     for beyond in range(rows, prime):
         steps, at = 0, beyond

@@ -27,8 +27,8 @@ for ofd in discover(table, binding, kappa=0.95, threads=int(sys.argv[1])):
 
 
 def run(threads: int, **changes: str) -> str:
-    env = environment() | changes
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(threads)], env=env, cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-c", SCRIPT, str(threads)]
+    done = subprocess.run(command, env=environment() | changes, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
