@@ -50,9 +50,10 @@ class Scratch(NamedTuple):
     """[N]."""
 
     @classmethod
-    def of(cls, columns: Columns, depth: int) -> "Scratch":
-        """Room for partitions by up to `depth` columns."""
-        rows = columns.codes.shape[1]
+    def of(cls, columns: Columns, depth: int, step: int = 1) -> "Scratch":
+        """Room for partitions by up to `depth` columns of every `step`-th row."""
+        chosen = np.arange(0, columns.codes.shape[1], step, dtype=np.int32)
+        rows = len(chosen)
         diversity = int(columns.codes.max(initial=-1)) + 1
         concepts = int(columns.classes.max(initial=-1)) + 1
         scratch = cls(
@@ -64,7 +65,7 @@ class Scratch(NamedTuple):
             serial=np.zeros(1, np.int64),
             codes=np.empty(rows, np.int32),
         )
-        scratch.rows[0] = np.arange(rows)
+        scratch.rows[0] = chosen
         scratch.offsets[0, :2] = 0, rows
         return scratch
 

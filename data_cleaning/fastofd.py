@@ -22,6 +22,8 @@ PARTS = 32
 LAG = 8
 ROOM = 4096
 """Pairs of rows that one part may add."""
+SAMPLED, PAIRS = 200_000, 2_000
+"""Rows, and pairs of them for each prefix of each order of the columns, with which the search for pairs begins."""
 
 
 def discover(
@@ -147,12 +149,12 @@ class Kernels:
             return self._test_empty(pending)
         holds = np.zeros(len(masks), np.uint64)
         deficits = np.zeros((len(masks) if self._limit else 0, len(self._columns.right)), np.int32)
+        if level == 1 and self._limit == 0 and self._pruning.refutation:
+            self._sample()  # a pair refutes only what may have no exception
         useful = np.bitwise_count(self._agreed) >= level
         self._agreed, self._apart = self._agreed[useful], self._apart[useful]
         bounds = np.linspace(0, len(masks), min(len(masks), PARTS) + 1).astype(int)
-        free: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
-        for _ in range(self._threads):
-            free.put(Scratch.of(self._columns, level))
+        free = self._scratches(level)
         use = (self._pruning.keys, self._pruning.constant, self._pruning.refutation)
         room = np.empty(ROOM if self._pruning.refutation else 0, np.uint64)
 
@@ -178,6 +180,34 @@ class Kernels:
                     part = slice(bounds[number], bounds[number + 1])
                     parts.append(pool.submit(run, part, self._agreed, self._apart))
         return holds, deficits if self._limit else None
+
+    def _sample(self) -> None:
+        """Pairs of rows that agree on much: neighbours when sorted by the columns in several orders."""
+        width = len(self._columns.right)
+        rng = np.random.default_rng(0)
+        step = 1 + self._columns.codes.shape[1] // SAMPLED
+        free = self._scratches(2, step)
+
+        def run(order: NDArray[np.int64]) -> tuple[Masks, Masks]:
+            agreed, apart = np.empty((2, width * PAIRS), np.uint64)
+            scratch = free.get()
+            known = partitions.sample(self._columns, order, PAIRS, scratch, agreed, apart)
+            free.put(scratch)
+            return agreed[:known], apart[:known]
+
+        first = np.arange(width)
+        orders = [np.concatenate(([column], rng.permutation(first[first != column]))) for column in first]
+        with ThreadPoolExecutor(self._threads) as pool:
+            agreed, apart = (np.concatenate(parts) for parts in zip(*pool.map(run, orders), strict=True))
+        self._agreed, begins = np.unique(agreed[order := np.argsort(agreed, kind="stable")], return_index=True)
+        self._apart = np.bitwise_or.reduceat(apart[order], begins) if len(begins) else apart
+
+    def _scratches(self, depth: int, step: int = 1) -> queue.SimpleQueue[Scratch]:
+        """One for each thread."""
+        free: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
+        for _ in range(self._threads):
+            free.put(Scratch.of(self._columns, depth, step))
+        return free
 
     def _learn(self, agreed: Masks, apart: Masks, counts: NDArray[np.int64]) -> None:
         self._agreed = np.concatenate((self._agreed, agreed))

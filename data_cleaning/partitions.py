@@ -201,6 +201,37 @@ def _compare(columns: Columns, one: int, other: int) -> tuple[np.uint64, np.uint
 
 
 @kernel
+def sample(columns: Columns, order: Longs, most: int, scratch: Scratch, agreed: Masks, apart: Masks) -> int:
+    """Compare rows that agree on the first columns of `order`: two of each class of each of its prefixes.
+
+    Args:
+        most: classes of a prefix to look at, about.
+        scratch: two columns deep at least.
+        agreed, apart: out, see `walk`.
+
+    Returns:
+        How many pairs were written.
+    """
+    known = source = 0
+    classes = 1
+    for column in order:
+        target = 2 if source == 1 else 1
+        classes = refine(
+            columns.codes[column], scratch.rows[source], scratch.offsets[source], classes,
+            scratch.rows[target], scratch.offsets[target], scratch,
+        )
+        source = target
+        for g in range(0, classes, 1 + classes // most):
+            if known == len(agreed):
+                return known
+            one = scratch.offsets[source, g]
+            rows = scratch.rows[source]
+            agreed[known], apart[known] = _compare(columns, rows[one], rows[one + 1])
+            known += apart[known] != 0
+    return known
+
+
+@kernel
 def _scan(
     columns: Columns, last: int, pending: np.uint64, rows: Ints, offsets: Ints, classes: int, scratch: Scratch,
     agreed: Masks, apart: Masks, known: int,
