@@ -29,6 +29,10 @@ class Columns(NamedTuple):
     offsets: NDArray[np.int64]
     """Code c of bound column i belongs to classes[offsets[base[i] + c] : offsets[base[i] + c + 1]], ascending."""
     classes: NDArray[np.int32]
+    diversity: int
+    """Codes are below this ..."""
+    concepts: int
+    """... and concepts below this."""
 
 
 class Scratch(NamedTuple):
@@ -54,14 +58,12 @@ class Scratch(NamedTuple):
         """Room for partitions by up to `depth` columns of every `step`-th row."""
         chosen = np.arange(0, columns.codes.shape[1], step, dtype=np.int32)
         rows = len(chosen)
-        diversity = int(columns.codes.max(initial=-1)) + 1
-        concepts = int(columns.classes.max(initial=-1)) + 1
         scratch = cls(
             rows=np.empty((depth + 1, rows), np.int32),
             offsets=np.empty((depth + 1, rows // 2 + 2), np.int32),
-            counts=np.zeros(concepts + diversity, np.int32),
-            first=np.empty(diversity, np.int32),
-            stamp=np.zeros(diversity, np.int64),
+            counts=np.zeros(columns.concepts + columns.diversity, np.int32),
+            first=np.empty(columns.diversity, np.int32),
+            stamp=np.zeros(columns.diversity, np.int64),
             serial=np.zeros(1, np.int64),
             codes=np.empty(rows, np.int32),
         )
@@ -112,7 +114,9 @@ def arrange(table: Table, names: Sequence[NameLists | None], order: Sequence[int
         classes.append(merged_lists.classes)
         lists += len(merged_lists.offsets)
         entries += len(merged_lists.classes)
-    return Columns(codes, right, base, np.concatenate(offsets), np.concatenate(classes))
+    every_class = np.concatenate(classes)
+    diversity, concepts = int(codes.max(initial=-1)) + 1, int(every_class.max(initial=-1)) + 1
+    return Columns(codes, right, base, np.concatenate(offsets), every_class, diversity, concepts)
 
 
 def permutation(rows: int) -> tuple[int, int, int]:

@@ -172,13 +172,17 @@ class Kernels:
 
         with ThreadPoolExecutor(self._threads) as pool:
             parts: list[Future[Any]] = []
-            for number in range(len(bounds) - 1 + LAG):
-                if number >= LAG:
-                    self._learn(*parts[number - LAG].result())
-                    report(int(bounds[number - LAG + 1]))
-                if number < len(bounds) - 1:
-                    part = slice(bounds[number], bounds[number + 1])
-                    parts.append(pool.submit(run, part, self._agreed, self._apart))
+            try:
+                for number in range(len(bounds) - 1 + LAG):
+                    if number >= LAG:
+                        self._learn(*parts[number - LAG].result())
+                        report(int(bounds[number - LAG + 1]))
+                    if number < len(bounds) - 1:
+                        part = slice(bounds[number], bounds[number + 1])
+                        parts.append(pool.submit(run, part, self._agreed, self._apart))
+            except BaseException:  # an interrupt waits for the parts under way, not for those in line
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         return holds, deficits if self._limit else None
 
     def _sample(self) -> None:
