@@ -60,7 +60,8 @@ class Front:
         for piece in self._other:
             self._tables.append(_combine(self._tables[-1], piece.costs)[: self._limit + 1])
         savings = np.array([piece.costs[0] - piece.costs[1] for piece in self._single], dtype=np.int64)
-        self._row = savings.sum() - np.concatenate(([0], np.cumsum(savings)))
+        least = sum(int(piece.costs[1]) for piece in self._single)
+        self._row = least + savings.sum() - np.concatenate(([0], np.cumsum(savings)))
         self.costs = fixed + _combine(self._tables[-1], self._row)[: self._limit + 1]
         """[limit + 1], fewest changes with at most k additions."""
         better = np.concatenate(([True], self.costs[1:] < np.minimum.accumulate(self.costs)[:-1]))
