@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from data_cleaning.ontology_form import full_name, hierarchy_of, written
 from data_cleaning.types import Concept, Hierarchy, NameLists, Table
 
 LOW_COVERAGE = 0.1
@@ -68,7 +69,7 @@ class Ontology:
     def bind(self, column: str, hierarchy: Hierarchy, normalise: str | None = None) -> Self:
         """This ontology with `hierarchy` bound to `column` too; what the column had before stays beside it.
 
-        Concepts on an is-a cycle become one, and `condensed` says so. Concepts of one name are told apart by a suffix.
+        Concepts on an is-a cycle become one, and `condensed` says so. Concepts of one name and sense get numbers.
 
         Args:
             normalise: `none`, `strip`, `casefold`, `NFKC`, or several joined by `+`; None leaves it as it is.
@@ -188,15 +189,16 @@ class Ontology:
 
         A class may also be `{"labels": [...], "sense": "FDA"}`, and a column may say `"normalise": "casefold"`.
         The name of a class is no label of it unless listed. A parent that is no class is a heading without labels.
+        Classes of one name under several senses are written `name (sense)`.
 
         Raises:
             ValueError: if the form is another.
         """
         ontology = cls()
         if not isinstance(spec, Mapping):
-            raise ValueError(f"an ontology is an object with one entry a column, not {_kind(spec)}")
+            raise ValueError(f"an ontology is an object with one entry a column, not a {type(spec).__name__}")
         for column, content in spec.items():
-            ontology = ontology.bind(column, _hierarchy(column, content), content.get("normalise"))
+            ontology = ontology.bind(column, hierarchy_of(column, content), content.get("normalise"))
         return ontology
 
     def to_dict(self) -> dict[str, Any]:
@@ -204,13 +206,7 @@ class Ontology:
         return {
             column: {
                 **({"normalise": self.normalise[column]} if column in self.normalise else {}),
-                "classes": {
-                    concept.name: {"labels": list(concept.labels), "sense": concept.sense}
-                    if concept.sense
-                    else list(concept.labels)
-                    for concept in hierarchy.concepts
-                },
-                "isa": [[hierarchy.concepts[end].name for end in edge] for edge in hierarchy.isa],
+                **written(hierarchy),
             }
             for column, hierarchy in self.columns.items()
         }
@@ -282,8 +278,9 @@ def _rows(lists: NameLists, which: NDArray[np.int64]) -> NameLists:
 def _upward(lists: NameLists, parents: NameLists, theta: int) -> NameLists:
     """`lists` with every concept at most `theta` steps above one of a row added to that row."""
     rows, width = len(lists.offsets) - 1, max(1, len(parents.offsets) - 1)
-    owner = np.repeat(np.arange(rows), np.diff(lists.offsets))
-    new = keys = owner * width + lists.classes
+    owner = np.repeat(np.arange(rows, dtype=np.int64), np.diff(lists.offsets))
+    keys: NDArray[np.int64] = owner * width + lists.classes
+    new = keys
     for _ in range(theta):
         step = _rows(parents, new % width)
         above = _unique(np.repeat(new // width, np.diff(step.offsets)) * width + step.classes)
@@ -345,54 +342,12 @@ def _subset(hierarchy: Hierarchy, senses: set[str]) -> Hierarchy:
 
 
 def _told_apart(concepts: Iterable[Concept]) -> Iterable[Concept]:
-    """Concepts with different names: by the sense, else by a number."""
+    """The concepts, with a number where name and sense are those of one before."""
     taken: set[str] = set()
     for concept in concepts:
-        name, number = concept.name, 1
-        if name in taken and concept.sense:
-            name = f"{concept.name} ({concept.sense})"
-        while name in taken:
+        told, number = concept, 1
+        while full_name(told) in taken:
             number += 1
-            name = f"{concept.name} #{number}"
-        taken.add(name)
-        yield concept if name == concept.name else replace(concept, name=name)
-
-
-def _hierarchy(column: str, content: Any) -> Hierarchy:
-    where = f"the ontology of column {column!r}"
-    if not isinstance(content, Mapping) or not isinstance(content.get("classes"), Mapping):
-        raise ValueError(f'{where} has no "classes"; write {{"classes": {{"concept": ["label", ...]}}}}')
-    unknown = sorted(content.keys() - {"classes", "isa", "normalise"})
-    if unknown:
-        raise ValueError(f'{where} has the unknown entry {unknown[0]!r}; it may hold "classes", "isa" and "normalise"')
-    concepts = [_concept(where, name, one) for name, one in content["classes"].items()]
-    place = {concept.name: position for position, concept in enumerate(concepts)}
-    edges = content.get("isa") or []
-    for edge in edges:
-        pair = isinstance(edge, list | tuple) and len(edge) == 2 and all(isinstance(end, str) for end in edge)
-        if not pair:
-            raise ValueError(f'{where}: "isa" is a list of ["child", "parent"] pairs, not {edge!r}')
-    for _, parent in edges:
-        if parent not in place:
-            place[parent] = len(concepts)
-            concepts.append(Concept(parent, ()))
-    for child, _ in edges:
-        if child not in place:
-            near = get_close_matches(child, place, 1)
-            hint = f"; did you mean {near[0]!r}" if near else ""
-            raise ValueError(f'{where}: "isa" has the child {child!r}, which is not among its classes{hint}')
-    return Hierarchy(tuple(concepts), tuple((place[child], place[parent]) for child, parent in edges))
-
-
-def _concept(where: str, name: str, content: Any) -> Concept:
-    sense = ""
-    labels = content
-    if isinstance(content, Mapping):
-        labels, sense = content.get("labels"), content.get("sense", "")
-    if not isinstance(labels, list | tuple) or not all(isinstance(label, str) for label in [*labels, sense]):
-        raise ValueError(f"{where}: class {name!r} must be a list of labels (text), not {content!r}")
-    return Concept(name, tuple(dict.fromkeys(labels)), sense)
-
-
-def _kind(value: Any) -> str:
-    return {list: "a list", str: "text", type(None): "nothing"}.get(type(value), type(value).__name__)
+            told = replace(concept, name=f"{concept.name} #{number}")
+        taken.add(full_name(told))
+        yield told

@@ -120,7 +120,13 @@ def test_ontologies_on_one_column_stand_side_by_side():
     fda = Hierarchy((Concept("cold", ("a", "b"), "FDA"),))
     moh = Hierarchy((Concept("cold", ("b", "c"), "MoH"), Concept("all", ())), ((0, 1),))
     both = Ontology().bind("A", fda).bind("A", moh)
-    assert names(both, "A", "b", 1) == {"cold", "cold (MoH)", "all"}
+    lists = both.names("A", ["b"], 1)
+    assert [(both.columns["A"].concepts[one].name, both.columns["A"].concepts[one].sense) for one in lists.classes] == [
+        ("cold", "FDA"), ("cold", "MoH"), ("all", "")
+    ]
+    assert list(both.to_dict()["A"]["classes"]) == ["cold (FDA)", "cold (MoH)", "all"]
+    assert Ontology.from_dict(both.to_dict()) == both
+    assert [one.name for one in both.bind("A", fda).columns["A"].concepts] == ["cold", "cold", "all", "cold #2"]
     assert names(both.only(["FDA"]), "A", "b", 1) == {"cold"}
     with pytest.raises(ValueError, match="its senses are: FDA, MoH"):
         both.only(["EMA"])
