@@ -24,7 +24,7 @@ class Candidates:
     value: Ints
     sense: Ints
     count: Ints
-    """Tuples that would be covered."""
+    """Tuples that it would keep from being changed, each other addition they wait for being made."""
     typo: Bools
     nearest: tuple[str | None, ...]
     """A word of these classes one slip away from an unknown value: a covered one if there is, then the most frequent."""
@@ -48,16 +48,24 @@ class Candidates:
         return np.where(keys[at] == wanted, at, -1)
 
 
-def find_candidates(classes: Classes, nodes: Ints, senses: Ints, *, typo_guard: bool = True) -> Candidates:
-    """The candidates if each of `nodes` were read in the sense beside it; a node may stand there with several senses."""
+def find_candidates(
+    classes: Classes, nodes: Ints, senses: Ints, hubs: Ints | None = None, *, typo_guard: bool = True
+) -> Candidates:
+    """The candidates if each of `nodes` were read in the sense beside it; a node may stand there with several senses.
+
+    Args:
+        hubs: [X], the value that a class would first have to lend to the sense, -1 where there is none. What speaks for
+            such an addition are the tuples the sense covers already.
+    """
     readings, cells = classes.readings, classes.cells
     lengths = (cells.offsets[1:] - cells.offsets[:-1])[nodes]
     at = np.arange(lengths.sum()) + np.repeat(cells.offsets[nodes] - np.cumsum(lengths) + lengths, lengths)
     node, sense = np.repeat(nodes, lengths), np.repeat(senses, lengths)
     value, count = cells.value[at], cells.count[at]
     outside = ~classes.covers(node, value, sense)
+    gained = count if hubs is None else np.where(hubs[node] == value, classes.covered(node, sense), count)
     width = readings.senses
-    keys, outlying, seen = sum_by(value * width + sense, count * outside, count)
+    keys, outlying, seen = sum_by(value * width + sense, gained * outside, count)
     values, their = keys // max(1, width), keys % max(1, width)
     lacking = outlying > 0
     typo, nearest = _typos(classes, values, their, seen, lacking)

@@ -4,7 +4,8 @@ A repair falls into pieces that share no addition. Each piece says how few cells
 it may make; the Pareto front of the whole is the cheapest way to hand out additions among the pieces.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -19,7 +20,7 @@ Demand = tuple[frozenset[int], int]
 """Numbers of the additions without any of which these tuples must change, and how many tuples."""
 
 ENUMERATED = 12
-"""Additions whose subsets are all tried; above, a beam."""
+"""Hubs whose subsets are all tried; above, a beam."""
 BEAM = 64
 
 
@@ -71,16 +72,30 @@ class Front:
 
     def choose(self, additions: int) -> list[Choice]:
         """The choices that reach `costs[additions]`."""
-        wanted = self.costs[additions] - self._fixed
-        table, row = self._tables[-1], self._row
-        left = next(k for k in range(min(additions, len(table) - 1), -1, -1)
+        among = self._split(additions)
+        single = [piece.choices[place < additions - among] for place, piece in enumerate(self._single)]
+        return [*single, *self._others(among)]
+
+    def merits(self, merit: Callable[[Choice], int]) -> Ints:
+        """[points], the sum of `merit` over the choices of each point of the front."""
+        single = np.concatenate(([0], np.cumsum([merit(piece.choices[1]) for piece in self._single], dtype=np.int64)))
+        splits = [(k, self._split(k)) for k in self.points.tolist()]
+        others = {among: sum(map(merit, self._others(among))) for among in {among for _, among in splits}}
+        return np.array([single[k - among] + others[among] for k, among in splits])
+
+    def _split(self, additions: int) -> int:
+        """How many of the additions go to pieces that have more than one; as many as possible."""
+        table, row, wanted = self._tables[-1], self._row, self.costs[additions] - self._fixed
+        return next(k for k in range(min(additions, len(table) - 1), -1, -1)
                     if additions - k < len(row) and table[k] + row[additions - k] == wanted)
-        chosen = [piece.choices[position < additions - left] for position, piece in enumerate(self._single)]
+
+    def _others(self, among: int) -> list[Choice]:
+        chosen = []
         for piece, before, after in zip(self._other[::-1], self._tables[-2::-1], self._tables[:0:-1], strict=True):
             own = next(k for k in range(len(piece.costs))
-                       if 0 <= left - k < len(before) and before[left - k] + piece.costs[k] == after[left])
+                       if 0 <= among - k < len(before) and before[among - k] + piece.costs[k] == after[among])
             chosen.append(piece.choices[own])
-            left -= own
+            among -= own
         return chosen
 
 
@@ -102,7 +117,7 @@ def pieces_of(
     Args:
         additions: in order of preference among equals.
         demands: over positions in `additions`.
-        search: `fixed` is the optimum of each piece (a beam where more than 12 additions hang together); `beam` is the
+        search: `fixed` is the optimum of each piece (a beam where more than 12 hubs tie it together); `beam` is the
             published search over all additions at once.
     """
     if search == "beam":
@@ -118,7 +133,9 @@ def pieces_of(
             pieces.append(Piece(alone[members] * [1, 0], (Choice(), Choice((additions[members[0]],)))))
             continue
         every = [*inside, *((frozenset({one}), int(alone[one])) for one in members if alone[one])]
-        pieces.append((_enumerate if len(members) <= ENUMERATED else _beam)(additions, members, every, limit))
+        hubs = _hubs(inside)
+        found = _enumerate(additions, hubs, every) if len(hubs) <= ENUMERATED else _beam(additions, members, every, limit)
+        pieces.append(found)
     return pieces
 
 
@@ -139,17 +156,40 @@ def _components(count: int, bundles: Sequence[Demand]) -> list[tuple[list[int], 
     return list(members.values())
 
 
-def _enumerate(additions: Sequence[Addition], members: Sequence[int], demands: Sequence[Demand], limit: int | None) -> Piece:
-    costs, choices = [], []
-    for size in range(len(members) + 1):
-        tried = ((sum(n for wanted, n in demands if not wanted <= set(some)), some) for some in combinations(members, size))
-        cost, best = min(tried)
-        if not costs or cost < costs[-1]:
-            costs.append(cost)
-            choices.append(Choice(tuple(additions[one] for one in best)))
-        else:
-            costs.append(costs[-1])
-            choices.append(choices[-1])
+def _hubs(bundles: Sequence[Demand]) -> list[int]:
+    """Additions without which no demand waits for more than one other; few, as bundles are stars as a rule."""
+    hubs: set[int] = set()
+    while True:
+        seen = Counter(one for wanted, _ in bundles if len(wanted - hubs) > 1 for one in wanted - hubs)
+        if not seen:
+            return sorted(hubs)
+        hubs.add(min(seen, key=lambda one: (-seen[one], one)))
+
+
+def _enumerate(additions: Sequence[Addition], hubs: Sequence[int], demands: Sequence[Demand]) -> Piece:
+    """The optimum: every set of hubs is tried, and beside it the other additions by what they then save."""
+    total = sum(tuples for _, tuples in demands)
+    best: dict[int, tuple[int, list[int]]] = {}
+    for size in range(len(hubs) + 1):
+        for some in combinations(hubs, size):
+            there, saved, gains = set(some), 0, Counter[int]()
+            for wanted, tuples in demands:
+                left = wanted - there
+                if not left:
+                    saved += tuples
+                elif len(left) == 1 and not left & set(hubs):
+                    gains[next(iter(left))] += tuples
+            order = sorted(gains, key=lambda one: (-gains[one], one))
+            for count in range(len(order) + 1):
+                cost = total - saved - sum(gains[one] for one in order[:count])
+                if cost < best.get(size + count, (total + 1, []))[0]:
+                    best[size + count] = cost, [*some, *order[:count]]
+    costs, choices = [total], [Choice()]
+    for count in range(1, max(best) + 1):
+        cost, chosen = best.get(count, (total, []))
+        better = cost < costs[-1]
+        costs.append(cost if better else costs[-1])
+        choices.append(Choice(tuple(additions[one] for one in chosen)) if better else choices[-1])
     return _trimmed(costs, choices)
 
 

@@ -43,6 +43,9 @@ class Problem:
     """Additions without which some tuples had no allowed label."""
     stuck: Bools
     """[G], tuples between senses that have no label in common."""
+    behind: Ints
+    """[X], the concept a class is read in as soon as its most frequent value, unknown so far, is added to that concept;
+    until then it is read in the value's literal class. -1 where there is none."""
     candidates: Candidates
 
     @classmethod
@@ -58,8 +61,11 @@ class Problem:
         stuck = np.zeros(len(classes.value), dtype=bool)
         if len(ofds) > 1:
             senses, forced, stuck = reconcile(classes, senses)
-        candidates = find_candidates(classes, np.arange(len(senses)), senses, typo_guard=typo_guard)
-        return cls(classes, assigned, senses, forced, stuck, candidates)
+        behind = concepts_behind(classes, senses)
+        hubs = np.where(behind >= 0, senses - classes.readings.concepts, -1)
+        read = np.where(behind >= 0, behind, senses)
+        candidates = find_candidates(classes, np.arange(len(read)), read, hubs, typo_guard=typo_guard)
+        return cls(classes, assigned, senses, forced, stuck, behind, candidates)
 
     def search(self, how: Search, typo_guard: bool, limit: int | None) -> tuple[list[Piece], int, Search]:
         """(pieces, cells that change whatever is added, how it was searched)."""
@@ -77,11 +83,17 @@ class Problem:
     def demands(self) -> tuple[list[Pair], list[Demand], int]:
         """(additions in order of preference, what tuples need to stay, tuples no addition can keep)."""
         labels = Labels(self.classes, self.senses, self.forced)
-        outside = labels.outside() & ~self.stuck[:, None]
-        group, member = np.nonzero(outside)
         found = self.candidates
-        row = found.find(self.classes.value[group], self.senses[self.classes.members[group, member]])
-        blocked = np.zeros(len(outside), dtype=bool)
+        group, member = np.nonzero(labels.outside() & ~self.stuck[:, None])
+        node, value = self.classes.members[group, member], self.classes.value[group]
+        behind = self.behind[node]
+        late = behind >= 0  # needs its class's own addition first, and then its own unless the concept covers it
+        covered = self.classes.covers(node, value, behind)
+        first = found.find(self.senses[node] - self.classes.readings.concepts, behind)
+        own = found.find(value, np.where(late, behind, self.senses[node]))
+        group = np.concatenate((group[late], group[~(late & covered)]))
+        row = np.concatenate((first[late], own[~(late & covered)]))
+        blocked = np.zeros(len(self.classes.value), dtype=bool)
         blocked[group[~found.allowed[row]]] = True
         useful = ~blocked[group]
         rows, inverse = np.unique(row[useful], return_inverse=True)
@@ -110,6 +122,11 @@ class Problem:
             for name, node, sense in choice.senses:
                 if name == column:
                     senses[node] = sense
+        lent = self.behind >= 0
+        added = np.array(sorted(v * self.classes.readings.senses + s for v, s in pairs), dtype=np.int64)
+        hub = (self.senses - self.classes.readings.concepts) * self.classes.readings.senses + self.behind
+        now = lent & (senses == self.senses) & np.isin(hub, added)
+        senses[now] = self.behind[now]
         labels = Labels(self.classes, senses, pairs)
         outside = labels.outside()
         candidates = self.candidates
@@ -141,6 +158,20 @@ class Outcome:
     """[G, M], which classes object to a group's value."""
     new: dict[int, Label | None]
     """What the cells of a group become; None where the classes' senses have no label in common."""
+
+
+def concepts_behind(classes: Classes, senses: Ints) -> Ints:
+    """[X], the concept that covers most of a class that is read in a literal sense; -1 where none covers any of it."""
+    cover, readings = classes.cover, classes.readings
+    known = cover.sense < readings.concepts
+    node, sense = cover.node[known], cover.sense[known]
+    order = np.lexsort((sense, -cover.values[known], -cover.tuples[known], node))
+    there, first = np.unique(node[order], return_index=True)
+    behind = np.full(len(senses), -1)
+    behind[there] = sense[order][first]
+    value = senses - readings.concepts
+    literal = (value >= 0) & ~readings.known[value] & ~readings.null[value]
+    return np.where(literal, behind, -1)
 
 
 def reconcile(classes: Classes, senses: Ints) -> tuple[Ints, frozenset[Pair], Bools]:

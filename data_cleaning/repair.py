@@ -246,8 +246,7 @@ def _pick(front: Front, pareto: Sequence[Point], tau: int | None, choose: Choose
             )
         return fit[0]
     if choose == "evidence":
-        merits = [sum(map(merit, front.choose(k))) for k in front.points.tolist()]
-        return int(np.argmax(merits))
+        return int(np.argmax(front.merits(merit)))
     if choose == "knee":
         x, y = (np.array(side, dtype=float) for side in zip(*pareto, strict=True))
         run, rise = max(1.0, x[-1] - x[0]), max(1.0, y[0] - y[-1])
