@@ -1,6 +1,7 @@
 """What could be added to the ontology, and what speaks for and against it: outlying values and the senses they lack."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -34,10 +35,15 @@ class Candidates:
     """Whether it may be added: the sense is a concept, the value is not NULL, and no typo if those are guarded."""
     width: int
 
-    @property
+    @cached_property
     def supported(self) -> Bools:
         """Whether the data say that it is a label the ontology lacks."""
         return self.allowed & (self.chance < CHANCE) & ~self.typo
+
+    @cached_property
+    def row(self) -> dict[tuple[int, int], int]:
+        """The row of each (value, sense)."""
+        return {pair: row for row, pair in enumerate(zip(self.value.tolist(), self.sense.tolist(), strict=True))}
 
     def find(self, values: Ints, senses: Ints) -> Ints:
         """Row of each (value, sense); -1 for what is no candidate."""
@@ -72,7 +78,9 @@ def find_candidates(
     allowed = (their < readings.concepts) & ~readings.null[values]
     if typo_guard:
         allowed &= ~typo
-    chance = _chance(their[lacking], outlying[lacking])
+    # a value that has a meaning elsewhere gets here by another kind of error than one without any
+    kind = 2 * their[lacking] + readings.known[values[lacking]]
+    chance = _chance(kind, outlying[lacking])
     return Candidates(
         values[lacking], their[lacking], outlying[lacking], typo[lacking],
         tuple(word for word, kept in zip(nearest, lacking.tolist(), strict=True) if kept),
@@ -80,25 +88,24 @@ def find_candidates(
     )
 
 
-def _chance(sense: Ints, count: Ints) -> Floats:
+def _chance(kind: Ints, count: Ints) -> Floats:
     """How likely errors alone repeat a value so often.
 
     If an erroneous value repeats m times on average, it does so n times or more with probability (1 - 1/m)^(n - 1). For
-    each sense m is estimated on its outliers from the rarest upwards, until one is too frequent to be an error; that
-    one and all more frequent ones are judged by what lies below.
+    each kind m is estimated on its values from the rarest upwards, until one is too frequent to be an error; that one
+    and all more frequent ones are judged by what lies below.
     """
-    order = np.lexsort((count, sense))
-    sense, count = sense[order], count[order]
-    first = np.searchsorted(sense, sense)  # where each sense begins
-    below = np.arange(len(sense)) - first
-    total = np.cumsum(count) - count
-    mean = (total - total[first] + REPEATS) / (below + 1)
-    chance = (1 - 1 / mean) ** (count - 1)
-    stops = np.where(chance < CHANCE, np.arange(len(sense)), len(sense))
-    stop = np.minimum.reduceat(stops, np.unique(first)) if len(stops) else stops
-    stop = stop[np.unique(sense, return_inverse=True)[1]]
-    mean = np.where(stop < np.arange(len(sense)), mean[stop.clip(max=max(0, len(sense) - 1))], mean)
-    found = np.empty(len(sense))
+    order = np.lexsort((count, kind))
+    kind, count = kind[order], count[order]
+    first, each = np.unique(kind, return_index=True, return_inverse=True)[1:]
+    begin = first[each]  # where the kind of each value begins
+    place = np.arange(len(kind))
+    before = np.cumsum(count) - count
+    mean = (before - before[begin] + REPEATS) / (place - begin + 1)
+    stops = np.where((1 - 1 / mean) ** (count - 1) < CHANCE, place, len(kind))
+    stop = np.minimum.reduceat(stops, first)[each] if len(kind) else stops
+    mean = np.where(stop < place, mean[np.minimum(stop, place)], mean)
+    found = np.empty(len(kind))
     found[order] = (1 - 1 / mean) ** (count - 1)
     return found
 

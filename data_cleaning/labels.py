@@ -53,7 +53,7 @@ class Labels:
         """Whether all of these classes allow a text, which need not stand in the column."""
         code = self._codes.get(text)
         if code is not None:
-            return bool(self._all_cover(nodes, np.array([code]))[0])
+            return all(self._covers_one(x, code) for x in nodes)
         thetas = self.classes.theta(np.array(nodes)).tolist()
         senses = self.senses[list(nodes)].tolist()
         return all(self.classes.readings.covers_text(theta, [text], sense)[0]
@@ -64,9 +64,9 @@ class Labels:
 
         A slip of the keyboard is undone; otherwise see `agreed`.
         """
-        senses = self.senses[list(nodes)]
-        for row in candidates.find(np.full(len(nodes), value), senses).tolist():
-            meant = candidates.nearest[row] if row >= 0 else None
+        for x in nodes:
+            row = candidates.row.get((value, int(self.senses[x])))
+            meant = None if row is None else candidates.nearest[row]
             if meant is not None and self.allows(nodes, meant):
                 return Label(meant, "typo")
         return self.agreed(nodes)
@@ -80,7 +80,7 @@ class Labels:
     def _agree(self, nodes: tuple[int, ...]) -> Label | None:
         cells = self.classes.cells
         for x in nodes:
-            if self.best[x] >= 0 and self._all_cover(nodes, self.best[[x]])[0]:
+            if self.best[x] >= 0 and all(self._covers_one(other, int(self.best[x])) for other in nodes):
                 return Label(str(self.classes.readings.texts[self.best[x]]), "most frequent in its class")
         spans = [slice(cells.offsets[x], cells.offsets[x + 1]) for x in nodes]
         values, at = np.unique(np.concatenate([cells.value[span] for span in spans]), return_inverse=True)
@@ -108,6 +108,13 @@ class Labels:
         values, seen = values[fit], seen[fit]
         order = np.lexsort((values, -self.classes.frequency[values], -seen))
         return self.classes.readings.texts[values[order[0]]] if len(order) else None
+
+    def _covers_one(self, node: int, value: int) -> bool:
+        sense, readings = int(self.senses[node]), self.classes.readings
+        if sense == readings.concepts + value or (value, sense) in self.additions:
+            return True
+        names = readings.names(self.classes.ofds[self.classes.owner[node]].theta)
+        return sense in names.classes[names.offsets[value] : names.offsets[value + 1]]
 
     def _all_cover(self, nodes: tuple[int, ...], values: Ints) -> Bools:
         return self.covers(np.array(nodes)[:, None], values[None, :]).all(axis=0)

@@ -17,8 +17,6 @@ from data_cleaning.senses import Emd, Init, assign, refine
 from data_cleaning.types import OFD, Table
 
 Search = Literal["auto", "exact", "fixed", "beam"]
-DECIDED = 5_000
-"""Classes above which `auto` does not even count the variables of the exact program."""
 
 
 class Bound(NamedTuple):
@@ -69,7 +67,7 @@ class Problem:
 
     def search(self, how: Search, typo_guard: bool, limit: int | None) -> tuple[list[Piece], int, Search]:
         """(pieces, cells that change whatever is added, how it was searched)."""
-        if how == "exact" or (how == "auto" and len(self.senses) <= DECIDED):
+        if how == "exact" or (how == "auto" and len(self.classes.cover.node) <= EXACT_SIZE):
             whole = program(self.classes, self.senses, self.candidates, typo_guard=typo_guard)
             if how == "exact" or whole.size <= EXACT_SIZE:
                 return whole.pieces(limit), 0, "exact"
@@ -125,13 +123,12 @@ class Problem:
         lent = self.behind >= 0
         added = np.array(sorted(v * self.classes.readings.senses + s for v, s in pairs), dtype=np.int64)
         hub = (self.senses - self.classes.readings.concepts) * self.classes.readings.senses + self.behind
+        same = np.array_equal(senses, self.senses)
         now = lent & (senses == self.senses) & np.isin(hub, added)
         senses[now] = self.behind[now]
         labels = Labels(self.classes, senses, pairs)
         outside = labels.outside()
-        candidates = self.candidates
-        if not np.array_equal(senses, self.senses):
-            candidates = find_candidates(self.classes, np.arange(len(senses)), senses)
+        candidates = self.candidates if same else find_candidates(self.classes, np.arange(len(senses)), senses)
         new: dict[int, Label | None] = {}
         for g in np.flatnonzero(outside.any(axis=1)).tolist():
             nodes = tuple(x for x in self.classes.members[g].tolist() if x >= 0)

@@ -40,8 +40,8 @@ class Program:
     """[X], which part each class belongs to."""
 
     def is_supported(self, value: int, sense: int) -> bool:
-        row = int(self.supported.find(np.array([value]), np.array([sense]))[0])
-        return row >= 0 and bool(self.supported.supported[row])
+        row = self.supported.row.get((value, sense))
+        return row is not None and bool(self.supported.supported[row])
 
     @property
     def size(self) -> int:
@@ -199,8 +199,8 @@ class _Part:
     def _addition(self, value: int, sense: int) -> dict[int, float]:
         """The term - z_vE; empty if the addition may not be made."""
         possible = self.whole.candidates
-        row = int(possible.find(np.array([value]), np.array([sense]))[0])
-        return {self._variable("z", value, sense): -1.0} if row >= 0 and possible.allowed[row] else {}
+        row = possible.row.get((value, sense))
+        return {self._variable("z", value, sense): -1.0} if row is not None and possible.allowed[row] else {}
 
     def _variable(self, *name: str | int) -> int:
         return self.number.setdefault(name, len(self.number))

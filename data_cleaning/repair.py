@@ -228,8 +228,8 @@ def _check(table: Table, ofds: Sequence[OFD]) -> None:
 
 def _merit(problem: Problem, value: int, sense: int) -> int:
     """Tuples an addition saves, negative if they may as well be errors that repeat."""
-    row = int(problem.candidates.find(np.array([value]), np.array([sense]))[0])
-    if row < 0:
+    row = problem.candidates.row.get((value, sense))
+    if row is None:
         return -1
     count = int(problem.candidates.count[row])
     return count if problem.candidates.supported[row] else -count
@@ -261,10 +261,10 @@ def _additions(outcome: Outcome) -> list[Addition]:
     found, readings = outcome.problem.candidates, outcome.problem.classes.readings
     listed = []
     for value, sense in sorted(outcome.labels.additions):
-        row = int(found.find(np.array([value]), np.array([sense]))[0])
-        count, chance, supported = (
-            (int(found.count[row]), float(found.chance[row]), bool(found.supported[row])) if row >= 0 else (0, 1.0, False)
-        )
+        row = found.row.get((value, sense))
+        count, chance, supported = (0, 1.0, False)
+        if row is not None:
+            count, chance, supported = int(found.count[row]), float(found.chance[row]), bool(found.supported[row])
         text = readings.texts[value]
         assert text is not None  # NULL is never added
         listed.append(Addition(readings.column, text, sense, readings.describe(sense), count, chance, supported))
