@@ -60,6 +60,10 @@ class Problem:
         if len(ofds) > 1:
             senses, forced, stuck = reconcile(classes, senses)
         behind = concepts_behind(classes, senses)
+        width = classes.readings.senses
+        lent = np.array([value * width + sense for value, sense in forced], dtype=np.int64)
+        settled = (behind >= 0) & np.isin((senses - classes.readings.concepts) * width + behind, lent)
+        senses, behind = np.where(settled, behind, senses), np.where(settled, -1, behind)
         hubs = np.where(behind >= 0, senses - classes.readings.concepts, -1)
         read = np.where(behind >= 0, behind, senses)
         candidates = find_candidates(classes, np.arange(len(read)), read, hubs, typo_guard=typo_guard)

@@ -161,8 +161,9 @@ def repair(
         for column in columns
     ]  # fmt: skip
     found = [problem.search(search, typo_guard, max_additions) for problem in problems]
-    front = Front(sum(certain for _, certain, _ in found), [piece for pieces, _, _ in found for piece in pieces], max_additions)
     forced = sum(len(p.forced) for p, (_, _, how) in zip(problems, found, strict=True) if how != "exact")
+    left = None if max_additions is None else max(0, max_additions - forced)
+    front = Front(sum(certain for _, certain, _ in found), [piece for pieces, _, _ in found for piece in pieces], left)
     pareto = tuple(Point(forced + k, int(front.costs[k])) for k in front.points.tolist())
     merit = {problem.classes.readings.column: problem for problem in problems}
     chosen = _pick(front, pareto, tau, choose, lambda choice: sum(_merit(merit[c], v, s) for c, v, s in choice.additions))

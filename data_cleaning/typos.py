@@ -15,8 +15,12 @@ def one_slip(a: str, b: str) -> bool:
     return rest or (a[start : start + 2] == b[start : start + 2][::-1] and a[start + 2 :] == b[start + 2 :])
 
 
+SHORTEST = 3
+"""In shorter words a slip proves nothing: every two of them are close."""
+
+
 class Neighbours:
-    """The words of a list within one slip of a given one.
+    """The words of a list, those of three characters or more, within one slip of a given word.
 
     Two such words share a form that lacks at most one character, so words are filed under all of these forms.
     """
@@ -25,11 +29,13 @@ class Neighbours:
         self.words = words
         self._under: dict[str, list[int]] = {}
         for number, word in enumerate(words):
-            for form in _forms(word):
+            for form in _forms(word) if len(word) >= SHORTEST else ():
                 self._under.setdefault(form, []).append(number)
 
     def of(self, word: str) -> Iterator[int]:
         """Positions in the list, ascending, each once."""
+        if len(word) < SHORTEST - 1:
+            return
         near = {number for form in _forms(word) for number in self._under.get(form, ())}
         yield from sorted(number for number in near if one_slip(word, self.words[number]))
 
