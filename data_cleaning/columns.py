@@ -1,0 +1,162 @@
+"""What the kernels see of a table: codes in the order of the walk, names in compressed rows, room to work in."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_cleaning.types import Codes, Kind, NameLists, Table
+
+
+class Names(Protocol):
+    """An ontology, as far as discovery and checking know it."""
+
+    def names(self, column: str, values: Sequence[str | None], theta: int) -> NameLists | None:
+        """names_theta of each value; None if no concepts are bound to the column."""
+
+
+class Columns(NamedTuple):
+    """A table as the kernels see it."""
+
+    codes: NDArray[np.int32]
+    """[n + bound, N]; row i < n holds column i, the rest hold bound columns with equal codes for equal names."""
+    right: NDArray[np.int64]
+    """[n], the row of `codes` to read where column i is on the right side."""
+    base: NDArray[np.int64]
+    """[n], where the name lists of column i begin in `offsets`; -1 for a column without ontology."""
+    offsets: NDArray[np.int64]
+    """Code c of bound column i belongs to classes[offsets[base[i] + c] : offsets[base[i] + c + 1]], ascending."""
+    classes: NDArray[np.int32]
+
+
+class Scratch(NamedTuple):
+    """Room for one thread; every kernel leaves `counts` zeroed."""
+
+    rows: NDArray[np.int32]
+    """[depth + 1, N], the partition of each prefix of the node in hand; row 0 is the whole table."""
+    offsets: NDArray[np.int32]
+    """[depth + 1, N // 2 + 2]."""
+    counts: NDArray[np.int32]
+    """By concept from the left, by code from the right."""
+    first: NDArray[np.int32]
+    """By code, the first row of a class that carries it ..."""
+    stamp: NDArray[np.int64]
+    """... if this is the class's serial number; 0 at the start."""
+    serial: NDArray[np.int64]
+    """[1], the last serial number given."""
+    codes: NDArray[np.int32]
+    """[N]."""
+
+    @classmethod
+    def of(cls, columns: Columns, depth: int) -> "Scratch":
+        """Room for partitions by up to `depth` columns."""
+        rows = columns.codes.shape[1]
+        diversity = int(columns.codes.max(initial=-1)) + 1
+        concepts = int(columns.classes.max(initial=-1)) + 1
+        scratch = cls(
+            rows=np.empty((depth + 1, rows), np.int32),
+            offsets=np.empty((depth + 1, rows // 2 + 2), np.int32),
+            counts=np.zeros(concepts + diversity, np.int32),
+            first=np.empty(diversity, np.int32),
+            stamp=np.zeros(diversity, np.int64),
+            serial=np.zeros(1, np.int64),
+            codes=np.empty(rows, np.int32),
+        )
+        scratch.rows[0] = np.arange(rows)
+        scratch.offsets[0, :2] = 0, rows
+        return scratch
+
+
+def check_kind(kind: Kind, theta: int) -> None:
+    """
+    Raises:
+        ValueError: if the kind is not known, theta is negative or a synonym dependency is given a theta.
+    """
+    if kind not in ("synonym", "inheritance"):
+        raise ValueError(f"kind is {kind!r}; choose synonym or inheritance")
+    if theta < 0:
+        raise ValueError(f"theta is {theta}; it counts is-a steps and should be 0 or more")
+    if kind == "synonym" and theta:
+        raise ValueError(f"theta is {theta}, but a synonym dependency takes no is-a steps; use kind='inheritance'")
+
+
+def bind(table: Table, ontology: Names | None, theta: int) -> list[NameLists | None]:
+    """The name lists of every column."""
+    if ontology is None:
+        return [None] * len(table.names)
+    return [ontology.names(name, values, theta) for name, values in zip(table.names, table.values, strict=True)]
+
+
+def arrange(table: Table, names: Sequence[NameLists | None], order: Sequence[int]) -> Columns:
+    """The columns of a table in another order, with right-hand codes that are equal for values of equal names."""
+    bound = [position for position in order if names[position] is not None]
+    codes = np.empty((len(order) + len(bound), table.rows), np.int32)
+    right = np.arange(len(order))
+    base = np.full(len(order), -1)
+    offsets: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    classes: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
+    lists = entries = 0
+    for row, position in enumerate(order):
+        codes[row] = table.codes[position]
+        given = names[position]
+        if given is None:
+            continue
+        merged, merged_lists = _merge_equal(given)
+        right[row] = len(order) + bound.index(position)
+        base[row] = lists
+        codes[right[row]] = merged[codes[row]]
+        offsets.append(merged_lists.offsets.astype(np.int64) + entries)
+        classes.append(merged_lists.classes)
+        lists += len(merged_lists.offsets)
+        entries += len(merged_lists.classes)
+    return Columns(codes, right, base, np.concatenate(offsets), np.concatenate(classes))
+
+
+def shuffle(rows: int) -> tuple[int, int, int]:
+    """A permutation far from the given order: row i takes the value of row f(i), f(i) = (a i + b) mod p.
+
+    As p is a prime, no period of the table survives. It may exceed `rows`: where f(i) is no row, f is applied again.
+
+    Returns:
+        (a, b, p).
+    """
+    prime = max(2, rows)
+    while any(prime % divisor == 0 for divisor in range(2, math.isqrt(prime) + 1)):
+        prime += 1
+    return max(1, round(prime * (math.sqrt(5) - 1) / 2)), rows // 2, prime
+
+
+def shuffled(columns: Columns) -> Codes:
+    """[bound, N], the right-hand codes of the bound columns with their rows permuted."""
+    rows = columns.codes.shape[1]
+    stride, start, prime = shuffle(rows)
+    source = (np.arange(rows) * stride + start) % prime
+    while (beyond := source >= rows).any():
+        source[beyond] = (source[beyond] * stride + start) % prime
+    return columns.codes[len(columns.right) :, source]
+
+
+def _merge_equal(names: NameLists) -> tuple[Codes, NameLists]:
+    """One code for all values with the same concepts; a value without any keeps a code of its own.
+
+    So rows that differ only by the spelling of an unambiguous concept compare equal, as fast as a plain dependency.
+    """
+    lengths = np.diff(names.offsets)
+    known = np.flatnonzero(lengths)
+    merged = np.empty(len(lengths), np.int32)
+    codes: dict[bytes, int] = {}
+    kept: list[int] = []
+    for value in known.tolist():
+        code = codes.setdefault(names.classes[names.offsets[value] : names.offsets[value + 1]].tobytes(), len(codes))
+        if code == len(kept):
+            kept.append(value)
+        merged[value] = code
+    unknown = lengths == 0
+    merged[unknown] = len(kept) + np.arange(unknown.sum())
+    offsets = np.zeros(len(kept) + unknown.sum() + 1, np.int32)
+    offsets[1 : len(kept) + 1] = np.cumsum(lengths[kept])
+    offsets[len(kept) + 1 :] = offsets[len(kept)]
+    pieces = [names.classes[names.offsets[value] : names.offsets[value + 1]] for value in kept]
+    return merged, NameLists(offsets, np.concatenate(pieces) if pieces else np.empty(0, np.int32))
