@@ -10,15 +10,33 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 import typer
 
+from data_cleaning.options import (
+    Condense,
+    Details,
+    Kinds,
+    Normalise,
+    Nulls,
+    Ofds,
+    Ontologies,
+    Page,
+    Related,
+    Senses,
+    Source,
+    Theta,
+    Threads,
+)
 from runners.errors import RunFailed, UserError
 from runners.suggest import did_you_mean
 from runners.verbs import Json, told
 
 if TYPE_CHECKING:
-    from data_cleaning.fastofd import Progress as At
     from data_cleaning.inputs import Inputs
+    from data_cleaning.lattice import Progress as At
     from data_cleaning.show import Section
 
+PATIENCE = 3.0
+"""Seconds of work before progress is shown."""
+WRITTEN = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
 WIDE = 20
 """Columns above which discovery, exponential in them, comes with a word of warning."""
 
@@ -28,63 +46,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="TABLE",
-        help="CSV, TSV, Parquet, Arrow, FILE.duckdb::TABLE, a folder of Raha's layout (dirty.csv), or "
-        "a Config of the original Java program (.xml).",
-    ),
-]
-Ontologies = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--ontology", "-y", metavar="[COLUMN=]SOURCE",
-        help="What values mean: a file (SKOS, OWL, OBO, CSV, JSON), a folder, or a name of `clean ontologies`; several "
-        "may be given. Without COLUMN it is bound to the columns whose values it knows.",
-        show_default=False,
-    ),
-]
-Normalise = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--normalise", metavar="[COLUMN=]HOW",
-        help="How values and labels are made alike: none, strip, casefold, NFKC, or several joined by +.",
-        show_default=False,
-    ),
-]
-Senses = Annotated[
-    list[str] | None,
-    typer.Option("--sense", help="Use the concepts of this sense only; several may be given.", show_default=False),
-]
-Related = Annotated[bool, typer.Option("--related", help="Take related synonyms of OBO and OWL files for labels too.")]
-Condense = Annotated[bool, typer.Option("--condense-cycles", help="Make the concepts on an is-a cycle one.")]
-Nulls = Annotated[str, typer.Option("--nulls", help="equal: NULL is one value; distinct: each differs from all.")]
-Kinds = Annotated[
-    str,
-    typer.Option("--kind", help="synonym: one concept covers the values; inheritance: one that is near above them."),
-]
-Theta = Annotated[
-    int | None,
-    typer.Option("--theta", help="Steps upward that inheritance may take; 1 if not given.", show_default=False),
-]
-Ofds = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--ofd", "-d", metavar='"A, B -> C"|FILE',
-        help="A dependency, or a file of them: one a line, or ofds.json; several may be given.", show_default=False,
-    ),
-]
-Details = Annotated[
-    Path | None, typer.Option("--details", help="A folder for the machine-readable results.", show_default=False)
-]
-Page = Annotated[Path | None, typer.Option("--report", help="An HTML page to look at.", show_default=False)]
-Threads = Annotated[int, typer.Option("--threads", help="0: as many as there are cores.")]
-Memory = Annotated[
-    str | None,
-    typer.Option("--memory-limit", help="As 500MB or 2GB; above it work goes through DuckDB.", show_default=False),
-]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -97,6 +58,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except ValueError as fault:
             raise UserError(str(fault)) from fault
         except ModuleNotFoundError as fault:
+            if str(fault.name).startswith("data_cleaning"):
+                raise
             raise UserError(f"{fault.name} is not installed; install agentlab-runner[cleaning]") from fault
 
     return app.command()(told(explained))
@@ -160,6 +123,43 @@ def discover(
 
 
 @command
+def check(
+    table: Source,
+    ofd: Ofds = None,
+    ontology: Ontologies = None,
+    kind: Kinds = "synonym",
+    theta: Theta = None,
+    details: Details = None,
+    report: Page = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a dependency does not hold.")] = False,
+    normalise: Normalise = None,
+    sense: Senses = None,
+    related: Related = False,
+    condense_cycles: Condense = False,
+    nulls: Nulls = "equal",
+    json: Json = False,
+) -> None:
+    """Show what violates a dependency, what only looks as if it did, and what each violated class means."""
+    from data_cleaning import files, show
+    from data_cleaning.logic import check
+    from runners.tables import print_json
+
+    given = _gather(table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta)
+    if not given.ofds:
+        raise UserError('there is nothing to check; name a dependency with --ofd "A, B -> C"')
+    found = [check(given.table, one, given.ontology) for one in given.ofds]
+    if details:
+        _write(details, files.checked(found, given.table, given.ontology))
+    if json:
+        print_json([files.summary(one) for one in found])
+    else:
+        for one in found:
+            _print(show.check(one, given.ontology, whole=not sys.stdout.isatty()))
+    if strict and not all(one.holds for one in found):
+        raise typer.Exit(1)
+
+
+@command
 def repair(
     table: Source,
     ofd: Ofds = None,
@@ -209,8 +209,8 @@ def repair(
 
     if (tau is not None) + (choose != "evidence") > 1:
         raise UserError("--tau and --choose each pick a point of the Pareto front; give one of them")
-    target = _target(table, out, in_place)
     given = _gather(table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta)
+    target = _target(given.source, out, in_place)
     done = repair(
         given.table, given.ofds, given.ontology, search=_one_of("search", search, get_args(Search)), tau=tau,
         choose=int(choose) if choose.isdecimal() else _one_of("choose", choose, ("evidence", "knee")),
@@ -219,8 +219,8 @@ def repair(
     )
     if report:
         pass
-    known = Path(table).is_dir() and (Path(table) / CLEAN).is_file()
-    quality = compare(Path(table), given.table, done.changes, {one.rhs for one in given.ofds}) if known else None
+    truth = Path(table) / CLEAN
+    quality = compare(truth, given.table, done.changes, {one.rhs for one in given.ofds}) if truth.is_file() else None
     folder = details or (target and target.with_name(f"{target.stem}_details"))
     if folder:
         _write(folder, files.repaired(done))
@@ -319,7 +319,7 @@ def _note(text: str) -> None:
 
 
 class _Levels:
-    """Progress of a discovery: a bar for each level of the lattice, once it has taken a second."""
+    """Progress of a discovery: a bar for each level of the lattice, once it takes longer than a glance."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -333,7 +333,7 @@ class _Levels:
         self._shown.__exit__(*fault)
 
     def __call__(self, at: "At") -> None:
-        if time.monotonic() - self._began < 1:
+        if time.monotonic() - self._began < PATIENCE:
             return
         from runners.progress import Progress
 
@@ -348,11 +348,12 @@ def _target(source: str, out: Path | None, in_place: bool) -> Path | None:
     """Where the repaired table goes; None if it is not to be written."""
     if in_place and out:
         raise UserError("--out and --in-place exclude each other; give one of them")
-    if in_place:
-        return Path(source)
-    if out and out.exists() and Path(source).exists() and out.samefile(source):
-        raise UserError(f"{out} is the input itself; name another file, or say --in-place")
-    return out
+    target = Path(source) if in_place else out
+    if target and target.suffix.lower() not in WRITTEN:
+        raise UserError(f"{target} cannot be written; end its name in {', '.join(WRITTEN)}")
+    if target and not in_place and target.exists() and Path(source).exists() and target.samefile(source):
+        raise UserError(f"{target} is the input itself; name another file, or say --in-place")
+    return target
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -369,7 +370,10 @@ def _print(sections: "Sequence[Section]") -> None:
     for one in sections:
         if one.title:
             print(f"{one.title}:")
-        print_table(one.header, one.rows, always_head=True)
+        if one.header:
+            print_table(one.header, one.rows, always_head=True)
+        else:
+            print(*(": ".join(row) for row in one.rows), sep="\n")
         if one.more:
             print(f"... and {one.more} more")
         print()

@@ -9,7 +9,8 @@ from data_cleaning import dependencies
 from data_cleaning.binding import bind
 from data_cleaning.ontology import Ontology
 from data_cleaning.raha import DIRTY
-from data_cleaning.tables import Nulls, known, load, read
+from data_cleaning.sources import known, load
+from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD, Kind, Table
 
 

@@ -11,11 +11,12 @@ DIRTY, CLEAN = "dirty.csv", "clean.csv"
 
 
 def compare(
-    folder: Path, dirty: Table, changes: Mapping[str, Mapping[int, str | None]], columns: Collection[str]
+    truth: Path, dirty: Table, changes: Mapping[str, Mapping[int, str | None]], columns: Collection[str]
 ) -> Score:
-    """How a repair stands to `clean.csv`: a change is right where it writes what stands there.
+    """How a repair stands to the truth: a change is right where it writes what stands there.
 
     Args:
+        truth: path of the clean table.
         dirty: the table that was repaired.
         changes: new texts by column and row.
         columns: the ones that were to be repaired; only their errors count.
@@ -23,12 +24,12 @@ def compare(
     Raises:
         ValueError: if the clean table is of another shape.
     """
-    clean = read(folder / CLEAN, columns=list(dirty.names))
+    clean = read(truth, columns=list(dirty.names))
     if clean.rows != dirty.rows:
-        raise ValueError(f"{folder / CLEAN} has {clean.rows} rows, but {DIRTY} has {dirty.rows}")
+        raise ValueError(f"{truth} has {clean.rows} rows, but the table to be repaired has {dirty.rows}")
     correct = wanted = 0
     for column in columns:
-        truth, had = (decode(table, column).to_pylist() for table in (clean, dirty))
-        wanted += sum(new != old for new, old in zip(truth, had, strict=True))
-        correct += sum(truth[row] == text and had[row] != text for row, text in changes.get(column, {}).items())
+        right, had = (decode(table, column).to_pylist() for table in (clean, dirty))
+        wanted += sum(new != old for new, old in zip(right, had, strict=True))
+        correct += sum(right[row] == text and had[row] != text for row, text in changes.get(column, {}).items())
     return score(correct, sum(map(len, changes.values())), wanted)

@@ -109,8 +109,70 @@ def test_a_folder_of_rahas_layout_is_scored_against_its_clean_table(clean):
     Path("geo/clean.csv").write_text("cc,country\nUS,USA\nUS,USA\nUS,United States\nDE,Germany\nDE,Germany\n")
     told = answer(clean("repair", "geo", "-d", "cc->country", "-y", "country=countries", "--json"))
     assert told["quality"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    assert "say --in-place" in clean("repair", "geo", "-d", "cc->country", "-o", "geo/dirty.csv").stderr
+    answer(clean("repair", "geo", "-d", "cc->country", "-y", "country=countries", "--in-place", "--json"))
+    assert Path("geo/dirty.csv").read_bytes() == Path("geo/clean.csv").read_bytes()
+    Path("geo/dirty.csv").write_text("cc,country\nUS,USA\nUS,Germany\nUS,United States\nDE,Germany\nDE,Gemrany\n")
     plain = answer(clean("repair", "geo", "-d", "cc->country", "--json"))["quality"]
     assert plain["precision"] < 1
+
+
+RUNNING = {
+    "COUNTRY": {"classes": {"us": ["USA", "America", "United States"], "canada": ["Canada", "CAN"]}},
+    "MED": json.loads((EXAMPLE / "medicines.json").read_text())["medicine"],
+}
+ROWS = """CC,COUNTRY,SYMPTOM,MED
+US,USA,joint pain,ibuprofen
+US,America,joint pain,naproxen
+US,United States,headache,tylenol
+CA,Canada,headache,acetaminophen
+CA,CAN,joint pain,advil
+"""
+
+
+@pytest.mark.parametrize(
+    ("ofd", "kind", "holds", "support"),
+    [
+        ("CC -> COUNTRY", (), True, 1.0),
+        ("SYMPTOM -> MED", (), False, 0.8),
+        ("SYMPTOM -> MED", ("--kind", "inheritance", "--theta", 1), True, 1.0),
+        ("CC -> MED", ("--kind", "inheritance", "--theta", 1), False, 0.6),
+        ("CC -> MED", ("--kind", "inheritance", "--theta", 2), True, 1.0),
+    ],
+)
+def test_the_running_example_holds_up_to_meaning_and_not_as_text(clean, ofd, kind, holds, support):
+    Path("t.csv").write_text(ROWS)
+    Path("o.json").write_text(json.dumps(RUNNING))
+    [told] = answer(clean("check", "t.csv", "-d", ofd, "-y", "o.json", *kind, "--json"))
+    assert (told["holds"], told["support"]) == (holds, pytest.approx(support))
+    [plain] = answer(clean("check", "t.csv", "-d", ofd, "--json"))
+    assert not plain["holds"]
+    assert plain["support"] < told["support"]
+
+
+def test_a_check_shows_what_each_class_means_and_what_stands_outside(clean):
+    args = ("check", "orders.csv", "-d", "cc -> country", *MEANING)
+    result = clean(*args, "--details", "found", "--strict")
+    assert result.exit_code == 1
+    assert "cc=DE  Germany (ISO 3166)         7/8     France (1)" in result.stdout
+    [told] = json.loads(Path("found/check.json").read_text())
+    german = next(one for one in told["violations"] if one["class"] == {"cc": "DE"})
+    assert [(one["value"], one["rows"]) for one in german["values"] if not one["covered"]] == [("France", [8])]
+    original = json.loads(Path("found/original/cc--country.json").read_text())
+    assert (original["FD"], original["ERROR_RATE"], original["NUMBER_OF_ERROR"]) == ("cc-->country", 0.75, 14)
+    error = original["VIOLATION"][-1]["ERROR_TUPPLES"][0]
+    assert (error["ROW"], error["CELLS"][0], error["FREQUENCY"]) == (9, "1009", 1)
+    assert clean(*args).exit_code == 0
+    assert clean("check", "orders.csv", "-d", "order -> country", "--strict").exit_code == 0
+
+
+def test_what_was_discovered_is_checked_and_repaired(clean):
+    answer(clean("discover", "orders.csv", *MEANING, "--kappa", 0.7, "-o", "ofds.json", "--json"))
+    wanted = [one for one in json.loads(Path("ofds.json").read_text()) if one["lhs"] == ["cc"]]
+    Path("cc.json").write_text(json.dumps(wanted))
+    [told] = answer(clean("check", "orders.csv", "-d", "cc.json", *MEANING, "--json"))
+    assert told["support"] == wanted[0]["support"] == 0.75
+    assert answer(clean("repair", "orders.csv", "-d", "cc.json", *MEANING, "--json"))["pareto"][0]["changes"] == 14
 
 
 def test_coverage_names_what_is_unknown_and_warns_of_little(clean):
@@ -153,6 +215,10 @@ CYCLE = {"country": {"classes": {"a": ["x"], "b": ["y"]}, "isa": [["a", "b"], ["
         ("repair orders.csv -d cc->country --tau 1 --choose knee", "give one of them"),
         ("repair orders.csv -d cc->country --max-additions 0 --tau 0", "tau=0 cannot be met"),
         ("repair orders.csv -d cc->country -o a.csv --in-place", "exclude each other"),
+        ("repair orders.csv -d cc->country -o a.xlsx", "a.xlsx cannot be written; end its name in .csv"),
+        ("check orders.csv", "nothing to check; name a dependency"),
+        ("check orders.csv -d cc->contry", "no column 'contry'"),
+        ("check orders.csv -d gone.txt", "cannot be read"),
         ("discover twice.csv", "more than one column 'a'"),
         ("discover ragged.csv", "cannot be read as a table"),
         ("discover gone.csv", "there is no file 'gone.csv'"),
@@ -230,11 +296,13 @@ def test_outputs_are_equal_byte_by_byte_whatever_the_hash_seed_and_threads(tmp_p
         shutil.copytree(EXAMPLE, folder)
         found = shell(folder, "discover", "orders.csv", *MEANING, "--threads", threads, "--details", "found",
                       PYTHONHASHSEED=seed)
+        seen = shell(folder, "check", "orders.csv", "-d", "cc -> country", *MEANING, "--details", "seen",
+                     PYTHONHASHSEED=seed)
         fixed = shell(folder, "repair", "orders.csv", "-d", "cc -> country", *MEANING, "-o", "fixed.csv",
                       PYTHONHASHSEED=seed)
-        assert (found.returncode, fixed.returncode) == (0, 0), found.stderr + fixed.stderr
+        assert {one.returncode for one in (found, seen, fixed)} == {0}, found.stderr + seen.stderr + fixed.stderr
         files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-        results.append((found.stdout, fixed.stdout, files))
+        results.append((found.stdout, seen.stdout, fixed.stdout, files))
     assert results[0] == results[1]
 
 
