@@ -79,10 +79,10 @@ def has_baran() -> bool:
 
 
 def baran(planted: Planted, ofd: OFD, labels: int, seed: int) -> Cells:
-    """Baran (Mahdavi and Abedjan, VLDB 2020) corrects what the functional dependency flags.
+    """Baran (Mahdavi and Abedjan, VLDB 2020). It corrects and does not detect, so it is told which cells were damaged.
 
     Args:
-        planted: shown whole, since Baran asks for the clean text of `labels` tuples it chooses.
+        planted: shown whole, since Baran asks for the clean text of `labels` tuples that it chooses.
         seed: of its sampling.
     """
     import random
@@ -104,7 +104,7 @@ def baran(planted: Planted, ofd: OFD, labels: int, seed: int) -> Cells:
         for table in (planted.dirty, planted.clean)
     )
     at = planted.dirty.names.index(ofd.rhs)
-    data.detected_cells = {(row, at): "" for row in fd_majority(planted.dirty, ofd)}
+    data.detected_cells = {(row, at): "" for row in np.flatnonzero(planted.errors[ofd.rhs]).tolist()}
     cleaner = Correction()
     cleaner.LABELING_BUDGET, cleaner.SAVE_RESULTS, cleaner.NUM_WORKERS = labels, False, 1
     return {row: text for (row, column), text in cleaner.run(data).items() if column == at}

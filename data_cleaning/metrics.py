@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from data_cleaning.inject import Planted
-from data_cleaning.readings import Bools, Ints
+from data_cleaning.readings import Bools
 
 Match = Literal["exact", "synonym"]
 
@@ -64,8 +64,3 @@ def accuracy(found: Collection[Hashable], true: Collection[Hashable]) -> float:
 def false_positive_saving(by_fd: Bools, by_ofd: Bools) -> float:
     """Share of the tuples that the functional dependency flags and the ontology dependency does not; 1 if it flags none."""
     return float((by_fd & ~by_ofd).sum() / by_fd.sum()) if by_fd.any() else 1.0
-
-
-def true_senses(planted: Planted, column: str, rows: Ints) -> Ints:
-    """The concept that was meant at some rows, as one row of each class tells."""
-    return planted.concept[column][rows]

@@ -139,6 +139,11 @@ class Problem:
             new[g] = labels.for_cell(nodes, int(self.classes.value[g]), candidates)
         return Outcome(self, labels, outside, new)
 
+    def flagged(self) -> Bools:
+        """[N], the tuples that the sense of one of their classes does not cover."""
+        outside = Labels(self.classes, self.senses).outside().any(axis=1)
+        return np.append(outside, False)[self.classes.group]  # -1 is a tuple of no group
+
     def bound(self, right_hand_columns: int, dependencies: int) -> Bound:
         """From counts: the conflict graph of a class is complete but for the tuples its sense covers."""
         classes = self.classes
