@@ -45,6 +45,7 @@ class Cover:
 class Classes:
     """What has to be known to repair one column: only classes that are violated, or hang together with one that is."""
 
+    table: Table
     ofds: tuple[OFD, ...]
     readings: Readings
     members: Ints
@@ -94,9 +95,15 @@ class Classes:
         sizes = np.concatenate(size)
         cells = _cells(members, value, count, len(owners), len(readings.texts))
         return cls(
-            tuple(ofds), readings, members, value, count, row_group, owners, sizes, np.concatenate(example), cells,
+            table, tuple(ofds), readings, members, value, count, row_group, owners, sizes, np.concatenate(example), cells,
             _cover(cells, owners, sizes, ofds, readings), np.bincount(codes, minlength=len(readings.texts)),
         )
+
+    def key(self, node: int) -> str:
+        """What the tuples of a class agree on: `CC=US, YEAR=2020`."""
+        row, table = self.example[node], self.table
+        at = [table.names.index(name) for name in self.ofds[self.owner[node]].lhs]
+        return ", ".join(f"{table.names[one]}={table.values[one][int(table.codes[one][row])]}" for one in at) or "all rows"
 
     def theta(self, nodes: Ints) -> Ints:
         return np.array([ofd.theta for ofd in self.ofds])[self.owner[nodes]]

@@ -114,25 +114,30 @@ class Problem:
             demands[together] = demands.get(together, 0) + int(count[g])
         return additions, list(demands.items()), int(count[blocked].sum())
 
-    def carry_out(self, choices: Iterable[Choice]) -> "Outcome":
-        """What becomes of the column under some choices."""
+    def under(self, choices: Iterable[Choice]) -> Labels:
+        """The senses and labels of the column under some choices."""
         senses = self.senses.copy()
         pairs: set[Pair] = set()
-        column = self.classes.readings.column
+        column, width = self.classes.readings.column, self.classes.readings.senses
         for choice in choices:
             pairs |= {(v, s) for name, v, s in choice.additions if name == column}
             for name, node, sense in choice.senses:
                 if name == column:
                     senses[node] = sense
-        lent = self.behind >= 0
-        added = np.array(sorted(v * self.classes.readings.senses + s for v, s in pairs), dtype=np.int64)
-        hub = (self.senses - self.classes.readings.concepts) * self.classes.readings.senses + self.behind
-        same = np.array_equal(senses, self.senses)
-        now = lent & (senses == self.senses) & np.isin(hub, added)
+        added = np.array([v * width + s for v, s in pairs], dtype=np.int64)
+        lent = (self.senses - self.classes.readings.concepts) * width + self.behind
+        now = (self.behind >= 0) & (senses == self.senses) & np.isin(lent, added)
         senses[now] = self.behind[now]
-        labels = Labels(self.classes, senses, pairs)
+        return Labels(self.classes, senses, pairs)
+
+    def carry_out(self, choices: Iterable[Choice]) -> "Outcome":
+        """What becomes of the column under some choices."""
+        labels = self.under(choices)
+        read = np.where(self.behind >= 0, self.behind, self.senses)
+        candidates = self.candidates
+        if ((labels.senses != self.senses) & (labels.senses != read)).any():
+            candidates = find_candidates(self.classes, np.arange(len(labels.senses)), labels.senses)
         outside = labels.outside()
-        candidates = self.candidates if same else find_candidates(self.classes, np.arange(len(senses)), senses)
         new: dict[int, Label | None] = {}
         for g in np.flatnonzero(outside.any(axis=1)).tolist():
             nodes = tuple(x for x in self.classes.members[g].tolist() if x >= 0)
