@@ -25,7 +25,8 @@ class Candidates:
     value: Ints
     sense: Ints
     count: Ints
-    """Tuples that it would keep from being changed, each other addition they wait for being made."""
+    """Tuples that it would keep from being changed, each other addition they wait for being made; of several dependencies
+    those of the one with most."""
     typo: Bools
     nearest: tuple[str | None, ...]
     """A word of these classes one slip away from an unknown value: a covered one if there is, then the most frequent."""
@@ -71,7 +72,12 @@ def find_candidates(
     outside = ~classes.covers(node, value, sense)
     gained = count if hubs is None else np.where(hubs[node] == value, classes.covered(node, sense), count)
     width = readings.senses
-    keys, outlying, seen = sum_by(value * width + sense, gained * outside, count)
+    # summed up for each dependency, of which the one with most counts: a tuple stands in a class of each
+    many = len(classes.ofds)
+    parts, outlying, seen = sum_by((value * width + sense) * many + classes.owner[node], gained * outside, count)
+    keys, first = np.unique(parts // many, return_index=True)
+    if len(keys):
+        outlying, seen = np.maximum.reduceat(outlying, first), np.maximum.reduceat(seen, first)
     values, their = keys // max(1, width), keys % max(1, width)
     lacking = outlying > 0
     typo, nearest = _typos(classes, values, their, seen, lacking)
