@@ -114,7 +114,7 @@ def arrange(table: Table, names: Sequence[NameLists | None], order: Sequence[int
     return Columns(codes, right, base, np.concatenate(offsets), np.concatenate(classes))
 
 
-def shuffle(rows: int) -> tuple[int, int, int]:
+def permutation(rows: int) -> tuple[int, int, int]:
     """A permutation far from the given order: row i takes the value of row f(i), f(i) = (a i + b) mod p.
 
     As p is a prime, no period of the table survives. It may exceed `rows`: where f(i) is no row, f is applied again.
@@ -126,16 +126,6 @@ def shuffle(rows: int) -> tuple[int, int, int]:
     while any(prime % divisor == 0 for divisor in range(2, math.isqrt(prime) + 1)):
         prime += 1
     return max(1, round(prime * (math.sqrt(5) - 1) / 2)), rows // 2, prime
-
-
-def shuffled(columns: Columns) -> Codes:
-    """[bound, N], the right-hand codes of the bound columns with their rows permuted."""
-    rows = columns.codes.shape[1]
-    stride, start, prime = shuffle(rows)
-    source = (np.arange(rows) * stride + start) % prime
-    while (beyond := source >= rows).any():
-        source[beyond] = (source[beyond] * stride + start) % prime
-    return columns.codes[len(columns.right) :, source]
 
 
 def _merge_equal(names: NameLists) -> tuple[Codes, NameLists]:

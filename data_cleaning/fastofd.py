@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_cleaning import partitions
-from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind, shuffled
+from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind, permutation
 from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, search
-from data_cleaning.tables import read
+from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD, Kind, Strength, Table
 
 MAX_COLUMNS = 63
@@ -35,6 +35,7 @@ def discover(
     allow_empty_lhs: bool = True,
     threads: int | None = None,
     memory_limit: int | str | None = None,
+    nulls: Nulls = "equal",
     pruning: Pruning | None = None,
     counters: Counters | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -50,8 +51,8 @@ def discover(
         max_lhs: columns on the left side at most.
         allow_empty_lhs: report [] -> A when the whole column is one concept.
         threads: all cores if not given; the result does not depend on it.
-        memory_limit: bytes, or text as "1.5GB"; a table that does not fit is searched inside DuckDB, on disk. A Table
-            is in memory already.
+        memory_limit: bytes, or text as "1.5GB"; what does not fit is searched on disk, inside DuckDB.
+        nulls: how NULLs compare, see `tables.read`; like the memory limit it does not concern a Table.
         pruning: what to skip; everything that may be if not given.
         counters: filled in.
         progress: called a few dozen times a level.
@@ -73,10 +74,16 @@ def discover(
     pruning = pruning or Pruning()
     counters = Counters() if counters is None else counters
     threads = threads or _cores()
-    table = table if isinstance(table, Table) else read(table)
+    if memory_limit is not None and not isinstance(table, Table):
+        from data_cleaning import sql
+
+        return sql.discover(
+            table, ontology, memory_limit, nulls, kind=kind, theta=theta, kappa=kappa, max_lhs=max_lhs,
+            allow_empty_lhs=allow_empty_lhs, threads=threads, pruning=pruning, counters=counters, progress=progress,
+        )
+    table = table if isinstance(table, Table) else read(table, nulls=nulls)
     width = len(table.names)
-    if width > MAX_COLUMNS:
-        raise ValueError(f"the table has {width} columns; discovery takes {MAX_COLUMNS} at most, choose some of them")
+    check_width(width)
     # left sides begin with the most diverse column: the classes of their prefixes are few and small
     order = sorted(range(width), key=lambda position: -len(table.values[position]))
     columns = arrange(table, bind(table, ontology, theta), order)
@@ -89,6 +96,15 @@ def discover(
 def allowed(rows: int, kappa: float) -> int:
     """How many tuples may be dropped."""
     return rows - math.ceil(kappa * rows - 1e-9)
+
+
+def check_width(columns: int) -> None:
+    """
+    Raises:
+        ValueError: if a set of so many columns is no mask.
+    """
+    if columns > MAX_COLUMNS:
+        raise ValueError(f"the table has {columns} columns; discovery takes {MAX_COLUMNS} at most, choose some of them")
 
 
 def in_order(
@@ -197,7 +213,7 @@ def _strengths(columns: Columns, found: Sequence[Found], threads: int) -> list[S
     result: list[Strength | None] = [None] * len(found)
     if not rows or not bound:
         return result
-    other_order = shuffled(columns)
+    other_order = partitions.shuffle(columns.codes[len(columns.right) :], *permutation(rows))
     lefts = np.array([found[number].left for number in bound], np.uint64)
     rights = np.array([found[number].right for number in bound])
     out = np.empty((len(bound), 4), np.int64)

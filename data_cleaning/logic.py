@@ -1,6 +1,7 @@
 """Reasoning about dependencies, and checking one against a table with its reasons."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_cleaning import partitions
-from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind, shuffled
-from data_cleaning.tables import known, read
+from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind, permutation
+from data_cleaning.sources import known
+from data_cleaning.tables import read
 from data_cleaning.types import OFD, NameLists, Strength, Table
 
 Ints = NDArray[np.int32]
@@ -79,6 +81,8 @@ class Report:
     by_name: int
     """Of these, with unequal values that have a common concept: a plain functional dependency would flag them."""
     violated: int
+    deficit: int
+    """Tuples to drop so that it holds: those that the best names do not cover."""
     flagged: int
     """Tuples in violated classes."""
     flagged_without_names: int
@@ -87,9 +91,11 @@ class Report:
     _names: NameLists | None
     _row_ids: Ints | None
     _members: Ints
-    """Rows of the classes of unequal values, one class after the other ..."""
-    _offsets: NDArray[np.int64]
-    """... beginning here."""
+    """Rows of the classes, one class after the other."""
+    _begins: Ints
+    """Where those of the classes of unequal values begin ..."""
+    _sizes: Ints
+    """... and how many they are."""
     _best: Ints
     """Tuples the best name of each covers."""
     _name: Ints
@@ -102,22 +108,21 @@ class Report:
 
     def violations(self) -> Iterator[ClassReport]:
         """The violated classes, those with most outliers first."""
-        missing = np.diff(self._offsets) - self._best
+        missing = self._sizes - self._best
         order = np.lexsort((self._first(), -missing))
         return (self._report(number) for number in order[missing[order] > 0])
 
     def synonyms(self) -> Iterator[ClassReport]:
         """Classes of unequal values that a concept covers, the largest first."""
-        sizes = np.diff(self._offsets)
-        order = np.lexsort((self._first(), -sizes))
-        return (self._report(number) for number in order[(self._best == sizes)[order]])
+        order = np.lexsort((self._first(), -self._sizes))
+        return (self._report(number) for number in order[(self._best == self._sizes)[order]])
 
     def _first(self) -> Ints:
-        return self._members[self._offsets[:-1]]
+        return self._members[self._begins]
 
     def _report(self, number: int) -> ClassReport:
         table, rhs = self._table, self._table.names.index(self.ofd.rhs)
-        rows = self._members[self._offsets[number] : self._offsets[number + 1]]
+        rows = self._members[self._begins[number] :][: self._sizes[number]]
         codes = table.codes[rhs][rows]
         values, first, counts = np.unique(codes, return_index=True, return_counts=True)
         concept = int(self._name[number]) if self._name[number] >= 0 else None
@@ -157,29 +162,23 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
     columns, scratch, classes = _partitioned(table, positions, names)
     rhs = len(positions) - 1
     which, best, name, alone = (np.empty(classes, np.int32) for _ in range(4))
-    found = partitions.judge(columns, rhs, classes, rhs, scratch, which, best, name, alone)
+    with ThreadPoolExecutor(1) as beside:
+        chance = beside.submit(_broken_by_chance, columns, classes, scratch) if names is not None else None
+        found = partitions.judge(columns, rhs, classes, rhs, scratch, which, best, name, alone)
     which, best, name, alone = which[:found], best[:found], name[:found], alone[:found]
     if names is not None:  # a literal class is told by the merged code of its value
         value = np.empty(int(columns.codes[-1].max(initial=-1)) + 1, np.int32)
         value[columns.codes[-1]] = columns.codes[rhs]
         name = np.where(name < 0, -1 - value[-1 - np.minimum(name, -1)], name)
     offsets = scratch.offsets[rhs]
-    sizes = (offsets[which + 1] - offsets[which]).astype(np.int64)
-    begins = np.concatenate(([0], np.cumsum(sizes)))
-    members = scratch.rows[rhs][np.arange(begins[-1]) + np.repeat(offsets[which] - begins[:-1], sizes)]
+    sizes = offsets[which + 1] - offsets[which]
     by_name = best == sizes
     deficit = int((sizes - best).sum())
     strong = None
-    if names is not None and table.rows:
-        counters = np.zeros(5, np.int64)
-        chance = partitions.deficit(
-            shuffled(columns)[0], columns.base[rhs], columns, scratch.rows[rhs], offsets, classes, scratch,
-            table.rows, True, counters,
-        )
+    if chance is not None and table.rows:
         gain = (int((sizes - alone).sum()) - deficit) / table.rows
-        strong = Strength(
-            int(by_name.sum()), int(sizes[by_name].sum()), gain, (table.rows - chance) / table.rows
-        )
+        by_chance = (table.rows - chance.result()) / table.rows
+        strong = Strength(int(by_name.sum()), int(sizes[by_name].sum()), gain, by_chance)
     support = (table.rows - deficit) / table.rows if table.rows else 1.0
     return Report(
         replace(ofd, support=support, strength=strong),
@@ -188,16 +187,30 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
         constant=classes - found,
         by_name=int(by_name.sum()),
         violated=int((~by_name).sum()),
+        deficit=deficit,
         flagged=int(sizes[~by_name].sum()),
         flagged_without_names=int(sizes.sum()),
         _table=table,
         _names=names,
         _row_ids=None,
-        _members=members,
-        _offsets=begins,
+        _members=scratch.rows[rhs],
+        _begins=offsets[which],
+        _sizes=sizes,
         _best=best,
         _name=name,
     )
+
+
+def _broken_by_chance(columns: Columns, classes: int, scratch: Scratch) -> int:
+    """Tuples to drop from the classes in `scratch` when the right-hand column, the last one, is permuted."""
+    rows, rhs = columns.codes.shape[1], len(columns.right) - 1
+    codes = partitions.shuffle(columns.codes[-1:], *permutation(rows))[0]
+    own = scratch._replace(counts=np.zeros_like(scratch.counts), codes=np.empty_like(scratch.codes))
+    broken: int = partitions.deficit(
+        codes, columns.base[rhs], columns, scratch.rows[rhs], scratch.offsets[rhs], classes, own, rows, True,
+        np.zeros(5, np.int64),
+    )
+    return broken
 
 
 def left_positions(ofd: OFD, names: Sequence[str]) -> list[int]:

@@ -80,8 +80,11 @@ def refine(
             elif count < 0:
                 out_rows[-1 - count] = rows[i]
                 counts[code] = count - 1
-        for i in range(end - begin):
-            counts[held[i]] = 0
+        if end - begin > len(counts):
+            counts[:] = 0
+        else:
+            for i in range(end - begin):
+                counts[held[i]] = 0
     out_offsets[made] = position
     return made
 
@@ -400,12 +403,36 @@ def judge(
             held[i - begin] = values[rows[i]]
         alone[found], name[found] = best_name(held, end - begin, -1, columns, scratch.counts)
         best[found] = alone[found]
-        if columns.base[column] >= 0:
-            for i in range(begin, end):
-                held[i - begin] = codes[rows[i]]
-            best[found], name[found] = best_name(held, end - begin, columns.base[column], columns, scratch.counts)
+        base = columns.base[column]
+        if base >= 0:
+            i = begin + 1
+            while i < end and codes[rows[i]] == codes[rows[begin]]:
+                i += 1
+            if i == end:  # different spellings of the same concepts
+                best[found], name[found] = end - begin, columns.classes[columns.offsets[base + codes[rows[begin]]]]
+            else:
+                for i in range(begin, end):
+                    held[i - begin] = codes[rows[i]]
+                best[found], name[found] = best_name(held, end - begin, base, columns, scratch.counts)
         found += 1
     return found
+
+
+@kernel
+def shuffle(codes: Ints, stride: int, start: int, prime: int) -> Ints:
+    """[B, N] codes with their rows permuted as `columns.permutation` says."""
+    out = np.empty_like(codes)
+    source = start % prime
+    for row in range(codes.shape[1]):
+        at = source
+        while at >= codes.shape[1]:
+            at = (at * stride + start) % prime
+        for line in range(len(codes)):
+            out[line, row] = codes[line, at]
+        source += stride
+        if source >= prime:
+            source -= prime
+    return out
 
 
 @kernel

@@ -8,23 +8,21 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from data_cleaning.sources import CSV, as_text, csv_header, known, load
 from data_cleaning.types import Codes, Table
+
+__all__ = ["Changes", "Nulls", "Values", "decode", "known", "load", "read", "write"]
 
 Nulls = Literal["equal", "distinct"]
 Changes = Mapping[str, Mapping[int, str | None]]
 """New texts by column and row; None is NULL."""
 
-CSV = (".csv", ".tsv", ".txt")
-DELIMITERS = ",;\t|"
-FORMATS = ".csv, .tsv, .parquet, .arrow, .feather or FILE.duckdb::TABLE"
 
 
 class Values(Sequence[str | None]):
@@ -97,29 +95,6 @@ def read(source: Any, *, columns: Sequence[str] | None = None, nulls: Nulls = "e
     return Table(tuple(names), tuple(codes for codes, _ in encoded), tuple(values for _, values in encoded))
 
 
-def load(source: Any, columns: Sequence[str] | None = None) -> pa.Table:
-    """The source as an Arrow table with its own types (CSV: all text); arguments and errors as in `read`."""
-    where = repr(str(source)) if isinstance(source, str | os.PathLike) else "the table"
-    try:
-        table = _arrow(source, columns)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(f"{where} cannot be read as a table: {str(error).splitlines()[0]}") from error
-    names = table.column_names
-    if not names:
-        raise ValueError(f"{where} has no columns; give a table with a header")
-    _unique(names)
-    return table if columns is None else table.select(_chosen(columns, names))
-
-
-def known(name: str, names: Sequence[str]) -> int:
-    """The position of column `name`, or ValueError with the nearest name there is."""
-    if name in names:
-        return list(names).index(name)
-    near = get_close_matches(name, names, 1)
-    guess = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(names)}"
-    raise ValueError(f"the table has no column {name!r}; {guess}")
-
-
 def decode(table: Table, column: str) -> pa.Array:
     """A column as [N] Arrow text."""
     position = known(column, table.names)
@@ -152,114 +127,6 @@ def write(source: Any, changes: Changes, out: str | os.PathLike[str]) -> None:
         _write_arrow(table, target, file)
 
 
-def _unique(names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the table has more than one column {', '.join(map(repr, twice))}; rename them")
-
-
-def _chosen(columns: Sequence[str], names: Sequence[str]) -> list[str]:
-    _unique(names)
-    return [names[known(name, names)] for name in columns]
-
-
-def _arrow(source: Any, columns: Sequence[str] | None) -> pa.Table:
-    if isinstance(source, str | os.PathLike):
-        return _read_path(os.fspath(source), columns)
-    if isinstance(source, pa.Table):
-        return source
-    if isinstance(source, Mapping):
-        return pa.Table.from_arrays([_array(values) for values in source.values()], names=list(map(str, source)))
-    if hasattr(source, "iloc"):  # pandas; its own Arrow export would add the index as a column
-        arrays = [_array(source.iloc[:, position]) for position in range(source.shape[1])]
-        return pa.Table.from_arrays(arrays, names=list(map(str, source.columns)))
-    if hasattr(source, "__arrow_c_stream__"):
-        return pa.table(source)
-    raise ValueError(
-        f"a {type(source).__name__} is no table; give a path ({FORMATS}), a pandas or polars data frame, "
-        "an Arrow table, a DuckDB relation or a dict of lists"
-    )
-
-
-def _array(values: Any) -> pa.Array:
-    """One column; what Arrow finds no common type for becomes text."""
-    try:
-        array = pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        array = pa.array([None if value is None or value != value else str(value) for value in values], pa.string())
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-
-
-def _read_path(path: str, columns: Sequence[str] | None) -> pa.Table:
-    name, _, inside = path.partition("::")
-    file = Path(name)
-    if not file.is_file():
-        raise ValueError(f"there is no file {name!r}")
-    match file.suffix.lower():
-        case suffix if suffix in CSV:
-            return _read_csv(file, columns)
-        case ".parquet":
-            import pyarrow.parquet as pq
-
-            names = pq.read_schema(file).names
-            return pq.read_table(file, columns=None if columns is None else _chosen(columns, names))
-        case ".arrow" | ".feather":
-            import pyarrow.feather
-
-            return pyarrow.feather.read_table(file, memory_map=True)
-        case ".duckdb" | ".db":
-            return _read_duckdb(file, inside)
-    raise ValueError(f"the format of {name!r} is not known; give {FORMATS}")
-
-
-def _read_csv(file: Path, columns: Sequence[str] | None) -> pa.Table:
-    import pyarrow.csv
-
-    header, delimiter = _csv_header(file)
-    text = pa.dictionary(pa.int32(), pa.string())
-    parse = pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    convert = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(header, text),
-        include_columns=None if columns is None else _chosen(columns, header),
-        strings_can_be_null=True,
-        null_values=[""],
-        quoted_strings_can_be_null=False,
-    )
-    try:
-        return pyarrow.csv.read_csv(file, parse_options=parse, convert_options=convert)
-    except pa.ArrowInvalid:
-        # again on one thread: only then does Arrow know the number of the row it stumbled over
-        single = pyarrow.csv.ReadOptions(use_threads=False)
-        return pyarrow.csv.read_csv(file, read_options=single, parse_options=parse, convert_options=convert)
-
-
-def _csv_header(file: Path) -> tuple[list[str], str]:
-    """Column names, and the delimiter: the one of `DELIMITERS` that the first line has most of."""
-    with open(file, encoding="utf-8-sig", newline="") as stream:
-        try:
-            first = stream.readline()
-            delimiter = max(DELIMITERS, key=first.count)
-            stream.seek(0)
-            header: list[str] = next(csv.reader(stream, delimiter=delimiter), [])
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{str(file)!r} is not UTF-8 text; convert it first, for example with iconv") from error
-    if not header:
-        raise ValueError(f"{str(file)!r} is empty; its first line should name the columns")
-    return header, delimiter
-
-
-def _read_duckdb(file: Path, inside: str) -> pa.Table:
-    import duckdb
-
-    with duckdb.connect(str(file), read_only=True) as connection:
-        tables = [row[0] for row in connection.sql("SELECT table_name FROM information_schema.tables").fetchall()]
-        if not inside and len(tables) == 1:
-            inside = tables[0]
-        if inside not in tables:
-            raise ValueError(f"say which table of {str(file)!r} as {file}::TABLE; it has {', '.join(tables) or 'none'}")
-        return pa.table(connection.table(f'"{inside}"'))
-
-
 def _encode(name: str, column: pa.ChunkedArray, nulls: Nulls, trusted: bool) -> tuple[Codes, Values]:
     """Codes in order of first appearance; NULL, or the NULLs, after the last value.
 
@@ -267,8 +134,6 @@ def _encode(name: str, column: pa.ChunkedArray, nulls: Nulls, trusted: bool) -> 
     """
     if len(column) > np.iinfo(np.int32).max:
         raise ValueError(f"the table has {len(column)} rows; at most {np.iinfo(np.int32).max} can be encoded")
-    if pa.types.is_nested(column.type):
-        raise ValueError(f"column {name!r} is of type {column.type}; flatten it or leave it out with columns=")
     foreign = pa.types.is_dictionary(column.type) and not trusted
     if pa.types.is_null(column.type):
         column = column.cast(pa.string())
@@ -278,27 +143,25 @@ def _encode(name: str, column: pa.ChunkedArray, nulls: Nulls, trusted: bool) -> 
     encoded = column.unify_dictionaries().combine_chunks()
     if not len(encoded):
         return np.empty(0, np.int32), Values(pa.array([], pa.string()))
-    indices, values = encoded.indices, _text(name, encoded.dictionary)
+    indices, values = encoded.indices, as_text(name, encoded.dictionary)
     if foreign:
         merged = values.dictionary_encode()
         again = merged.indices.take(indices).dictionary_encode()
         indices, values = again.indices, merged.dictionary.take(again.dictionary)
+    # by its buffers: Array.to_numpy would import pandas, a quarter of a second and 40 MB
+    indices = indices if indices.type == pa.int32() else indices.cast(pa.int32())
+    validity, content = indices.buffers()
+    codes = np.frombuffer(content, np.int32)[indices.offset : indices.offset + len(indices)]
     missing = indices.null_count
     if not missing:
-        return indices.cast(pa.int32()).to_numpy(), Values(values)
-    codes = indices.cast(pa.int32()).fill_null(len(values)).to_numpy()
+        return codes, Values(values)
+    bits = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")
+    null = bits[indices.offset : indices.offset + len(indices)] == 0
+    codes = np.where(null, np.int32(len(values)), codes)
     if nulls == "equal":
         return codes, Values(values, 1)
-    codes = codes.copy()
-    codes[codes == len(values)] = np.arange(len(values), len(values) + missing, dtype=np.int32)
+    codes[null] = np.arange(len(values), len(values) + missing, dtype=np.int32)
     return codes, Values(values, missing)
-
-
-def _text(name: str, values: pa.Array) -> pa.Array:
-    try:
-        return values.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(f"column {name!r} of type {values.type} cannot be read as text; convert it first") from error
 
 
 def _changed(name: str, column: pa.ChunkedArray, cells: Mapping[int, str | None]) -> pa.ChunkedArray:
@@ -312,6 +175,8 @@ def _changed(name: str, column: pa.ChunkedArray, cells: Mapping[int, str | None]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"a new value of column {name!r} does not fit its type {column.type}: {reason}") from error
+    import pyarrow.compute as pc
+
     return pc.replace_with_mask(column.cast(plain), pa.array(mask), new).cast(column.type)
 
 
@@ -323,7 +188,7 @@ def _check_rows(rows: Mapping[int, object], count: int) -> None:
 
 def _copy_csv(source: Path, changes: Changes, out: BinaryIO) -> None:
     """Copy record by record as bytes stand; in a changed record only the changed fields are written anew."""
-    header, delimiter = _csv_header(source)
+    header, delimiter = csv_header(source)
     by_row: dict[int, dict[int, str | None]] = {}
     for name, cells in changes.items():
         for row, value in cells.items():
