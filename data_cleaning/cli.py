@@ -14,11 +14,11 @@ from data_cleaning.options import (
     Condense,
     Details,
     Kinds,
+    Memory,
     Normalise,
     Nulls,
     Ofds,
     Ontologies,
-    Page,
     Related,
     Senses,
     Source,
@@ -90,6 +90,7 @@ def discover(
     condense_cycles: Condense = False,
     nulls: Nulls = "equal",
     threads: Threads = 0,
+    memory_limit: Memory = None,
     json: Json = False,
 ) -> None:
     """Find all minimal dependencies of a table: functional ones, and those that hold up to the meaning of values."""
@@ -98,18 +99,20 @@ def discover(
     from data_cleaning.inputs import steps
     from runners.tables import print_json
 
+    if columns and memory_limit:
+        raise UserError("--columns and --memory-limit do not go together; write a table of these columns first")
     given = _gather(
         table, (ontology, normalise, sense, related, condense_cycles), nulls, kind=kind, theta=theta,
-        columns=columns.split(",") if columns else (),
+        columns=columns.split(",") if columns else (), beginning=bool(memory_limit),
     )
     if len(given.table.names) > WIDE and max_lhs is None:
         _note(f"{len(given.table.names)} columns may take long; --max-lhs 3 or --columns make it less")
-    asked: Any = kind
+    asked: Any = {"kind": kind, "nulls": nulls}
     with _Levels() as levels:
         found = fastofd.discover(
-            given.table, given.ontology, kind=asked, theta=steps(kind, theta),
+            given.source if memory_limit else given.table, given.ontology, **asked, theta=steps(kind, theta),
             kappa=given.kappa if kappa is None else kappa, max_lhs=max_lhs, allow_empty_lhs=constants,
-            threads=threads or None, progress=levels,
+            threads=threads or None, memory_limit=memory_limit, progress=levels,
         )
     written = files.discovery(found, given.ontology, given.table.names)
     if out:
@@ -117,7 +120,7 @@ def discover(
     if details:
         _write(details, written)
     if json:
-        print_json({"columns": given.table.names, "rows": given.table.rows, "ofds": as_dicts(found)})
+        print_json({"columns": given.table.names, "ofds": as_dicts(found)})
     else:
         _print([show.dependencies(found, whole=not sys.stdout.isatty())])
 
@@ -130,13 +133,13 @@ def check(
     kind: Kinds = "synonym",
     theta: Theta = None,
     details: Details = None,
-    report: Page = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a dependency does not hold.")] = False,
     normalise: Normalise = None,
     sense: Senses = None,
     related: Related = False,
     condense_cycles: Condense = False,
     nulls: Nulls = "equal",
+    memory_limit: Memory = None,
     json: Json = False,
 ) -> None:
     """Show what violates a dependency, what only looks as if it did, and what each violated class means."""
@@ -144,12 +147,21 @@ def check(
     from data_cleaning.logic import check
     from runners.tables import print_json
 
-    given = _gather(table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta)
+    given = _gather(
+        table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta,
+        beginning=bool(memory_limit),
+    )
     if not given.ofds:
         raise UserError('there is nothing to check; name a dependency with --ofd "A, B -> C"')
-    found = [check(given.table, one, given.ontology) for one in given.ofds]
+    if memory_limit:
+        from data_cleaning import sql
+
+        how: Any = nulls
+        found = [sql.check(given.source, one, given.ontology, memory_limit, nulls=how) for one in given.ofds]
+    else:
+        found = [check(given.table, one, given.ontology) for one in given.ofds]
     if details:
-        _write(details, files.checked(found, given.table, given.ontology))
+        _write(details, files.checked(found, given.ontology, None if memory_limit else given.table))
     if json:
         print_json([files.summary(one) for one in found])
     else:
@@ -167,7 +179,9 @@ def repair(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The repaired table.", show_default=False)] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Write the repaired table over the input.")] = False,
     details: Details = None,
-    report: Page = None,
+    report: Annotated[
+        Path | None, typer.Option(help="An HTML page with the front to click through.", show_default=False)
+    ] = None,
     choose: Annotated[
         str,
         typer.Option(
@@ -201,6 +215,7 @@ def repair(
     Without --out or --in-place it only shows what it would do. The input is not touched unless --in-place is given.
     """
     from data_cleaning import files, show
+    from data_cleaning.page import page
     from data_cleaning.problem import Search
     from data_cleaning.raha import CLEAN, compare
     from data_cleaning.repair import repair
@@ -217,13 +232,13 @@ def repair(
         max_additions=max_additions, typo_guard=typo_guard,
         sense_init=_one_of("sense_init", sense_init, get_args(Init)),
     )
-    if report:
-        pass
     truth = Path(table) / CLEAN
     quality = compare(truth, given.table, done.changes, {one.rhs for one in given.ofds}) if truth.is_file() else None
     folder = details or (target and target.with_name(f"{target.stem}_details"))
     if folder:
         _write(folder, files.repaired(done))
+    if report:
+        _write(report.parent, {report.name: page(done).encode()})
     if target:
         done.write(given.source, target)  # last: where the table is, everything is
     if json:
@@ -300,7 +315,7 @@ def example(
 
 def _gather(
     source: str, meaning: tuple[Any, ...], nulls: str = "equal", ofds: Sequence[str] | None = None,
-    kind: str = "synonym", theta: int | None = None, columns: Sequence[str] = (),
+    kind: str = "synonym", theta: int | None = None, columns: Sequence[str] = (), beginning: bool = False,
 ) -> "Inputs":
     """`meaning` is what the options of `inputs.Meaning` were given, in its order."""
     from data_cleaning.inputs import Meaning, gather
@@ -308,7 +323,7 @@ def _gather(
     how: Any = _one_of("nulls", nulls, ("equal", "distinct"))
     sources, ways, senses, related, condense = meaning
     speaks = Meaning(sources or (), ways or (), senses or (), related, condense)
-    given = gather(source, speaks, ofds or (), kind, theta, how, columns)
+    given = gather(source, speaks, ofds or (), kind, theta, how, columns, beginning)
     for note in given.notes:
         _note(note)
     return given

@@ -29,11 +29,11 @@ def discovery(ofds: Sequence[OFD], ontology: Ontology, columns: Sequence[str]) -
     }
 
 
-def checked(reports: Sequence["Report"], table: Table, ontology: Ontology) -> Files:
-    """`check.json`, and per violated dependency the file of the original program."""
+def checked(reports: Sequence["Report"], ontology: Ontology, table: Table | None) -> Files:
+    """`check.json`, and where the table is at hand per violated dependency the file of the original program."""
     files = {"check.json": _json([summary(one) | {"violations": _violations(one, ontology)} for one in reports])}
     for number, report in enumerate(reports):
-        if not report.holds:
+        if table and not report.holds:
             name = re.sub(r"[/\\\0]", "_", f"{', '.join(report.ofd.lhs)}--{report.ofd.rhs}.json")
             files[f"original/{name}"] = _json(original_check(report, table, ontology, number))
     return files

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import pyarrow as pa
+
 from data_cleaning import dependencies
 from data_cleaning.binding import bind
 from data_cleaning.ontology import Ontology
 from data_cleaning.raha import DIRTY
-from data_cleaning.sources import known, load
+from data_cleaning.sources import known, load, stream
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD, Kind, Table
+
+BEGINNING = 50_000
+"""Rows by which ontologies find their columns where the table is not to be read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Inputs:
 
 def gather(
     source: str, meaning: Meaning, ofds: Sequence[str] = (), kind: str = "synonym", theta: int | None = None,
-    nulls: Nulls = "equal", columns: Sequence[str] = (),
+    nulls: Nulls = "equal", columns: Sequence[str] = (), beginning: bool = False,
 ) -> Inputs:
     """Read the table, bind the ontologies, parse the dependencies.
 
@@ -52,6 +57,8 @@ def gather(
             what else is left out.
         ofds: each `A, B -> C`, or a file of them.
         columns: the ones to look at; all if none is named.
+        beginning: read the first rows only, by which ontologies find their columns; for work within a memory limit,
+            which reads the table for itself.
 
     Raises:
         ValueError: if any of it is wrong, in one sentence.
@@ -69,7 +76,7 @@ def gather(
         source, ontology, given, kappa = str(config.data), config.ontology, config.ofds, config.kappa
     if Path(source).is_dir():
         source = str(Path(source) / DIRTY)
-    arrow = load(source)
+    arrow = _beginning(source) if beginning else load(source)
     table = read(arrow, nulls=nulls)
     if meaning.sources:
         ontology, notes = bind(meaning.sources, table, meaning.normalise, meaning.related)
@@ -95,6 +102,16 @@ def gather(
         for name in (*ofd.lhs, ofd.rhs):
             known(name, table.names)
     return Inputs(source, table, ontology, given, kappa, notes)
+
+
+def _beginning(source: str) -> pa.Table:
+    names, batches = stream(source)
+    kept = []
+    for batch in batches:
+        kept.append(batch)
+        if sum(map(len, kept)) >= BEGINNING:
+            break
+    return pa.Table.from_batches(kept, pa.schema([(name, pa.string()) for name in names]))
 
 
 def steps(kind: str, theta: int | None) -> int:

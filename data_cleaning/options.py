@@ -55,7 +55,6 @@ Ofds = Annotated[
 Details = Annotated[
     Path | None, typer.Option("--details", help="A folder for the machine-readable results.", show_default=False)
 ]
-Page = Annotated[Path | None, typer.Option("--report", help="An HTML page to look at.", show_default=False)]
 Threads = Annotated[int, typer.Option("--threads", help="0: as many as there are cores.")]
 Memory = Annotated[
     str | None,

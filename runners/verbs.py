@@ -47,7 +47,10 @@ def _command(file: Path) -> Any:
     import yaml
 
     module, _, name = yaml.safe_load(file.read_text(encoding="utf-8"))["_target_"].rpartition(".")
-    return typer.main.get_command(getattr(import_module(module), name))
+    try:
+        return typer.main.get_command(getattr(import_module(module), name))
+    except (ImportError, AttributeError) as fault:
+        _fail(RunFailed(f"{file} names {module}.{name}, which cannot be loaded: {fault}"), 1, debug=False)
 
 
 def told(function: Callable[..., None]) -> Callable[..., None]:

@@ -68,6 +68,13 @@ def test_a_repair_leaves_the_table_its_reasons_and_an_ontology_that_make_a_secon
     assert Path("again.csv").read_bytes() == Path("fixed.csv").read_bytes()
 
 
+def test_the_page_is_one_file(clean):
+    answer(clean("repair", "orders.csv", "-d", "cc -> country", *MEANING, "--report", "seen/page.html", "--json"))
+    page = Path("seen/page.html").read_text()
+    assert "Untied States" in page
+    assert "src=\"http" not in page
+
+
 def test_in_place_only_when_said(clean):
     refused = clean("repair", "orders.csv", "-d", "cc -> country", *MEANING, "-o", "orders.csv")
     assert refused.exit_code == 2
@@ -201,6 +208,12 @@ def test_plain_lines_in_a_pipe(clean):
     assert lines[2].startswith("order -> cc  ")
 
 
+def test_a_memory_limit_changes_nothing_but_the_way(clean):
+    for verb, *rest in (("discover", "--kappa", 0.7), ("check", "-d", "cc -> country")):
+        args = (verb, "orders.csv", *rest, *MEANING, "--json")
+        assert answer(clean(*args)) == answer(clean(*args, "--memory-limit", "1GB"))
+
+
 CYCLE = {"country": {"classes": {"a": ["x"], "b": ["y"]}, "isa": [["a", "b"], ["b", "a"]]}}
 
 
@@ -239,6 +252,8 @@ CYCLE = {"country": {"classes": {"a": ["x"], "b": ["y"]}, "isa": [["a", "b"], ["
         ("discover orders.csv -y medicines.json --sense FDA", "the ontology has no sense 'FDA'"),
         ("discover orders.csv -y medicines.json --normalise upper", "NFKC"),
         ("discover wide.csv --max-lhs 1", "64 columns; discovery takes 63 at most"),
+        ("discover orders.csv --memory-limit lots", "memory_limit is 'lots'"),
+        ("discover orders.csv --memory-limit 1GB --columns cc", "do not go together"),
         ("coverage orders.csv", "no ontology was given"),
         ("example .", "is there already"),
     ],

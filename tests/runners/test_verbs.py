@@ -47,6 +47,10 @@ def test_help_imports_no_system(hello, tmp_path):
     (tmp_path / "hello_system.py").write_text("raise SystemExit('imported')")
     assert "Greetings" in hello("--help").stdout
     assert "imported" in hello("hello", "greet").stderr
+    (tmp_path / "hello_system.py").write_text("import no_such_package")
+    broken = hello("hello", "greet")
+    assert broken.exit_code == 1
+    assert "hello_system.app, which cannot be loaded: No module named 'no_such_package'" in broken.stderr
 
 
 def test_the_verbs_of_this_project_are_found_wherever_it_is_called_from(cli):
