@@ -7,15 +7,15 @@ if TYPE_CHECKING:
     from data_cleaning.fastofd import discover
     from data_cleaning.logic import check
     from data_cleaning.ontology import Ontology
-    from data_cleaning.repair import Repair, repair
+    from data_cleaning.repairs import Repair, repair
     from data_cleaning.tables import read, write
     from data_cleaning.types import OFD
 
 __all__ = ["OFD", "Ontology", "Repair", "check", "discover", "read", "repair", "write"]
 
 _HOMES = {
-    "OFD": "types", "Ontology": "ontology", "Repair": "repair", "check": "logic", "discover": "fastofd", "read": "tables",
-    "repair": "repair", "write": "tables",
+    "OFD": "types", "Ontology": "ontology", "Repair": "repairs", "check": "logic", "discover": "fastofd",
+    "read": "tables", "repair": "repairs", "write": "tables",
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from data_cleaning.classes import class_ids, sum_by
 from data_cleaning.inject import Planted
-from data_cleaning.readings import Ints
+from data_cleaning.readings import Bools
 from data_cleaning.types import OFD, Table
 
 Cells = dict[int, str | None]
@@ -34,7 +34,7 @@ class Histogram:
         self.size = np.bincount(node)
         self._cell = np.searchsorted(keys, node * width + codes)
 
-    def to_majority(self, wrong: Ints) -> Cells:
+    def to_majority(self, wrong: Bools) -> Cells:
         """Every tuple of the (class, value) pairs that are `wrong` becomes the most frequent value of its class."""
         wrong = wrong & (self.value != self.majority[self.node])
         rows = np.flatnonzero(wrong[self._cell])

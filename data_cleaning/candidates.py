@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from data_cleaning.classes import Classes, sum_by
+from data_cleaning.classes import Classes, spans, sum_by
 from data_cleaning.readings import Bools, Ints
 from data_cleaning.senses import Floats
 from data_cleaning.typos import Neighbours
@@ -25,11 +25,11 @@ class Candidates:
     value: Ints
     sense: Ints
     count: Ints
-    """Tuples that it would keep from being changed, each other addition they wait for being made; of several dependencies
-    those of the one with most."""
+    """Tuples that it would keep from being changed, once every other addition they wait for is made; of several
+    dependencies those of the one with most."""
     typo: Bools
     nearest: tuple[str | None, ...]
-    """A word of these classes one slip away from an unknown value: a covered one if there is, then the most frequent."""
+    """A word of these classes one slip away from an unknown value: a covered one if there is one, the most frequent."""
     chance: Floats
     """Probability that errors repeat a value this often in classes of this sense; see `_chance`."""
     allowed: Bools
@@ -65,8 +65,8 @@ def find_candidates(
             such an addition are the tuples the sense covers already.
     """
     readings, cells = classes.readings, classes.cells
-    lengths = (cells.offsets[1:] - cells.offsets[:-1])[nodes]
-    at = np.arange(lengths.sum()) + np.repeat(cells.offsets[nodes] - np.cumsum(lengths) + lengths, lengths)
+    lengths = np.diff(cells.offsets)[nodes]
+    at = spans(cells.offsets[nodes], lengths)
     node, sense = np.repeat(nodes, lengths), np.repeat(senses, lengths)
     value, count = cells.value[at], cells.count[at]
     outside = ~classes.covers(node, value, sense)

@@ -32,7 +32,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """How much of each class each sense covers; rows sorted by node, then sense. Senses covering nothing are left out."""
+    """How much of each class each sense covers, those that cover any; rows sorted by node, then sense."""
 
     node: Ints
     sense: Ints
@@ -95,15 +95,15 @@ class Classes:
         sizes = np.concatenate(size)
         cells = _cells(members, value, count, len(owners), len(readings.texts))
         return cls(
-            table, tuple(ofds), readings, members, value, count, row_group, owners, sizes, np.concatenate(example), cells,
-            _cover(cells, owners, sizes, ofds, readings), np.bincount(codes, minlength=len(readings.texts)),
-        )
+            table, tuple(ofds), readings, members, value, count, row_group, owners, sizes, np.concatenate(example),
+            cells, _cover(cells, owners, sizes, ofds, readings), np.bincount(codes, minlength=len(readings.texts)),
+        )  # fmt: skip
 
     def key(self, node: int) -> str:
         """What the tuples of a class agree on: `CC=US, YEAR=2020`."""
         row, table = self.example[node], self.table
-        at = [table.names.index(name) for name in self.ofds[self.owner[node]].lhs]
-        return ", ".join(f"{table.names[one]}={table.values[one][int(table.codes[one][row])]}" for one in at) or "all rows"
+        left = [(name, table.names.index(name)) for name in self.ofds[self.owner[node]].lhs]
+        return ", ".join(f"{name}={table.values[at][int(table.codes[at][row])]}" for name, at in left) or "all rows"
 
     def theta(self, nodes: Ints) -> Ints:
         return np.array([ofd.theta for ofd in self.ofds])[self.owner[nodes]]
@@ -143,6 +143,12 @@ def sum_by(keys: Ints, *weights: Ints) -> tuple[Ints, ...]:
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(keys) else order
     sums = [np.add.reduceat(weight[order], starts) if len(keys) else weight for weight in weights]
     return ordered[starts], *sums
+
+
+def spans(starts: Ints | NDArray[np.int32], lengths: Ints | NDArray[np.int32]) -> Ints:
+    """start, start + 1, ..., start + length - 1 of every span, one after the other."""
+    first = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+    return first.astype(np.int64) + np.arange(len(first))
 
 
 def _rows_at_stake(ids: Sequence[Ints], codes: Ints, ofds: Sequence[OFD], readings: Readings) -> NDArray[np.intp]:
@@ -212,8 +218,7 @@ def _cover(cells: Cells, owner: Ints, size: Ints, ofds: Sequence[OFD], readings:
         mine = owner[node] == position
         names = readings.names(ofd.theta)
         lengths = np.diff(names.offsets)[cells.value[mine]]
-        ends = np.cumsum(lengths)
-        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(names.offsets[:-1][cells.value[mine]] - ends + lengths, lengths)
+        at = spans(names.offsets[cells.value[mine]], lengths)
         keys.append(np.repeat(node[mine], lengths) * width + names.classes[at])
         counts.append(np.repeat(cells.count[mine], lengths))
     every = np.concatenate(keys)

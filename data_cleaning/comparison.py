@@ -8,7 +8,7 @@ from data_cleaning import baselines, metrics
 from data_cleaning.classes import Classes
 from data_cleaning.inject import Planted
 from data_cleaning.metrics import Match, Score
-from data_cleaning.repair import Choose, repair
+from data_cleaning.repairs import Choose, repair
 from data_cleaning.senses import assign, dependency_graph, refine
 
 Make = Callable[..., Planted]
@@ -25,14 +25,15 @@ def cleaners(
     """What every cleaner changes in one table, by its name.
 
     Args:
-        tuning_seed: of another table of the same kind, on whose truth the parameters of the cleaners without an ontology
-            are chosen, by F1. Ours has nothing to tune.
+        tuning_seed: of another table of the same kind, on whose truth the cleaners without an ontology choose their
+            parameters, by F1. Ours has nothing to tune.
         match: how F1 is counted there.
         labels: tuples Baran may ask for; 0 leaves it out. It is told which cells were damaged.
     """
     planted, other = (make(err=err, inc=inc, seed=one) for one in (seed, tuning_seed))
     found: dict[str, Changes] = {
-        arm: repair(planted.dirty, planted.ofds, planted.ontology, choose=choose).changes for arm, choose in OFD_ARMS.items()
+        arm: repair(planted.dirty, planted.ofds, planted.ontology, choose=choose).changes
+        for arm, choose in OFD_ARMS.items()
     }
     for name, (clean, grid) in baselines.GRIDS.items():
         tried = {value: metrics.cells(other, _by_column(clean, other, value), match).f1 for value in grid}

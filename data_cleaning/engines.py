@@ -39,7 +39,8 @@ def race(table: Table, ontology: Ontology, engines: Sequence[str], repeats: int)
                 count = run()
                 walls.append(time.perf_counter() - began)
                 cpus.append(_cpu() - cpu)
-            found |= {f"seconds/{engine}": median(walls), f"cpu_seconds/{engine}": median(cpus), f"found/{engine}": count}
+            found |= {f"seconds/{engine}": median(walls), f"cpu_seconds/{engine}": median(cpus)}
+            found[f"found/{engine}"] = count
     return found
 
 
@@ -64,7 +65,8 @@ def _ready(engine: str, table: Table, ontology: Ontology, path: Path) -> Callabl
 
 
 def _write(table: Table, path: Path) -> None:
-    columns = [[values[code] or "" for code in codes.tolist()] for codes, values in zip(table.codes, table.values, strict=True)]
+    pairs = zip(table.codes, table.values, strict=True)
+    columns = [[values[code] or "" for code in codes.tolist()] for codes, values in pairs]
     with path.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out).writerows([table.names, *zip(*columns, strict=True)])
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from data_cleaning import comparison, files, metrics
 from data_cleaning.baselines import fd_majority, has_baran
 from data_cleaning.inject import Planted
-from data_cleaning.repair import Repair, repair
+from data_cleaning.repairs import Repair, repair
 from runners.errors import UserError
 from runners.progress import Progress
 from runners.run import Run
@@ -49,7 +49,7 @@ class Measured:
     def planted(self, **damage: Any) -> Planted:
         """The table of the config, damaged."""
         if "path" in self.cfg.table:
-            raise UserError("this experiment needs a table whose truth is known; choose table=countries, drugs or ofdgen")
+            raise UserError("this needs a table whose truth is known; choose table=countries, drugs or ofdgen")
         made: Planted = instantiate(self.cfg.table, **damage)
         return made
 
@@ -103,8 +103,11 @@ class Discover(Measured):
         own = dict(self.cfg.discover)
         err, inc = own.pop("err"), own.pop("inc")
         planted = None if "path" in self.cfg.table else self.planted(err=err, inc=inc, seed=self.cfg.seed)
-        given = _gather(self.cfg) if planted is None else None
-        table, ontology = (planted.dirty, planted.ontology) if planted else (given.table, given.ontology)
+        if planted:
+            table, ontology = planted.dirty, planted.ontology
+        else:
+            given = _gather(self.cfg)
+            table, ontology = given.table, given.ontology
         began, cpu = time.perf_counter(), time.process_time()
         found = discover(table, ontology, **own)
         took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}

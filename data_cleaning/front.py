@@ -1,7 +1,7 @@
 """Additions to the ontology against changes of cells: what each piece of a problem offers, and all of it together.
 
-A repair falls into pieces that share no addition. Each piece says how few cells must change for every number of additions
-it may make; the Pareto front of the whole is the cheapest way to hand out additions among the pieces.
+A repair falls into pieces that share no addition. Each piece says how few cells must change for every number of
+additions it may make; the Pareto front of the whole is the cheapest way to hand out additions among the pieces.
 """
 
 from collections import Counter
@@ -53,7 +53,7 @@ class Front:
 
     def __init__(self, fixed: int, pieces: Sequence[Piece], limit: int | None = None) -> None:
         single = [piece for piece in pieces if len(piece.costs) == 2]
-        self._single = sorted(single, key=lambda piece: int(piece.costs[1] - piece.costs[0]))  # stable: ties as they came
+        self._single = sorted(single, key=lambda piece: int(piece.costs[1] - piece.costs[0]))  # ties stay as they came
         self._other = [piece for piece in pieces if len(piece.costs) != 2]
         most = sum(len(piece.costs) - 1 for piece in pieces)
         self._limit = most if limit is None else min(limit, most)
@@ -130,12 +130,13 @@ def pieces_of(
     pieces = []
     for members, inside in _components(len(additions), bundles):
         if not inside:
-            pieces.append(Piece(alone[members] * [1, 0], (Choice(), Choice((additions[members[0]],)))))
+            costs = np.array([alone[members[0]], 0])
+            pieces.append(Piece(costs, (Choice(), Choice((additions[members[0]],)))))
             continue
         every = [*inside, *((frozenset({one}), int(alone[one])) for one in members if alone[one])]
         hubs = _hubs(inside)
-        found = _enumerate(additions, hubs, every) if len(hubs) <= ENUMERATED else _beam(additions, members, every, limit)
-        pieces.append(found)
+        few = len(hubs) <= ENUMERATED
+        pieces.append(_enumerate(additions, hubs, every) if few else _beam(additions, members, every, limit))
     return pieces
 
 

@@ -38,8 +38,8 @@ def damage(
     """Damage the right-hand columns of a clean table and their ontology.
 
     Args:
-        err: share of the cells of each right-hand column that are replaced: half by a word that is no value, one slip of
-            the keyboard away from the true one, half by a value of the column that does not mean the same.
+        err: share of the cells of each right-hand column that are replaced: half by a word that is no value, one slip
+            of the keyboard away from the true one, half by a value of the column that does not mean the same.
         inc: share of the labels in use that the ontology loses; every concept keeps one.
 
     Raises:
@@ -87,10 +87,8 @@ def _damaged(
 
 def _foreign(texts: Sequence[str], meant: set[str], rng: np.random.Generator) -> str | None:
     """A value of the column that is no label of what was meant; None if a hundred draws find none."""
-    for one in rng.integers(len(texts), size=100).tolist():
-        if texts[one] not in meant:
-            return texts[one]
-    return None
+    drawn = (texts[int(one)] for one in rng.integers(len(texts), size=100))
+    return next((text for text in drawn if text not in meant), None)
 
 
 def typo(word: str, rng: np.random.Generator, taken: set[str]) -> str:
@@ -117,7 +115,7 @@ def _forgotten(
     concepts = [list(one.labels) for one in hierarchy.concepts]
     pairs = [(label, number) for number, labels in enumerate(concepts) for label in labels if label in used]
     wanted = round(inc * len(pairs))
-    lost = set()
+    lost: set[tuple[str, str, int]] = set()
     for one in rng.permutation(len(pairs)).tolist():
         if len(lost) == wanted:
             break

@@ -42,7 +42,9 @@ class Labels:
         nodes, values = np.broadcast_arrays(nodes, values)
         senses = self.senses[nodes]
         covered = self.classes.covers(nodes, values, senses)
-        return covered | np.isin(values * self.classes.readings.senses + senses, self._keys) if len(self._keys) else covered
+        if len(self._keys):
+            covered |= np.isin(values * self.classes.readings.senses + senses, self._keys)
+        return covered
 
     def outside(self) -> Bools:
         """[G, M], where a group's value is not allowed in its class."""
@@ -117,7 +119,7 @@ class Labels:
         return sense in names.classes[names.offsets[value] : names.offsets[value + 1]]
 
     def _all_cover(self, nodes: tuple[int, ...], values: Ints) -> Bools:
-        return self.covers(np.array(nodes)[:, None], values[None, :]).all(axis=0)
+        return np.asarray(self.covers(np.array(nodes)[:, None], values[None, :]).all(axis=0))
 
     @cached_property
     def best(self) -> Ints:

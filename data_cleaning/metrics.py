@@ -3,8 +3,6 @@
 from collections.abc import Collection, Hashable, Mapping
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from data_cleaning.inject import Planted
 from data_cleaning.readings import Bools
 
@@ -40,11 +38,8 @@ def cells(planted: Planted, changes: Mapping[str, Mapping[int, str | None]], mat
         labels = [frozenset(concept.labels) for concept in planted.truth.columns[column].concepts]
         own = changes.get(column, {})
         for row, text in own.items():
-            if match == "exact":
-                right = text == planted.clean.values[at][clean[row]]
-            else:
-                right = text in labels[meant[row]]
-            correct += bool(damaged[row] and right)
+            same = text == planted.clean.values[at][clean[row]]
+            correct += bool(damaged[row]) and (same or (match == "synonym" and text in labels[meant[row]]))
         done += len(own)
         wanted += int(damaged.sum())
     return score(correct, done, wanted)
@@ -62,5 +57,5 @@ def accuracy(found: Collection[Hashable], true: Collection[Hashable]) -> float:
 
 
 def false_positive_saving(by_fd: Bools, by_ofd: Bools) -> float:
-    """Share of the tuples that the functional dependency flags and the ontology dependency does not; 1 if it flags none."""
+    """Share of the tuples flagged by the functional dependency that the ontology one spares; 1 if it flags none."""
     return float((by_fd & ~by_ofd).sum() / by_fd.sum()) if by_fd.any() else 1.0

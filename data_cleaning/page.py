@@ -14,7 +14,7 @@ from markupsafe import Markup
 from data_cleaning.front import Addition
 from data_cleaning.labels import Labels
 from data_cleaning.problem import Problem
-from data_cleaning.repair import Repair
+from data_cleaning.repairs import Repair
 
 MOST_POINTS = 200
 MOST_CLASSES = 200
@@ -63,7 +63,7 @@ def page(repair: Repair) -> str:
 def _notices(repair: Repair, payload: dict[str, Any]) -> list[str]:
     said = [str(one) for one in repair.unresolved]
     if len(payload["classes"]) < payload["violated"]:
-        said.append(f"of {payload['violated']} classes in violation the {MOST_CLASSES} with most rows outside are shown")
+        said.append(f"of {payload['violated']} classes in violation the {MOST_CLASSES} worst are shown")
     if len(payload["points"]) < len(repair.pareto):
         said.append(f"of {len(repair.pareto)} points of the front {len(payload['points'])} are shown")
     if len(repair.provenance) > MOST_CHANGES:
@@ -142,9 +142,10 @@ def _candidate(repair: Repair, addition: Addition) -> dict[str, Any]:
 
 
 def _classes(
-    repair: Repair, outcomes: Sequence[Sequence[Labels]], points: Sequence[dict[str, Any]], candidates: dict[Addition, int]
+    repair: Repair, outcomes: Sequence[Sequence[Labels]], points: Sequence[dict[str, Any]],
+    candidates: dict[Addition, int],
 ) -> list[dict[str, Any]]:
-    """The classes with most rows outside; which reading a point gives them is noted in `points`, where not the first."""
+    """The classes with most rows outside; where a point reads one otherwise than by its first reading, `points` say."""
     worst = sorted(
         (-int(out), position, x)
         for position, problem in enumerate(repair.problems)

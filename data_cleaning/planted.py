@@ -33,8 +33,8 @@ def ofdgen(
     """A generated table: `ofds` right-hand columns A0, A1, ..., each determined by `keys` columns of its own.
 
     A row draws a concept (Zipf) under one of the senses; each of its keys K0_0, K0_1, ... names that meaning, and its
-    value is one of the labels the concept has in that sense. With several senses the share `ambiguity` of each concept's
-    labels belongs to another concept in every other sense. What is left of `columns` is noise.
+    value is one of the labels the concept has in that sense. With several senses the share `ambiguity` of the labels of
+    each concept belongs to another one in every other sense. What is left of `columns` is noise.
 
     Args:
         zipf: weight of the r-th concept is r^-zipf.
@@ -100,9 +100,9 @@ def drugs(
 ) -> Planted:
     """`CLINIC -> MEDICINE` and `DOCTOR -> MEDICINE`: who prescribes decides drug and authority, whose names differ.
 
-    The names are real variants (drug-named-entity-recognition). Under every authority but the first, a share of a drug's
-    names stands for another drug, as brand names do from country to country. The classes of the two dependencies overlap
-    crosswise, so that one may tell how the other is to be read.
+    The names are real variants (drug-named-entity-recognition). Under every authority but the first, a share of the
+    names of a drug stands for another one, as brand names do from country to country. The classes of the two
+    dependencies overlap crosswise, so that one may tell how the other is to be read.
 
     Args:
         spread: clinics, and doctors, for each drug under each authority.
@@ -115,7 +115,8 @@ def drugs(
     every = [one for one in bundled("drugs").concepts if len(one.labels) >= synonyms]
     _enough(concepts, len(every), f"drugs with {synonyms} names")
     rng = np.random.default_rng([seed, 0])
-    blocks, taken = [], set[str]()
+    blocks: list[tuple[str, list[str]]] = []
+    taken: set[str] = set()
     for one in rng.permutation(len(every)).tolist():
         names = [label for label in every[one].labels if label not in taken][:synonyms]
         if len(names) == synonyms and len(blocks) < concepts:
@@ -183,7 +184,7 @@ def _keys(
 
 
 def _zipf(count: int, exponent: float) -> Floats:
-    return np.arange(1, count + 1) ** -float(exponent)
+    return np.arange(1, count + 1, dtype=np.float64) ** -float(exponent)
 
 
 def _invented(count: int, rng: np.random.Generator) -> list[str]:

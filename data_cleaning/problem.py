@@ -1,5 +1,6 @@
 """The repair of one right-hand column: its classes, their senses, and what has to be decided."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -107,11 +108,11 @@ class Problem:
         count = self.classes.count
         alone = np.bincount(group, minlength=len(count))[group] == 1
         savings = np.bincount(place[alone], count[group[alone]], len(rows)).astype(np.int64)
-        demands: dict[frozenset[int], int] = {frozenset({one}): saved for one, saved in enumerate(savings.tolist()) if saved}
+        demands = Counter({frozenset({one}): saved for one, saved in enumerate(savings.tolist()) if saved})
         starts = np.flatnonzero(np.diff(group[~alone], prepend=-1))
-        for own, g in zip(np.split(place[~alone], starts[1:]), group[~alone][starts].tolist(), strict=bool(len(starts))):
-            together = frozenset(own.tolist())
-            demands[together] = demands.get(together, 0) + int(count[g])
+        several = np.split(place[~alone], starts[1:])
+        for own, g in zip(several, group[~alone][starts].tolist(), strict=bool(len(starts))):
+            demands[frozenset(own.tolist())] += int(count[g])
         return additions, list(demands.items()), int(count[blocked].sum())
 
     def under(self, choices: Iterable[Choice]) -> Labels:

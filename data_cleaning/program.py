@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_cleaning.candidates import Candidates, find_candidates
-from data_cleaning.classes import Classes
+from data_cleaning.classes import Classes, spans
 from data_cleaning.front import Choice, Piece
 from data_cleaning.readings import Bools, Ints
 from data_cleaning.senses import Floats
@@ -65,8 +65,7 @@ def program(classes: Classes, assigned: Ints, candidates: Candidates, *, typo_gu
     open_to = np.unique(np.stack([linked[classes.cover.node], classes.cover.sense]), axis=1)
     start, end = (np.searchsorted(open_to[0], linked, side=side) for side in ("left", "right"))
     node = np.repeat(np.arange(len(linked)), end - start)
-    at = np.arange(len(node)) + np.repeat(end - np.cumsum(end - start), end - start)
-    sense = open_to[1][at]
+    sense = open_to[1][spans(start, end - start)]
     possible = find_candidates(classes, node, sense, typo_guard=typo_guard)
     first: dict[int, int] = {}
     ties = [(int(np.flatnonzero(linked == own)[0]), x) for x, own in enumerate(linked.tolist())]
@@ -84,7 +83,7 @@ def _join(count: int, left: Ints, right: Ints) -> Ints:
     from scipy.sparse.csgraph import connected_components
 
     graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 class _Part:
@@ -93,7 +92,7 @@ class _Part:
     def __init__(self, whole: Program, part: int) -> None:
         self.whole = whole
         classes = self.classes = whole.classes
-        self.number: dict[tuple[str | int, ...], int] = {}
+        self.number: dict[tuple[str, tuple[int, ...]], int] = {}
         self.rows: list[tuple[dict[int, float], float, float]] = []
         """(coefficient by variable, lower, upper)."""
         inside = whole.part[whole.node] == part
@@ -123,11 +122,11 @@ class _Part:
         additions = np.zeros(len(self.number))
         for name, variable in self.number.items():
             match name:
-                case ("u", g):
+                case "u", (g,):
                     cells[variable] = self.classes.count[g]
-                case ("y", x, e):
+                case "y", (x, e):
                     doubts[variable] = self.whole.assigned[x] != e
-                case ("z", v, e):
+                case "z", (v, e):
                     additions[variable] = 1
                     doubts[variable] = 2 - self.whole.is_supported(v, e)
         cost = cells * (1 + doubts.sum()) + doubts
@@ -146,7 +145,7 @@ class _Part:
         from scipy.sparse import csr_array
 
         rows = [*self.rows, ({int(one): 1.0 for one in np.flatnonzero(additions)}, 0, limit)]
-        entries = [(row, variable, factor) for row, (terms, _, _) in enumerate(rows) for variable, factor in terms.items()]
+        entries = [(row, *term) for row, (terms, _, _) in enumerate(rows) for term in terms.items()]
         at_row, at_variable, factors = zip(*entries, strict=True)
         matrix = csr_array((factors, (at_row, at_variable)), shape=(len(rows), len(cost)))
         integral = np.array([name[0] in ("y", "z") for name in self.number])  # u and w follow
@@ -159,9 +158,12 @@ class _Part:
 
     def _choice(self, taken: Bools) -> Choice:
         column = self.classes.readings.column
-        chosen = sorted(name[1:] for name, variable in self.number.items() if name[0] == "z" and taken[variable])
-        senses = sorted(name[1:] for name, variable in self.number.items() if name[0] == "y" and taken[variable])
-        return Choice(tuple((column, v, e) for v, e in chosen), tuple((column, x, e) for x, e in senses))
+        pairs: dict[str, list[tuple[int, ...]]] = {"y": [], "z": []}
+        for (kind, numbers), variable in self.number.items():
+            if taken[variable] and kind in pairs:
+                pairs[kind].append(numbers)
+        senses, added = (tuple((column, one, e) for one, e in sorted(pairs[kind])) for kind in ("y", "z"))
+        return Choice(added, senses)
 
     def _keep_or_change(self, group: int, node: int) -> None:
         """u_g >= y_xE - z_vE."""
@@ -194,7 +196,8 @@ class _Part:
 
     def _covered(self, node: int, value: int) -> list[tuple[int, bool]]:
         senses = np.array(self.open[node], dtype=np.int64)
-        return list(zip(self.open[node], self.classes.covers(np.array(node), np.array(value), senses).tolist(), strict=True))
+        covered = self.classes.covers(np.array(node), np.array(value), senses)
+        return list(zip(self.open[node], covered.tolist(), strict=True))
 
     def _addition(self, value: int, sense: int) -> dict[int, float]:
         """The term - z_vE; empty if the addition may not be made."""
@@ -202,5 +205,5 @@ class _Part:
         row = possible.row.get((value, sense))
         return {self._variable("z", value, sense): -1.0} if row is not None and possible.allowed[row] else {}
 
-    def _variable(self, *name: str | int) -> int:
-        return self.number.setdefault(name, len(self.number))
+    def _variable(self, kind: str, *numbers: int) -> int:
+        return self.number.setdefault((kind, numbers), len(self.number))

@@ -50,12 +50,12 @@ class Readings:
         """Whether each value is read in the sense beside it; any shape, broadcast."""
         values, senses = np.broadcast_arrays(values, senses)
         keys = self._keys[theta]
-        literal = senses == self.concepts + values
+        literal: Bools = senses == self.concepts + values
         if not len(keys):
             return literal
         wanted = values * self.concepts + senses
         found = keys[np.searchsorted(keys, wanted).clip(max=len(keys) - 1)] == wanted
-        return literal | (found & (senses < self.concepts))
+        return np.asarray(literal | (found & (senses < self.concepts)), dtype=bool)
 
     def covers_text(self, theta: int, texts: Sequence[str], sense: int) -> list[bool]:
         """The same for texts that need not stand in the column."""

@@ -1,6 +1,6 @@
-"""Which sense each equivalence class is read in: a first choice by coverage, then agreement between classes that share tuples.
+"""Which sense each equivalence class is read in: first by coverage, then so that classes that share tuples agree.
 
-Spec 2.6; the refinement is the local search of OFDClean (arXiv 2105.08105) on the dependency graph.
+The refinement is the local search of OFDClean (arXiv 2105.08105) on the dependency graph.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data_cleaning.classes import Classes, sum_by
+from data_cleaning.classes import Classes, spans, sum_by
 from data_cleaning.readings import Ints
 
 Init = Literal["max_cover", "mad"]
@@ -124,24 +124,23 @@ class EdgeWeights:
     def __call__(self, senses: Ints, which: Ints) -> Floats:
         """[len(which)], the weights of the edges `which` while the classes are read in `senses`."""
         graph = self.graph
-        weights = np.zeros(len(which))
+        weights: Floats = np.zeros(len(which))
         differ = np.flatnonzero(senses[graph.left[which]] != senses[graph.right[which]])
-        lengths = (graph.offsets[1:] - graph.offsets[:-1])[which[differ]]
+        lengths = np.diff(graph.offsets)[which[differ]]
         edge = np.repeat(np.arange(len(differ)), lengths)
-        at = np.arange(len(edge)) + np.repeat(graph.offsets[which[differ]] - np.cumsum(lengths) + lengths, lengths)
+        at = spans(graph.offsets[which[differ]], lengths)
         value, count = graph.value[at], graph.count[at]
         sides = []
         for ends in (graph.left, graph.right):
             node = np.repeat(ends[which[differ]], lengths)
             covered = self.classes.covers(node, value, senses[node])
             sides.append(np.where(covered, self._sense[senses[node]], self._value[value]))
-        keys, p_minus_q = sum_by(np.tile(edge * self._width, 2) + np.concatenate(sides), np.concatenate((count, -count)))
+        places = np.tile(edge * self._width, 2) + np.concatenate(sides)
+        keys, p_minus_q = sum_by(places, np.concatenate((count, -count)))
         owner = keys // self._width
         if self.kind == "cumulative":
             p_minus_q = np.cumsum(p_minus_q)  # it is 0 again at the end of each edge
-            scale = np.ones(len(differ))
-        else:
-            scale = 2.0 * np.bincount(edge, count, len(differ))
+        scale = np.bincount(edge, 2.0 * count, len(differ)) if self.kind == "normalised" else 1.0
         weights[differ] = np.bincount(owner, np.abs(p_minus_q), len(differ)) / scale
         return weights
 
@@ -201,6 +200,7 @@ def _cheapest(
     outside = ~classes.covers(ends[:, None], value[None, :], senses[ends][:, None])  # [2, values]
     additions, changes = int(outside.sum()), int((outside * count).sum())
     own = classes.covered(ends, senses[ends])
-    there_price, here_price = own[::-1] - classes.covered(ends[::-1], senses[ends])  # of `there` taking `here`'s, and back
-    node, sense, price = (there, senses[here], there_price) if there_price <= here_price else (here, senses[there], here_price)
-    return (node, int(sense)) if price <= 0 or price < min(additions, changes) else None
+    price_there, price_here = own[::-1] - classes.covered(ends[::-1], senses[ends])  # of taking the other's sense
+    node, other = (there, here) if price_there <= price_here else (here, there)
+    price = min(price_there, price_here)
+    return (node, int(senses[other])) if price <= 0 or price < min(additions, changes) else None

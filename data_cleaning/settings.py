@@ -81,7 +81,7 @@ class OntologySettings(Settings):
 
 
 class RepairSettings(Settings):
-    """The node `clean`: how the table is damaged and how it is repaired, see data_cleaning.repair.repair."""
+    """The node `clean`: how the table is damaged and how it is repaired, see data_cleaning.repairs.repair."""
 
     tables: int = Field(ge=1)
     err: float = Field(ge=0, le=1)

@@ -35,12 +35,16 @@ def _senses(block, blocks, right, classes) -> list:
         wider = rows.union(*(other for other in blocks if rows & set(other)))
         rows, grown = wider, wider > rows
     values = {right[row] for row in rows}
-    return [*(name for name, labels in classes.items() if values & set(labels)), *((value,) for value in sorted(values))]
+    concepts = [name for name, labels in classes.items() if values & set(labels)]
+    return [*concepts, *((value,) for value in sorted(values))]
 
 
 def _changes(right, blocks, senses, classes, added) -> int:
     every = {sense for own in senses for sense in own}  # a 1-tuple is a literal class
-    labels = {s: {s[0]} if isinstance(s, tuple) else {*classes[s], *(v for v, name in added if name == s)} for s in every}
+    labels = {
+        sense: {sense[0]} if isinstance(sense, tuple) else {*classes[sense], *(v for v, name in added if name == sense)}
+        for sense in every
+    }
     best = len(right) + 1
     for chosen in product(*senses):
         cost = 0

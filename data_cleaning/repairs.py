@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from data_cleaning.classes import Classes
-from data_cleaning.front import Choice, Front
+from data_cleaning.front import Front
 from data_cleaning.labels import Reason
 from data_cleaning.ontology import Ontology
 from data_cleaning.problem import Bound, Outcome, Problem, Search
@@ -165,8 +165,8 @@ def repair(
     left = None if max_additions is None else max(0, max_additions - forced)
     front = Front(sum(certain for _, certain, _ in found), [piece for pieces, _, _ in found for piece in pieces], left)
     pareto = tuple(Point(forced + k, int(front.costs[k])) for k in front.points.tolist())
-    merit = {problem.classes.readings.column: problem for problem in problems}
-    chosen = _pick(front, pareto, tau, choose, lambda choice: sum(_merit(merit[c], v, s) for c, v, s in choice.additions))
+    of = dict(zip(columns, problems, strict=True))
+    chosen = _pick(front, pareto, tau, choose, lambda one: sum(_merit(of[c], v, s) for c, v, s in one.additions))
     choices = front.choose(int(front.points[chosen]))
     outcomes = [problem.carry_out(choices) for problem in problems]
     additions = tuple(one for outcome in outcomes for one in _additions(outcome))
@@ -218,12 +218,13 @@ def _check(table: Table, ofds: Sequence[OFD]) -> None:
     for ofd in ofds:
         for name in (*ofd.lhs, ofd.rhs):
             if name not in table.names:
-                raise ValueError(f"{ofd} names column {name!r}, which the table does not have; it has {', '.join(table.names)}")
+                known = ", ".join(table.names)
+                raise ValueError(f"{ofd} names column {name!r}, which the table does not have; it has {known}")
         if ofd.rhs in ofd.lhs:
             raise ValueError(f"{ofd} has {ofd.rhs!r} on both sides; it holds always, so leave it out")
         if ofd.rhs in left:
             raise ValueError(
-                f"{ofd} would change {ofd.rhs!r}, by which {left[ofd.rhs]} groups; repair by one of them, then by the other"
+                f"{ofd} would change {ofd.rhs!r}, by which {left[ofd.rhs]} groups; repair by the one, then by the other"
             )
 
 
@@ -274,9 +275,13 @@ def _additions(outcome: Outcome) -> list[Addition]:
 
 def _objections(outcome: Outcome, group: int) -> list[tuple[str, str]]:
     """(dependency, sense) of the classes that do not allow the value of a group."""
+    return [_demand(outcome, x) for x in outcome.problem.classes.members[group][outcome.outside[group]].tolist()]
+
+
+def _demand(outcome: Outcome, node: int) -> tuple[str, str]:
+    """(dependency, sense) of a class."""
     classes = outcome.problem.classes
-    nodes = classes.members[group][outcome.outside[group]].tolist()
-    return [(str(classes.ofds[classes.owner[x]]), classes.readings.describe(int(outcome.labels.senses[x]))) for x in nodes]
+    return str(classes.ofds[classes.owner[node]]), classes.readings.describe(int(outcome.labels.senses[node]))
 
 
 def _changes(outcome: Outcome) -> list[Change]:
@@ -299,8 +304,6 @@ def _unresolved(outcome: Outcome) -> list[Unresolved]:
     found: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for group, label in outcome.new.items():
         if label is None:
-            nodes = [x for x in classes.members[group].tolist() if x >= 0]
-            senses = outcome.labels.senses
-            demands = tuple((str(classes.ofds[classes.owner[x]]), classes.readings.describe(int(senses[x]))) for x in nodes)
+            demands = tuple(_demand(outcome, x) for x in classes.members[group].tolist() if x >= 0)
             found.setdefault(demands, []).extend(np.flatnonzero(classes.group == group).tolist())
     return [Unresolved(classes.readings.column, tuple(sorted(rows)), demands) for demands, rows in found.items()]
