@@ -181,8 +181,8 @@ def concepts_behind(classes: Classes, senses: Ints) -> Ints:
     there, first = np.unique(node[order], return_index=True)
     behind = np.full(len(senses), -1)
     behind[there] = sense[order][first]
-    value = senses - readings.concepts
-    literal = (value >= 0) & ~readings.known[value] & ~readings.null[value]
+    value = (senses - readings.concepts).clip(min=0)
+    literal = (senses >= readings.concepts) & ~readings.known[value] & ~readings.null[value]
     return np.where(literal, behind, -1)
 
 
