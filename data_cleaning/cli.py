@@ -218,7 +218,7 @@ def repair(
     from data_cleaning.page import page
     from data_cleaning.problem import Search
     from data_cleaning.raha import CLEAN, compare
-    from data_cleaning.repair import repair
+    from data_cleaning.repairs import repair
     from data_cleaning.senses import Init
     from runners.tables import print_json
 

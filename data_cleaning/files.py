@@ -13,7 +13,7 @@ from data_cleaning.types import OFD, Table
 
 if TYPE_CHECKING:
     from data_cleaning.logic import Reading, Report
-    from data_cleaning.repair import Repair
+    from data_cleaning.repairs import Repair
 
 Files = dict[str, bytes]
 """Content by path inside a folder."""

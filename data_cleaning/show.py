@@ -11,7 +11,7 @@ from data_cleaning.types import OFD
 
 if TYPE_CHECKING:
     from data_cleaning.logic import ClassReport, Report
-    from data_cleaning.repair import Repair
+    from data_cleaning.repairs import Repair
 
 SHOWN = 40
 """Rows of a table before it ends in `and N more`."""
