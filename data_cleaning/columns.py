@@ -1,6 +1,5 @@
 """What the kernels see of a table: codes in the order of the walk, names in compressed rows, room to work in."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -117,20 +116,6 @@ def arrange(table: Table, names: Sequence[NameLists | None], order: Sequence[int
     every_class = np.concatenate(classes)
     diversity, concepts = int(codes.max(initial=-1)) + 1, int(every_class.max(initial=-1)) + 1
     return Columns(codes, right, base, np.concatenate(offsets), every_class, diversity, concepts)
-
-
-def permutation(rows: int) -> tuple[int, int, int]:
-    """A permutation far from the given order: row i takes the value of row f(i), f(i) = (a i + b) mod p.
-
-    As p is a prime, no period of the table survives. It may exceed `rows`: where f(i) is no row, f is applied again.
-
-    Returns:
-        (a, b, p).
-    """
-    prime = max(2, rows)
-    while any(prime % divisor == 0 for divisor in range(2, math.isqrt(prime) + 1)):
-        prime += 1
-    return max(1, round(prime * (math.sqrt(5) - 1) / 2)), rows // 2, prime
 
 
 def _merge_equal(names: NameLists) -> tuple[Codes, NameLists]:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_cleaning import partitions
-from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind, permutation
+from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind
 from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, search
+from data_cleaning.strength import broken_by_chance, judge, permuted
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD, Kind, Strength, Table
 
@@ -242,26 +243,30 @@ class Kernels:
 
 def _strengths(columns: Columns, found: Sequence[Found], threads: int) -> list[Strength | None]:
     """The strength of each dependency on a bound column."""
+    bound = [one for one in found if columns.base[one.right] >= 0]
     rows = columns.codes.shape[1]
-    bound = [number for number, one in enumerate(found) if columns.base[one.right] >= 0]
-    result: list[Strength | None] = [None] * len(found)
     if not rows or not bound:
-        return result
-    other_order = partitions.shuffle(columns.codes[len(columns.right) :], *permutation(rows))
-    lefts = np.array([found[number].left for number in bound], np.uint64)
-    rights = np.array([found[number].right for number in bound])
-    out = np.empty((len(bound), 4), np.int64)
-    depth = int(np.bitwise_count(lefts).max())
+        return [None] * len(found)
+    by_chance = {column: permuted(columns, column) for column in {one.right for one in bound}}
+    depth = max(one.left.bit_count() for one in bound)
 
-    def run(part: slice) -> None:
-        partitions.weigh(columns, lefts[part], rights[part], other_order, Scratch.of(columns, depth), out[part])
+    def run(part: Sequence[Found]) -> dict[Found, Strength]:
+        scratch = Scratch.of(columns, depth)
+        strengths = {}
+        for one in part:
+            left, right, _ = one
+            lhs = np.array([column for column in range(len(columns.right)) if left >> column & 1], np.int64)
+            classes = partitions.partition(columns, lhs, scratch)
+            judged = judge(columns, right, classes, len(lhs), scratch)
+            broken = broken_by_chance(columns, right, by_chance[right], classes, len(lhs), scratch)
+            strengths[one] = judged.strength(broken, rows)
+        return strengths
 
+    known: dict[Found, Strength] = {}
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, [slice(first, None, threads) for first in range(threads)]))
-    for number, (classes, held, broken, chance) in zip(bound, out.tolist(), strict=True):
-        gain = (broken - found[number].deficit) / rows
-        result[number] = Strength(classes, held, gain, (rows - chance) / rows)
-    return result
+        for part in pool.map(run, [bound[first::threads] for first in range(threads)]):
+            known |= part
+    return [known.get(one) for one in found]
 
 
 def _cores() -> int:

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data_cleaning.columns import Names, permutation
+from data_cleaning.columns import Names
 from data_cleaning.sources import stream
+from data_cleaning.strength import permutation
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import Strength, Table
 
@@ -192,7 +193,7 @@ def _grouped(lhs: Sequence[int]) -> str:
 
 
 def _longest_walk(rows: int) -> int:
-    """How often `columns.permutation` is applied again at most, to come back below `rows`."""
+    """How often `strength.permutation` is applied again at most, to come back below `rows`."""
     stride, start, prime = permutation(rows)
     longest = 0
     for beyond in range(rows, prime):
