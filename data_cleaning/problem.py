@@ -190,7 +190,8 @@ def reconcile(classes: Classes, senses: Ints) -> tuple[Ints, frozenset[Pair], Bo
     """(senses, additions, [G] what stays unresolved) such that tuples that must change have a label to change to.
 
     For tuples between classes whose senses have no label in common, in this order: the smaller class takes the sense of
-    another, if fewer tuples are then without a label; one addition makes a label common; or they are left as they are.
+    another, if that costs no more tuples than it helps; one addition makes a label common; the smaller class takes the
+    other sense whatever it costs; or they are left as they are.
     """
     senses = senses.copy()
     forced: set[Pair] = set()
@@ -200,17 +201,12 @@ def reconcile(classes: Classes, senses: Ints) -> tuple[Ints, frozenset[Pair], Bo
         if labels.agreed(nodes) is not None:
             continue
         small = min(nodes, key=lambda x: (int(classes.size[x]), x))
-        lost = _lost(classes, labels, small)
-        for sense in dict.fromkeys(int(senses[x]) for x in nodes if x != small):
-            trial = senses.copy()
-            trial[small] = sense
-            if _lost(classes, Labels(classes, trial, forced), small) < lost:
-                senses = trial
-                break
-        else:
-            addition = _common(classes, labels, nodes)
-            if addition is not None:
-                forced.add(addition)
+        change = _change_of_sense(classes, labels, small, nodes)
+        addition = _common(classes, labels, nodes)
+        if change is not None and (change[0] <= 0 or addition is None):
+            senses[small] = change[1]
+        elif addition is not None:
+            forced.add(addition)
     labels = Labels(classes, senses, forced)
     for nodes, groups in _to_change(classes, labels).items():
         if labels.agreed(nodes) is None:
@@ -230,6 +226,22 @@ def _to_change(classes: Classes, labels: Labels) -> dict[tuple[int, ...], list[i
 
 def _without_label(classes: Classes, labels: Labels) -> list[tuple[int, ...]]:
     return sorted(nodes for nodes in _to_change(classes, labels) if labels.agreed(nodes) is None)
+
+
+def _change_of_sense(
+    classes: Classes, labels: Labels, node: int, nodes: tuple[int, ...]
+) -> tuple[int, int] | None:
+    """(tuples it costs beyond those it helps, sense) of the best sense that a class may take from those it stands by."""
+    lost, here, before = _lost(classes, labels, node), np.array([node]), labels.senses[[node]]
+    found = []
+    for sense in dict.fromkeys(int(labels.senses[x]) for x in nodes if x != node):
+        senses = labels.senses.copy()
+        senses[node] = sense
+        helped = lost - _lost(classes, Labels(classes, senses, labels.additions), node)
+        price = classes.covered(here, before) - classes.covered(here, senses[[node]])
+        if helped > 0:
+            found.append((int(price[0]) - helped, sense))
+    return min(found, default=None)
 
 
 def _lost(classes: Classes, labels: Labels, node: int) -> int:

@@ -106,8 +106,10 @@ def dependency_graph(classes: Classes) -> Graph:
 class EdgeWeights:
     """How differently the two ends of an edge read the tuples they share.
 
-    The weight is the EMD between the values of the shared tuples as one class reads them and as the other does, where a
-    covered value reads as the canonical label of the class's sense. Where both have one sense it is 0.
+    The weight is the EMD between the values of the shared tuples as one class reads them and as the other does. As
+    published (`cumulative`) a covered value reads as the canonical label of the class's sense. That hides the difference
+    of two senses whose label is the same, which is what FDA and MoH have of one drug, so `normalised` reads it as the
+    sense itself. Where both ends have one sense the weight is 0.
     """
 
     def __init__(self, classes: Classes, graph: Graph, kind: Emd) -> None:
@@ -118,8 +120,10 @@ class EdgeWeights:
         place = {text: number for number, text in enumerate(sorted(set(texts)))}
         places = np.array([place[text] for text in texts], dtype=np.int64)
         self._value, labels = np.split(places, [len(readings.texts)])  # on the line of `cumulative`: by text
+        self._width = len(place) + readings.concepts
+        if kind == "normalised":
+            labels = len(place) + np.arange(readings.concepts)
         self._sense = np.concatenate((labels, self._value))
-        self._width = len(place)
 
     def __call__(self, senses: Ints, which: Ints) -> Floats:
         """[len(which)], the weights of the edges `which` while the classes are read in `senses`."""
