@@ -15,6 +15,7 @@ from transformers import DynamicCache
 from agents.llm.loading import add_lora, load
 from agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache, image_key
 from runners.errors import UserError
+from runners.processes import divided, unsplit
 from runners.types import Observation
 
 
@@ -152,7 +153,7 @@ class LanguagePolicy(nn.Module):
         """One utterance an observation, sampled by torch's global generator, or the greedy one."""
         if not observations:
             return []
-        with _evaluating(self.model):
+        with _evaluating(self.model), unsplit(self):
             tokens, logprobs = self._decode(self._prompt(observations), deterministic)
         utterances = []
         for row, row_logprobs in zip(tokens.tolist(), logprobs.tolist(), strict=True):
@@ -197,12 +198,19 @@ class LanguagePolicy(nn.Module):
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 
-    def score(self, observations: Sequence[Observation], token_ids: Sequence[Sequence[int]]) -> TokenScores:
+    def forward(self, observations: Sequence[Observation], token_ids: Sequence[Sequence[int]]) -> TokenScores:
+        """`score`, with the rows divided among the processes of a trainer; what is trained is called this way."""
+        return divided(self.score, observations, token_ids, width=max(map(len, token_ids), default=0))
+
+    def score(
+        self, observations: Sequence[Observation], token_ids: Sequence[Sequence[int]], width: int | None = None
+    ) -> TokenScores:
         """Logits and log-probabilities of given utterances, differentiable.
 
         Args:
             observations: B of them.
             token_ids: B utterances of at least one id each, as `generate` or `encode` gave them.
+            width: T of the result; None: of the longest utterance.
 
         Raises:
             ValueError: if the two differ in number or an utterance is empty.
@@ -212,7 +220,7 @@ class LanguagePolicy(nn.Module):
         if not all(len(ids) for ids in token_ids):
             raise ValueError("an utterance to score has no token; give at least its end token")
         prompt = self._prompt(observations)
-        targets, mask = _pad(token_ids, self._pad_id, self.device)
+        targets, mask = _pad(token_ids, self._pad_id, self.device, width)
         said = self._base.get_input_embeddings()(targets[:, :-1])
         steps = torch.arange(1, targets.shape[1], device=self.device)
         logits = self._logits(
@@ -224,9 +232,6 @@ class LanguagePolicy(nn.Module):
         )
         logprobs = torch.log_softmax(logits, dim=-1).gather(-1, targets[..., None]).squeeze(-1)
         return TokenScores(logits, logprobs.masked_fill(~mask, 0.0), mask)
-
-    forward = score
-    """A wrapped policy (DDP, FSDP) is called, not asked to score."""
 
     def _logits(self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, keep: int, **options: Any) -> Tensor:
         """[B, keep, V]: the head is computed on the last `keep` positions alone."""
@@ -264,6 +269,7 @@ class LanguagePolicy(nn.Module):
         keys = [image_key(o["image"]) for o in observations]
         distinct = dict(zip(keys, observations, strict=True))
         if torch.is_grad_enabled() and not self.freeze_vision:
+            self._seen.clear()  # the weights are about to change, and those split by FSDP do not tell
             found = dict(zip(distinct, self._encode_images(list(distinct.values())), strict=True))
             return [found[key] for key in keys]
         version = sum(parameter._version for parameter in self._vision_parameters())
@@ -292,6 +298,10 @@ class LanguagePolicy(nn.Module):
         """Let `features` come from the weights as they are now; adapters are left out, so LoRA copies nothing."""
         self._features.clear()
         if not self.has_adapters:
+            if hasattr(self, "unshard"):
+                raise UserError(
+                    "a model split among processes cannot be copied; train adapters (model.lora) or use trainer=ddp"
+                )
             self.frozen = copy.deepcopy(self.model).requires_grad_(False).eval()
 
     @torch.no_grad()
@@ -306,7 +316,7 @@ class LanguagePolicy(nn.Module):
         """
         if self.frozen is None and not self.has_adapters:
             raise ValueError("features come from frozen weights; call freeze_features() first")
-        with self._frozen_model() as model:
+        with unsplit(self), self._frozen_model() as model:
             return (
                 torch.stack([self._text_features(model, o) for o in observations]),
                 torch.stack([self._image_features(model, o) for o in observations]),
@@ -358,10 +368,12 @@ class LanguagePolicy(nn.Module):
         self.processor.save_pretrained(folder)
 
 
-def _pad(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _pad(
+    rows: Sequence[Sequence[int]], fill: int, device: torch.device, width: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Ids [B, T] int64 padded on the right, and mask [B, T] bool."""
     lengths = torch.tensor([len(row) for row in rows], device=device)
-    width = int(lengths.max())
+    width = width or int(lengths.max())
     ids = torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], device=device)
     return ids, torch.arange(width, device=device) < lengths[:, None]
 

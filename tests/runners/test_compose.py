@@ -144,6 +144,7 @@ def test_schemas_are_found_by_the_key_of_their_node():
         "": "tests.runners.fake_experiment.CountingSettings",
         "agent": "tests.runners.fake_experiment.ToySettings",
         "logger": "runners.settings.NullSettings",
+        "rollout": "runners.settings.RolloutSettings",
     }
 
 
