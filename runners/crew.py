@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,8 +144,7 @@ class _Followers:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        own = error is None or isinstance(error, UserError | RunFailed | KeyboardInterrupt)
-        fault = None if own else self._fault(wait=NOTICE)
+        fault = self._fault(wait=NOTICE) if isinstance(error, RuntimeError) else None  # as torch tells of a lost peer
         self.ended.set()
         for process in self.processes:
             if error is not None:
@@ -224,18 +224,20 @@ def _end_with_input() -> None:
     os._exit(1)
 
 
-def main() -> int:
+def main() -> None:
     """A follower's process."""
     threading.Thread(target=_end_with_input, daemon=True).start()
+    code = 1
     try:
         follow()
-    except KeyboardInterrupt:
-        return 130
-    except (UserError, RunFailed) as fault:
-        print(fault)
-        return 2
-    return 0
+        code = 0
+    except KeyboardInterrupt:  # all have agreed to stop
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(code)  # at the interpreter's own end, torch would abort for the connections still open
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

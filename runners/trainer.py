@@ -51,6 +51,8 @@ class Trainer:
         if precision == "fp16" and device == "cpu":
             raise UserError("trainer.precision=fp16 needs a GPU; on the CPU use trainer.precision=no or bf16")
         started = int(os.environ.get("WORLD_SIZE", "1"))
+        if processes == started == 1:
+            strategy = "single"
         if strategy == "single" and started > 1:
             raise UserError(f"{started} processes were started but trainer.strategy=single uses one; use trainer=ddp")
         if strategy != "single" and "WORLD_SIZE" not in os.environ:
