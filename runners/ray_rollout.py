@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import ray
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
 from runners.errors import UserError
+from runners.ray_worker import Envs
 from runners.rollout import Rollout
 from runners.types import Observation, StopReason
 
@@ -139,28 +138,6 @@ class _Worker:
         remote = ray.remote(num_cpus=self._cpus, scheduling_strategy="SPREAD", runtime_env=plain)(Envs)
         actor: ActorHandle[Any] = remote.remote(self._env)
         return actor
-
-
-class Envs:
-    """What an actor runs: some environments, made when first asked for."""
-
-    def __init__(self, env: dict[str, Any]) -> None:
-        self.env = env
-        self.made: dict[int, gymnasium.Env[Any, Any]] = {}
-
-    def reset(
-        self, number: int, seed: int | None, options: dict[str, Any] | None
-    ) -> tuple[Observation, dict[str, Any]]:
-        if number not in self.made:
-            try:
-                self.made[number] = instantiate(self.env, worker=number, _convert_="all")
-            except InstantiationException as fault:
-                raise (fault.__cause__ or fault) from None
-        return self.made[number].reset(seed=seed, options=options)
-
-    def step(self, number: int, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.made[number].step(action)
-        return observation, float(reward), terminated, truncated, info
 
 
 def _connect(address: str | None) -> None:
