@@ -59,6 +59,7 @@ class RootSettings(Settings):
     logger: Node | None
     rollout: Node
     total_iterations: int = Field(ge=0)
+    total_env_steps: int | None = Field(default=None, ge=1)
     rollout_size: int = Field(ge=1)
     eval: EvalSettings
     checkpoint: CheckpointSettings
