@@ -1,4 +1,4 @@
-"""A vision-language model as a policy: sample utterances for a batch of screens, score them with gradients."""
+"""A language model, with eyes or without, as a policy: sample utterances for a batch of observations, score them."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,10 @@ class _Prompt:
 
 
 class LanguagePolicy(nn.Module):
-    """Any `AutoModelForImageTextToText` with its processor; `from_pretrained` says what the arguments mean."""
+    """Any `AutoModelForImageTextToText` with its processor, or any `AutoModelForCausalLM` with its tokenizer.
+
+    The latter leaves images aside. `from_pretrained` says what the arguments mean.
+    """
 
     def __init__(
         self,
@@ -68,8 +71,8 @@ class LanguagePolicy(nn.Module):
     ) -> None:
         super().__init__()
         self.processor = processor
-        self.tokenizer = processor.tokenizer
         self.prompts = PromptEncoder(processor, prompt_format, image_cache_mb)
+        self.tokenizer = self.prompts.tokenizer
         self.has_adapters = lora is not None
         self.model: Any = add_lora(model, lora) if lora is not None else model
         self.frozen: Any = None
@@ -80,7 +83,7 @@ class LanguagePolicy(nn.Module):
         if freeze_vision:
             for parameter in self._vision_parameters():
                 parameter.requires_grad_(False)
-        self._image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token)
+        self._image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token) if self.prompts.sees else -1
         self._pad_id = self.tokenizer.pad_token_id or 0
         self._seen = TensorCache(image_cache_mb)
         self._seen_version = -1
@@ -99,11 +102,12 @@ class LanguagePolicy(nn.Module):
         temperature: float = 1.0,
         image_cache_mb: int = 256,
     ) -> "LanguagePolicy":
-        """Load a hub repository or a local folder.
+        """Load a hub repository, a local folder or a GGUF file.
 
         Args:
-            name: `owner/model` on the hub, or a folder with a checkpoint in Hugging Face format.
-            lora: `{r, alpha, dropout, targets}` to train low-rank adapters alone (arXiv 2106.09685), or None.
+            name: `owner/model` on the hub, a folder with a checkpoint in Hugging Face format, a `.gguf` file, or
+                `package:MODULE/FILE.gguf` for one that an installed package brought.
+            lora: `{r, alpha, dropout, targets, last_k_layers}` to train low-rank adapters alone (arXiv 2106.09685).
             dtype: of the weights; logits and log-probabilities are float32 always.
             prompt_format: `raw` = image, then the text as it is; `chat` = one user turn in the model's chat template.
             freeze_vision: the vision tower and its projection do not train, and each distinct image is encoded once.
@@ -112,7 +116,7 @@ class LanguagePolicy(nn.Module):
             image_cache_mb: bound of the prepared images kept, again of the encoded ones, and again of the features.
 
         Raises:
-            UserError: if the checkpoint cannot be reached, or is not a vision-language model.
+            UserError: if the checkpoint cannot be reached, or is of no kind that generates text.
         """
         model, processor = load(str(name), dtype)
         return cls(
@@ -140,7 +144,7 @@ class LanguagePolicy(nn.Module):
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def _vision_parameters(self) -> Iterator[nn.Parameter]:
-        """Whatever is neither the language model nor its head: the vision tower and its projection."""
+        """Whatever is neither the language model nor its head: the vision tower, if any, and its projection."""
         language = {id(parameter) for parameter in self._base.get_decoder().parameters()}
         language |= {id(parameter) for parameter in self._base.get_output_embeddings().parameters()}
         return (parameter for parameter in self._base.parameters() if id(parameter) not in language)
@@ -237,12 +241,14 @@ class LanguagePolicy(nn.Module):
         ids, mask = _pad([self.prompts.ids(o)[::-1] for o in observations], self._pad_id, self.device)
         ids, mask = ids.flip(1), mask.flip(1)
         embeds = self._base.get_input_embeddings()(ids)
+        if not self.prompts.sees:
+            return _Prompt(embeds, mask, self._positions(ids, mask, observations))
         images = torch.cat(self._see(observations)).to(embeds.dtype)
         places = (ids == self._image_id)[..., None].expand_as(embeds)
         return _Prompt(embeds.masked_scatter(places, images), mask, self._positions(ids, mask, observations))
 
     def _positions(self, ids: Tensor, mask: Tensor, observations: Sequence[Observation]) -> Tensor:
-        rope_index = getattr(self._base.model, "get_rope_index", None)
+        rope_index = getattr(getattr(self._base, "model", None), "get_rope_index", None)
         if rope_index is None:
             return (mask.long().cumsum(-1) - 1).clamp(min=0)
         positions, _ = rope_index(
@@ -299,7 +305,8 @@ class LanguagePolicy(nn.Module):
         """What a critic may see without touching the policy: text [B, Dt] and image [B, Di], float32, each made once.
 
         Text: mean over the prompt's text of the last hidden states, read without the image. Image: mean of the vision
-        tokens in the language model's width. A row does not depend on the batch it is asked in, to the last bit.
+        tokens in the language model's width; Di is 0 for a model without eyes. A row does not depend on the batch it is
+        asked in, to the last bit.
 
         Raises:
             ValueError: before `freeze_features`.
@@ -329,6 +336,8 @@ class LanguagePolicy(nn.Module):
         return torch.as_tensor(self._features[text])
 
     def _image_features(self, model: Any, observation: Observation) -> Tensor:
+        if not self.prompts.sees:
+            return torch.zeros(0, device=self.device)
         key = image_key(observation["image"])
         if key not in self._features:
             (tokens,) = self._encode_images([observation], model)
