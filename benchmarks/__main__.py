@@ -14,7 +14,7 @@ from rich.table import Table
 from benchmarks.figures import RESULTS, Figure, markdown_table, reached
 from runners.manifest import hardware
 
-NAMES = ("startup", "phone", "rollout", "counterfactual", "overhead")
+NAMES = ("startup", "phone", "rollout", "counterfactual", "candidates", "overhead")
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 SECTION = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- end of figures -->)", re.DOTALL)
 
