@@ -28,6 +28,8 @@ class Utterance:
     """Generated ids, the end token included when it was generated."""
     logprobs: tuple[float, ...]
     """Under the sampling distribution (temperature applied), one a token."""
+    state: Tensor
+    """[D] float32, the hidden state the first token was predicted from (the last prompt token's)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class TokenScores:
     """[B, T] float32, of the given tokens; 0 on padding."""
     mask: Tensor
     """[B, T] bool, True on given tokens."""
+    states: Tensor
+    """[B, D] float32, the hidden states the first tokens are predicted from: what a value head may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +161,18 @@ class LanguagePolicy(nn.Module):
         if not observations:
             return []
         with _evaluating(self.model):
-            tokens, logprobs = self._decode(self._prompt(observations), deterministic)
+            tokens, logprobs, states = self._decode(self._prompt(observations), deterministic)
         utterances = []
-        for row, row_logprobs in zip(tokens.tolist(), logprobs.tolist(), strict=True):
+        for row, row_logprobs, state in zip(tokens.tolist(), logprobs.tolist(), states, strict=True):
             length = next((i + 1 for i, token in enumerate(row) if token in self.eos_ids), len(row))
             ids = tuple(row[:length])
-            utterances.append(Utterance(self.decode(ids), ids, tuple(row_logprobs[:length])))
+            utterances.append(Utterance(self.decode(ids), ids, tuple(row_logprobs[:length]), state))
         return utterances
 
-    def _decode(self, prompt: _Prompt, deterministic: bool) -> tuple[Tensor, Tensor]:
+    def _decode(self, prompt: _Prompt, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens [B, T] and their log-probabilities, until every row has ended; what follows a row's end is noise.
+
+        Also the states [B, D] the first tokens were predicted from.
 
         As fast as transformers' `generate`, which would not take the positions and the temperature that `score` uses.
         """
@@ -176,10 +182,11 @@ class LanguagePolicy(nn.Module):
         cache = DynamicCache(config=self._base.config.get_text_config())
         mask = F.pad(prompt.mask, (0, self.max_new_tokens), value=True)
         inputs, positions = {"inputs_embeds": prompt.embeds}, prompt.positions
-        tokens, logprobs = [], []
+        tokens, logprobs, states = [], [], []
         for step in range(self.max_new_tokens):
             seen = mask[:, : length + step]
-            logits = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)
+            logits, hidden = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)
+            states = states or [hidden[:, 0]]
             scores = torch.log_softmax(logits[:, -1], dim=-1)
             token = scores.argmax(-1) if deterministic else torch.multinomial(scores.exp(), 1).squeeze(-1)
             tokens.append(token)
@@ -188,7 +195,7 @@ class LanguagePolicy(nn.Module):
             if done.all():
                 break
             inputs, positions = {"input_ids": token[:, None]}, positions[..., -1:] + 1
-        return torch.stack(tokens, dim=1), torch.stack(logprobs, dim=1)
+        return torch.stack(tokens, dim=1), torch.stack(logprobs, dim=1), states[0]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of generated ids, without special tokens."""
@@ -219,7 +226,7 @@ class LanguagePolicy(nn.Module):
         targets, mask = _pad(token_ids, self._pad_id, self.device)
         said = self._base.get_input_embeddings()(targets[:, :-1])
         steps = torch.arange(1, targets.shape[1], device=self.device)
-        logits = self._logits(
+        logits, hidden = self._logits(
             {"inputs_embeds": torch.cat([prompt.embeds, said], dim=1)},
             torch.cat([prompt.mask, mask[:, :-1]], dim=1),
             torch.cat([prompt.positions, prompt.positions[..., -1:] + steps], dim=-1),
@@ -227,15 +234,22 @@ class LanguagePolicy(nn.Module):
             use_cache=False,
         )
         logprobs = torch.log_softmax(logits, dim=-1).gather(-1, targets[..., None]).squeeze(-1)
-        return TokenScores(logits, logprobs.masked_fill(~mask, 0.0), mask)
+        return TokenScores(logits, logprobs.masked_fill(~mask, 0.0), mask, hidden[:, 0])
 
     forward = score
     """A wrapped policy (DDP, FSDP) is called, not asked to score."""
 
-    def _logits(self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, keep: int, **options: Any) -> Tensor:
-        """[B, keep, V]: the head is computed on the last `keep` positions alone."""
-        output = self.model(**inputs, attention_mask=mask, position_ids=positions, logits_to_keep=keep, **options)
-        return output.logits.float() / self.temperature  # type: ignore[no-any-return]
+    def _logits(
+        self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, keep: int, **options: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Logits [B, keep, V], the head being computed on the last `keep` positions alone, and what it read there."""
+        read: list[Tensor] = []
+        hook = self._base.get_output_embeddings().register_forward_pre_hook(lambda _, given: read.append(given[0]))
+        try:
+            output = self.model(**inputs, attention_mask=mask, position_ids=positions, logits_to_keep=keep, **options)
+        finally:
+            hook.remove()
+        return output.logits.float() / self.temperature, read[0].float()
 
     def _prompt(self, observations: Sequence[Observation]) -> _Prompt:
         ids, mask = _pad([self.prompts.ids(o)[::-1] for o in observations], self._pad_id, self.device)
