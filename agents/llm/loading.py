@@ -1,24 +1,35 @@
 """Fetch a checkpoint by name, with one sentence for each way it can be wrong."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+)
 from transformers.utils import logging
 
+from agents.llm.gguf_file import PACKAGE, unpack
+from agents.llm.layers import last_layers
 from runners.errors import UserError
 
 
 def load(name: str, dtype: str) -> tuple[nn.Module, Any]:
-    """The model and the processor of a hub repository or local folder.
+    """A model of a hub repository, local folder or GGUF file, and its processor (the tokenizer if it reads text alone).
 
     Raises:
         UserError: if it cannot be reached, or is of another kind.
     """
+    if name.startswith(PACKAGE) or name.endswith(".gguf"):
+        with without_progress_bars():
+            name = str(unpack(name))
     folder = Path(name).expanduser()
     source = str(folder) if folder.is_dir() else name
     if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1):
@@ -28,9 +39,9 @@ def load(name: str, dtype: str) -> tuple[nn.Module, Any]:
     with without_progress_bars():
         try:
             config = AutoConfig.from_pretrained(source)
-            _check_kind(name, config)
-            processor = AutoProcessor.from_pretrained(source)
-            model = AutoModelForImageTextToText.from_pretrained(source, dtype=getattr(torch, dtype))
+            kind, reader = _kind(name, config)
+            processor = reader.from_pretrained(source)
+            model = kind.from_pretrained(source, dtype=getattr(torch, dtype))
         except ImportError as error:
             raise UserError(f"{name} needs a package that is not installed: {_one_line(error)}") from error
         except OSError as error:
@@ -45,12 +56,16 @@ def load(name: str, dtype: str) -> tuple[nn.Module, Any]:
     return model, processor
 
 
-def _check_kind(name: str, config: Any) -> None:
-    if type(config) not in AutoModelForImageTextToText._model_mapping:
-        raise UserError(
-            f"{name} is a {config.model_type} model, which does not read images and text together; choose one that "
-            "AutoModelForImageTextToText loads, such as SmolVLM or Qwen2.5-VL"
-        )
+def _kind(name: str, config: Any) -> tuple[Any, Any]:
+    """What loads the model, and what loads the thing that prepares its input."""
+    if type(config) in AutoModelForImageTextToText._model_mapping:
+        return AutoModelForImageTextToText, AutoProcessor
+    if type(config) in AutoModelForCausalLM._model_mapping:
+        return AutoModelForCausalLM, AutoTokenizer
+    raise UserError(
+        f"{name} is a {config.model_type} model, which does not generate text; choose a vision-language model such as "
+        "SmolVLM or Qwen2.5-VL, or a causal language model such as SmolLM2"
+    )
 
 
 def _one_line(error: Exception) -> str:
@@ -58,10 +73,12 @@ def _one_line(error: Exception) -> str:
 
 
 def add_lora(model: nn.Module, lora: Mapping[str, Any]) -> nn.Module:
-    """The model with low-rank adapters (`{r, alpha, dropout, targets}`); everything else stops training."""
+    """The model with low-rank adapters (`{r, alpha, dropout, targets, last_k_layers}`); all else stops training."""
     from peft import LoraConfig, get_peft_model
 
     targets = lora.get("targets", "all-linear")
+    if lora.get("last_k_layers") is not None:
+        targets = _inside(model, last_layers(model, lora["last_k_layers"]), targets)
     config = LoraConfig(
         r=lora.get("r", 16),
         lora_alpha=lora.get("alpha", 32.0),
@@ -75,6 +92,16 @@ def add_lora(model: nn.Module, lora: Mapping[str, Any]) -> nn.Module:
         names = sorted({name.rsplit(".", 1)[-1] for name, part in model.named_modules() if isinstance(part, nn.Linear)})
         raise UserError(f"lora.targets {targets} match no layer of the model; it has {', '.join(names)}") from error
     return adapted
+
+
+def _inside(model: nn.Module, layers: Sequence[str], targets: str | Sequence[str]) -> list[str]:
+    """Full names of the targets that stand in `layers`."""
+    return [
+        name
+        for name, part in model.named_modules()
+        if any(name.startswith(f"{layer}.") for layer in layers)
+        and (isinstance(part, nn.Linear) if targets == "all-linear" else name.rsplit(".", 1)[-1] in targets)
+    ] or list(targets)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A vision-language model as a policy: sample utterances for a batch of screens, score them with gradients."""
+"""A language model, with eyes or without, as a policy: sample utterances for a batch of observations, score them."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,8 @@ class Utterance:
     """Generated ids, the end token included when it was generated."""
     logprobs: tuple[float, ...]
     """Under the sampling distribution (temperature applied), one a token."""
+    state: Tensor
+    """[D] float32, the hidden state the first token was predicted from (the last prompt token's)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class TokenScores:
     """[B, T] float32, of the given tokens; 0 on padding."""
     mask: Tensor
     """[B, T] bool, True on given tokens."""
+    states: Tensor
+    """[B, D] float32, the hidden states the first tokens are predicted from: what a value head may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,10 @@ class _Prompt:
 
 
 class LanguagePolicy(nn.Module):
-    """Any `AutoModelForImageTextToText` with its processor; `from_pretrained` says what the arguments mean."""
+    """Any `AutoModelForImageTextToText` with its processor, or any `AutoModelForCausalLM` with its tokenizer.
+
+    The latter leaves images aside. `from_pretrained` says what the arguments mean.
+    """
 
     def __init__(
         self,
@@ -69,8 +76,8 @@ class LanguagePolicy(nn.Module):
     ) -> None:
         super().__init__()
         self.processor = processor
-        self.tokenizer = processor.tokenizer
         self.prompts = PromptEncoder(processor, prompt_format, image_cache_mb)
+        self.tokenizer = self.prompts.tokenizer
         self.has_adapters = lora is not None
         self.model: Any = add_lora(model, lora) if lora is not None else model
         self.frozen: Any = None
@@ -81,7 +88,7 @@ class LanguagePolicy(nn.Module):
         if freeze_vision:
             for parameter in self._vision_parameters():
                 parameter.requires_grad_(False)
-        self._image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token)
+        self._image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token) if self.prompts.sees else -1
         self._pad_id = self.tokenizer.pad_token_id or 0
         self._seen = TensorCache(image_cache_mb)
         self._seen_version = -1
@@ -100,11 +107,12 @@ class LanguagePolicy(nn.Module):
         temperature: float = 1.0,
         image_cache_mb: int = 256,
     ) -> "LanguagePolicy":
-        """Load a hub repository or a local folder.
+        """Load a hub repository, a local folder or a GGUF file.
 
         Args:
-            name: `owner/model` on the hub, or a folder with a checkpoint in Hugging Face format.
-            lora: `{r, alpha, dropout, targets}` to train low-rank adapters alone (arXiv 2106.09685), or None.
+            name: `owner/model` on the hub, a folder with a checkpoint in Hugging Face format, a `.gguf` file, or
+                `package:MODULE/FILE.gguf` for one that an installed package brought.
+            lora: `{r, alpha, dropout, targets, last_k_layers}` to train low-rank adapters alone (arXiv 2106.09685).
             dtype: of the weights; logits and log-probabilities are float32 always.
             prompt_format: `raw` = image, then the text as it is; `chat` = one user turn in the model's chat template.
             freeze_vision: the vision tower and its projection do not train, and each distinct image is encoded once.
@@ -113,7 +121,7 @@ class LanguagePolicy(nn.Module):
             image_cache_mb: bound of the prepared images kept, again of the encoded ones, and again of the features.
 
         Raises:
-            UserError: if the checkpoint cannot be reached, or is not a vision-language model.
+            UserError: if the checkpoint cannot be reached, or is of no kind that generates text.
         """
         model, processor = load(str(name), dtype)
         return cls(
@@ -141,7 +149,7 @@ class LanguagePolicy(nn.Module):
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def _vision_parameters(self) -> Iterator[nn.Parameter]:
-        """Whatever is neither the language model nor its head: the vision tower and its projection."""
+        """Whatever is neither the language model nor its head: the vision tower, if any, and its projection."""
         language = {id(parameter) for parameter in self._base.get_decoder().parameters()}
         language |= {id(parameter) for parameter in self._base.get_output_embeddings().parameters()}
         return (parameter for parameter in self._base.parameters() if id(parameter) not in language)
@@ -154,17 +162,20 @@ class LanguagePolicy(nn.Module):
         if not observations:
             return []
         with _evaluating(self.model), unsplit(self):
-            tokens, logprobs = self._decode(self._prompt(observations), deterministic)
+            tokens, logprobs, states = self._decode(self._prompt(observations), deterministic)
         utterances = []
-        for row, row_logprobs in zip(tokens.tolist(), logprobs.tolist(), strict=True):
+        states = states.clone()  # a value head may learn from them, which tensors made in inference mode forbid
+        for row, row_logprobs, state in zip(tokens.tolist(), logprobs.tolist(), states, strict=True):
             length = next((i + 1 for i, token in enumerate(row) if token in self.eos_ids), len(row))
             ids = tuple(row[:length])
-            utterances.append(Utterance(self.decode(ids), ids, tuple(row_logprobs[:length])))
+            utterances.append(Utterance(self.decode(ids), ids, tuple(row_logprobs[:length]), state))
         return utterances
 
     @torch.inference_mode()
-    def _decode(self, prompt: _Prompt, deterministic: bool) -> tuple[Tensor, Tensor]:
+    def _decode(self, prompt: _Prompt, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens [B, T] and their log-probabilities, until every row has ended; what follows a row's end is noise.
+
+        Also the states [B, D] the first tokens were predicted from.
 
         As fast as transformers' `generate`, which would not take the positions and the temperature that `score` uses.
         """
@@ -175,9 +186,11 @@ class LanguagePolicy(nn.Module):
         mask = F.pad(prompt.mask, (0, self.max_new_tokens), value=True)
         inputs, positions = {"inputs_embeds": prompt.embeds}, prompt.positions
         tokens, logprobs = [], []
+        states: list[Tensor] = []
         for step in range(self.max_new_tokens):
             seen = mask[:, : length + step]
-            logits = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)
+            logits, hidden = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)
+            states = states or [hidden[:, 0]]
             scores = torch.log_softmax(logits[:, -1], dim=-1)
             token = scores.argmax(-1) if deterministic else _draw(scores)
             tokens.append(token)
@@ -186,7 +199,7 @@ class LanguagePolicy(nn.Module):
             if done.all():
                 break
             inputs, positions = {"input_ids": token[:, None]}, positions[..., -1:] + 1
-        return torch.stack(tokens, dim=1), torch.stack(logprobs, dim=1)
+        return torch.stack(tokens, dim=1), torch.stack(logprobs, dim=1), states[0]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of generated ids, without special tokens."""
@@ -224,7 +237,7 @@ class LanguagePolicy(nn.Module):
         targets, mask = _pad(token_ids, self._pad_id, self.device, width)
         said = self._base.get_input_embeddings()(targets[:, :-1])
         steps = torch.arange(1, targets.shape[1], device=self.device)
-        logits = self._logits(
+        logits, hidden = self._logits(
             {"inputs_embeds": torch.cat([prompt.embeds, said], dim=1)},
             torch.cat([prompt.mask, mask[:, :-1]], dim=1),
             torch.cat([prompt.positions, prompt.positions[..., -1:] + steps], dim=-1),
@@ -232,23 +245,32 @@ class LanguagePolicy(nn.Module):
             use_cache=False,
         )
         logprobs = torch.log_softmax(logits, dim=-1).gather(-1, targets[..., None]).squeeze(-1)
-        return TokenScores(logits, logprobs.masked_fill(~mask, 0.0), mask)
+        return TokenScores(logits, logprobs.masked_fill(~mask, 0.0), mask, hidden[:, 0])
 
-    def _logits(self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, keep: int, **options: Any) -> Tensor:
-        """[B, keep, V]: the head is computed on the last `keep` positions alone."""
-        output = self.model(**inputs, attention_mask=mask, position_ids=positions, logits_to_keep=keep, **options)
-        return output.logits.float() / self.temperature  # type: ignore[no-any-return]
+    def _logits(
+        self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, keep: int, **options: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Logits [B, keep, V], the head being computed on the last `keep` positions alone, and what it read there."""
+        read: list[Tensor] = []
+        hook = self._base.get_output_embeddings().register_forward_pre_hook(lambda _, given: read.append(given[0]))
+        try:
+            output = self.model(**inputs, attention_mask=mask, position_ids=positions, logits_to_keep=keep, **options)
+        finally:
+            hook.remove()
+        return output.logits.float() / self.temperature, read[0].float()
 
     def _prompt(self, observations: Sequence[Observation]) -> _Prompt:
         ids, mask = _pad([self.prompts.ids(o)[::-1] for o in observations], self._pad_id, self.device)
         ids, mask = ids.flip(1), mask.flip(1)
         embeds = self._base.get_input_embeddings()(ids)
+        if not self.prompts.sees:
+            return _Prompt(embeds, mask, self._positions(ids, mask, observations))
         images = torch.cat(self._see(observations)).to(embeds.dtype)
         places = (ids == self._image_id)[..., None].expand_as(embeds)
         return _Prompt(embeds.masked_scatter(places, images), mask, self._positions(ids, mask, observations))
 
     def _positions(self, ids: Tensor, mask: Tensor, observations: Sequence[Observation]) -> Tensor:
-        rope_index = getattr(self._base.model, "get_rope_index", None)
+        rope_index = getattr(getattr(self._base, "model", None), "get_rope_index", None)
         if rope_index is None:
             return (mask.long().cumsum(-1) - 1).clamp(min=0)
         positions, _ = rope_index(
@@ -320,7 +342,8 @@ class LanguagePolicy(nn.Module):
         """What a critic may see without touching the policy: text [B, Dt] and image [B, Di], float32, each made once.
 
         Text: mean over the prompt's text of the last hidden states, read without the image. Image: mean of the vision
-        tokens in the language model's width. A row does not depend on the batch it is asked in, to the last bit.
+        tokens in the language model's width; Di is 0 for a model without eyes. A row does not depend on the batch it is
+        asked in, to the last bit.
 
         Raises:
             ValueError: before `freeze_features`.
@@ -350,6 +373,8 @@ class LanguagePolicy(nn.Module):
         return torch.as_tensor(self._features[text])
 
     def _image_features(self, model: Any, observation: Observation) -> Tensor:
+        if not self.prompts.sees:
+            return torch.zeros(0, device=self.device)
         key = image_key(observation["image"])
         if key not in self._features:
             (tokens,) = self._encode_images([observation], model)

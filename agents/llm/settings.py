@@ -15,6 +15,8 @@ class LoraSettings(BaseModel):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     targets: list[str] | str = "all-linear"
     """Names of the linear layers that get an adapter, or `all-linear`."""
+    last_k_layers: PositiveInt | None = None
+    """Adapters on the last k layers of the language model alone; None: wherever `targets` match."""
 
 
 class ModelSettings(BaseModel):
@@ -23,7 +25,7 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
-    """Hub repository or local folder; only a model that is made (`make`) may leave it out."""
+    """Hub repository, local folder or GGUF file; only a model that is made (`make`) may leave it out."""
     make: dict[str, Any] | None = None
     lora: LoraSettings | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"

@@ -2,11 +2,8 @@ import json
 import shutil
 
 import pytest
-from conftest import corpus
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from agents.llm.policy import LanguagePolicy
-from agents.llm.tiny import train_tokenizer
 from runners.errors import UserError
 
 
@@ -26,15 +23,6 @@ def test_unreachable_hub_names_the_repository_and_the_way_round(monkeypatch, tmp
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match=r"a/vlm cannot be reached.*huggingface-cli download a/vlm"):
         LanguagePolicy.from_pretrained("a/vlm")
-
-
-def test_text_model_is_refused_by_its_kind(tmp_path):
-    tokenizer = train_tokenizer(corpus(), 400)
-    config = LlamaConfig(vocab_size=400, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
-    LlamaForCausalLM(config).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="is a llama model, which does not read images"):
-        LanguagePolicy.from_pretrained(tmp_path)
 
 
 def test_unknown_model_type(tmp_path):
