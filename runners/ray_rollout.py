@@ -7,16 +7,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
-import ray
-from ray.actor import ActorHandle
-from ray.exceptions import RayActorError
 
 from runners.errors import UserError
 from runners.ray_worker import Envs
 from runners.rollout import Rollout
 from runners.types import Observation, StopReason
 
+try:
+    import ray
+    from ray.exceptions import RayActorError
+except ImportError:
+    ray = None
+
 if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
     from runners.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -41,7 +46,7 @@ class RayRollout(Rollout):
         cpus: what a worker reserves. Training and evaluation have workers of their own and never play at once.
 
     Raises:
-        UserError: if the cluster has not as many CPUs.
+        UserError: if Ray is not installed, or the cluster has not as many CPUs.
         ConnectionError: if there is no cluster at the address.
     """
 
@@ -54,6 +59,8 @@ class RayRollout(Rollout):
         address: str | None = None,
         cpus: float = 0.5,
     ) -> None:
+        if ray is None:
+            raise UserError("rollout=ray needs Ray; pip install 'agentlab-runner[ray]', or use rollout=local")
         _connect(address)
         workers = min(workers, num_envs)
         room = ray.cluster_resources().get("CPU", 0.0)
