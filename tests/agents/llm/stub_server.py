@@ -53,7 +53,8 @@ class Stub:
         if path == "/v1/unload_lora_adapter":
             self.adapters.remove(body["lora_name"])
             return {}
-        assert path == "/v1/chat/completions"
+        if path != "/v1/chat/completions":
+            return None
         assert body["model"] in self.adapters
         image, text = body["messages"][0]["content"]
         pixels = Image.open(io.BytesIO(base64.b64decode(image["image_url"]["url"].partition("base64,")[2])))
@@ -98,7 +99,8 @@ def serving(stub: Stub):
                     code, words = stub.fail.pop(0)
                     return self.send(code, {"error": {"message": words}})
                 answer = stub.answer(self.path, body)
-                return self.send(400 if isinstance(answer, str) else 200, answer)
+                code = 404 if answer is None else 400 if isinstance(answer, str) else 200
+                return self.send(code, "Not Found" if answer is None else answer)
 
         def send(self, code, content):
             data = json.dumps({"error": {"message": content}} if isinstance(content, str) else content).encode()

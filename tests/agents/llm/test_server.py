@@ -94,7 +94,7 @@ def test_a_wrong_address_a_wrong_token_a_wrong_model(stub, tiny_folder, monkeypa
     stub.token = ""
     with pytest.raises(UserError, match=r"serves base, not other; start it with that model"):
         connect(stub, tiny_folder, model="other")
-    with pytest.raises(RunFailed, match=r"/models did not answer in JSON|answered 404|/v1"):
+    with pytest.raises(RunFailed, match=r"/models answered 404: Not Found; check model\.server"):
         connect(stub, tiny_folder, url=stub.url.removesuffix("/v1"))
 
 
