@@ -16,11 +16,22 @@ from pydantic import (
 Normalisation = Literal["sum", "token", "word"]
 
 
-class _Settings(BaseModel):
+class TaskSettings(BaseModel):
+    """What an experiment says of its task whichever agent plays it; one that learns nothing has no use for it."""
+
     model_config = ConfigDict(extra="forbid")
 
+    gamma: float = Field(default=0.99, ge=0, le=1)
+    """A primitive step's discount."""
+    num_actions: PositiveInt | None = None
+    """How many actions the environment has in all, ids being below it; needed by learners on numbers."""
 
-class ZeroShotSettings(_Settings):
+
+class RandomSettings(TaskSettings):
+    """Uniform over the admissible actions."""
+
+
+class ZeroShotSettings(TaskSettings):
     """The language model as it is."""
 
     normalisation: Normalisation = "word"
@@ -38,8 +49,6 @@ class TwosomeSettings(ZeroShotSettings):
     """Who is credited: the whole action; its tokens, undiscounted among themselves (POAD); or discounted (NTPO)."""
     adapter: str | None = None
     """Folder of a PEFT checkpoint (and critic.safetensors) to start from."""
-    gamma: float = Field(default=0.99, ge=0, le=1)
-    """A primitive step's discount."""
     gae_lambda: float = Field(default=0.95, ge=0, le=1)
     batch_size: PositiveInt = 128
     """Decisions an update waits for."""
@@ -75,18 +84,12 @@ class TwosomeSettings(ZeroShotSettings):
         return self
 
 
-class RandomSettings(_Settings):
-    """Uniform over the admissible actions."""
-
-
-class VectorPpoSettings(_Settings):
+class VectorPpoSettings(TaskSettings):
     """Plain PPO on numeric observations (CleanRL's network and batch)."""
 
     num_actions: PositiveInt
-    """How many the environment has in all; ids are below it."""
     admissible_only: bool = False
     """False: any action of the full list may be picked, as in the published comparison."""
-    gamma: float = Field(default=0.99, ge=0, le=1)
     gae_lambda: float = Field(default=0.95, ge=0, le=1)
     batch_size: PositiveInt = 512
     total_decisions: PositiveInt | None = None
@@ -107,7 +110,6 @@ class SaycanSettings(ZeroShotSettings):
     """`value`: softmax of a Q-function; `effect`: chance that the action changes what is observed."""
     temperature: PositiveFloat = 0.1
     """Divides Q in the softmax."""
-    gamma: float = Field(default=0.99, ge=0, le=1)
     lr: PositiveFloat = 1e-3
     rounds: NonNegativeInt = 100
     """Optimiser steps an iteration."""
