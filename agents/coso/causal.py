@@ -12,7 +12,7 @@ from agents.coso.counterfactual import PAPER, RELEASED, Recipe, counterfactual_w
 from agents.coso.entropy import mass_matched, permuted, random_weights
 from agents.coso.exact import hard_weights, soft_weights
 from agents.coso.scm import ScmNetwork, Utterances, check, pad, train_round
-from agents.coso.settings import CosoSettings, ScmSettings
+from agents.coso.settings import EntropySettings, ScmSettings
 from agents.rl.streams import generator_state, next_seed, restore_generator
 from runners.rng import forked
 
@@ -33,7 +33,7 @@ class CausalWeights:
         parser: `labels`, `parse`, `label` and `same`.
     """
 
-    def __init__(self, policy: "LanguagePolicy", parser: Any, settings: CosoSettings) -> None:
+    def __init__(self, policy: "LanguagePolicy", parser: Any, settings: EntropySettings) -> None:
         self.policy = policy
         self.parser = parser
         self.settings: ScmSettings = settings.scm
@@ -68,15 +68,17 @@ class CausalWeights:
         """Train the SCM on what was `said`; the first call, whenever it comes, is the pretraining.
 
         Args:
-            said: every utterance in the replay, repeats included.
-            held_out: those of the validation replay.
+            said: every utterance to learn from, repeats included.
+            held_out: others, to measure its accuracy on.
 
         Returns:
             `causal/loss`, `causal/acc` of the last round and their `val_` versions; empty if no SCM is needed, or
             nothing that was said parses.
         """
-        self._weights.clear()
-        self._labels = {ids: self.label(ids) for ids in dict.fromkeys((*said, *held_out))}
+        distinct = dict.fromkeys((*said, *held_out))
+        self._labels = {ids: self.label(ids) for ids in distinct}
+        lasting = self.measure == "exact"  # the parser does not change, a classifier does
+        self._weights = {ids: self._weights[ids] for ids in distinct if lasting and ids in self._weights}
         if self.measure not in ("released", "paper"):
             return {}
         pool = {ids: label for ids, label in self._labels.items() if label is not None}
