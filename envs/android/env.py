@@ -1,6 +1,5 @@
 """The phone as a Gymnasium environment: the agent's text in, prompt and screenshot out."""
 
-import string
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from envs.android.actions import Action, ActionType, AitwParser, Point
 from envs.android.device import DeviceLost, DeviceUnavailable, Key, PhoneDevice, TaskSpec
 from envs.android.evaluators import Evaluator, NotEvaluated
 from envs.android.task_source import TaskSource
+from envs.spaces import AnyText
 
 Observation = dict[str, Any]
 View = Literal["pixels", "tree", "both"]
@@ -28,16 +28,6 @@ WHITE_TRIES = 5
 
 _KEYS = {ActionType.GoBack: Key.BACK, ActionType.GoHome: Key.HOME, ActionType.Enter: Key.ENTER}
 _ENDS = (ActionType.TaskComplete, ActionType.TaskImpossible)
-
-
-class AnyText(spaces.Text):
-    """Any string up to a length: what a language model says, or reads, has no alphabet."""
-
-    def __init__(self, max_length: int) -> None:
-        super().__init__(max_length, min_length=0, charset=string.printable)
-
-    def contains(self, x: Any) -> bool:
-        return isinstance(x, str) and len(x) <= self.max_length
 
 
 class AndroidEnv(gymnasium.Env[Observation, str]):

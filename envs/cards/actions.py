@@ -1,0 +1,68 @@
+"""What the agent writes, and the action it means: the f_parse of the card games. Text is only ever matched."""
+
+import re
+from typing import Literal, get_args
+
+from envs.cards.games import GAMES
+
+Mode = Literal["strict", "released"]
+
+_MARKER = '"action":'
+_VALUE = re.compile(r"""["']action["']\s*:\s*["']?([^"'\n,}]*)""", re.IGNORECASE)
+
+
+class CardsParser:
+    """Turns an utterance into the index of an action and back.
+
+    Args:
+        game: `numberline`, `blackjack`, `ezpoints` or `points24`.
+        mode: how text is read.
+            `strict`: the value of the field `"action"` must be the name of an action, in any case, with blanks round
+            it, and quoted or not; several such fields must agree.
+            `released`: RL4VLM's reading. The lower-cased text from the first `"action":` on, or its last character
+            alone if that is absent, is searched for names of actions, and exactly one must occur in it. In the two
+            games of points `10` is looked for first and taken out. So `12` and `stand or hit` name none and `11` is 1.
+
+    Raises:
+        ValueError: unknown game or mode.
+    """
+
+    def __init__(self, game: str, mode: Mode = "strict") -> None:
+        if game not in GAMES:
+            raise ValueError(f"unknown game {game!r}; choose one of {', '.join(GAMES)}")
+        if mode not in get_args(Mode):
+            raise ValueError(f"unknown parser mode {mode!r}; choose one of {', '.join(get_args(Mode))}")
+        self.game = game
+        self.mode = mode
+        self.labels: tuple[str, ...] = GAMES[game].actions
+        """Names of the actions, which are the classes, by index."""
+        self._index = {name: index for index, name in enumerate(self.labels)}
+
+    def parse(self, text: str) -> int | None:
+        """The index of the one action `text` names, or None if it names none or several."""
+        found = self._released(text) if self.mode == "released" else self._strict(text)
+        return self._index[found.pop()] if len(found) == 1 else None
+
+    def label(self, action: int) -> int:
+        """Class of the action: its index."""
+        return action
+
+    def same(self, first: int, second: int) -> bool:
+        return first == second
+
+    def render(self, action: int) -> str:
+        """The canonical utterance for `action`; `parse` gives the action back."""
+        return f'{{"action": "{self.labels[action]}"}}'
+
+    def _strict(self, text: str) -> set[str]:
+        values = {value.strip().lower() for value in _VALUE.findall(text)}
+        return values if values <= self._index.keys() else set()
+
+    def _released(self, text: str) -> set[str]:
+        text = text.lower()
+        text = text[text.find(_MARKER) :]  # -1, the last character, where there is no marker
+        found = set()
+        if "10" in self._index and "10" in text:
+            found.add("10")
+            text = text.replace("10", "")
+        return found | {name for name in self.labels if name in text}
