@@ -84,8 +84,8 @@ class OnlineExperiment:
         with Progress(cfg.total_iterations, "training", done=done) as progress, Patience(promise) as patience:
             for iteration in range(done + 1, cfg.total_iterations + 1):
                 began = time.perf_counter()
-                seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size)
-                trajectories = collect(agent, envs, seeds)
+                seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
+                trajectories = collect(agent, envs, seeds, group_size=cfg.group_size)
                 collected = time.perf_counter()
                 rollout = summarise(trajectories)
                 metrics = {**headline(rollout, "train")}

@@ -33,6 +33,7 @@ class _Live:
     """One environment and the episode it is playing."""
 
     env: gymnasium.Env[Any, Any]
+    group_size: int = 1
     number: int = -1
     seed: int = 0
     observation: Observation = field(default_factory=dict)
@@ -41,7 +42,8 @@ class _Live:
 
     def reset(self, number: int, seed: int) -> None:
         self.number, self.seed, self.steps = number, seed, []
-        self.observation, self.start = self.env.reset(seed=seed, options={"episode": number})
+        options = {"episode": number // self.group_size}
+        self.observation, self.start = self.env.reset(seed=seed, options=options)
 
     def step(self, decision: Decision) -> Trajectory | None:
         observation, reward, terminated, truncated, info = self.env.step(decision.action)
@@ -69,9 +71,10 @@ def collect(
     seeds: Sequence[int],
     *,
     deterministic: bool = False,
+    group_size: int = 1,
     on_episode: OnEpisode | None = None,
 ) -> list[Trajectory]:
-    """Play one episode a seed and return them in the order of `seeds`.
+    """Play `group_size` episodes a seed, all from the same start, and return them in the order of `seeds`.
 
     Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next seed.
     Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads.
@@ -80,9 +83,10 @@ def collect(
     Raises:
         RunFailed: when every environment has been retired.
     """
-    waiting = deque(enumerate(seeds))
+    waiting = deque(enumerate(seed for seed in seeds for _ in range(group_size)))
+    count = len(waiting)
     finished: dict[int, Trajectory] = {}
-    slots = [_Live(env) for env in envs]
+    slots = [_Live(env, group_size) for env in envs]
     blocking = any((env.metadata or {}).get("blocking") for env in envs)
     with _mapper(len(slots) if blocking else 0) as over:
         live = _start(slots, waiting, agent, over)
@@ -100,7 +104,7 @@ def collect(
         raise RunFailed(
             f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault"
         )
-    return [finished[number] for number in range(len(seeds))]
+    return [finished[number] for number in range(count)]
 
 
 def demonstrate(

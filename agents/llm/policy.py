@@ -139,6 +139,11 @@ class LanguagePolicy(nn.Module):
         """The model itself, under any adapters."""
         return self.model.get_base_model() if self.has_adapters else self.model
 
+    @property
+    def hidden_size(self) -> int:
+        """D of the states."""
+        return int(self._base.config.get_text_config().hidden_size)
+
     def trainable_parameters(self) -> list[nn.Parameter]:
         """What an optimiser should get."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
