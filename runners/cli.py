@@ -198,6 +198,22 @@ def sweep(
 
 @app.command()
 @verb
+def claim(
+    name: Annotated[str, typer.Argument(help="A published claim (see: agentlab list claims).")],
+    overrides: Overrides = None,
+) -> None:
+    """Rerun a published comparison at laptop scale and print supported, contradicted or undecided.
+
+    The same command again runs only what is missing or failed. Overrides change every run; claim.seeds=[0,1,2] and the
+    like change the claim, and hydra/launcher=joblib runs several jobs at once.
+    """
+    from runners.claim import claim
+
+    raise typer.Exit(claim(name, overrides or []))
+
+
+@app.command()
+@verb
 def compare(
     runs: Runs,
     metric: Annotated[str | None, typer.Option("--metric", help="The one to compare.", show_default="eval/*")] = None,

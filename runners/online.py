@@ -1,5 +1,6 @@
 """The Experiment every online agent shares: warm start, then rollout, learn, evaluate, again and again."""
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ class OnlineExperiment:
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
+        self._env_steps = 0
 
     def train(self, run: "Run") -> Metrics:
         cfg = self.cfg
@@ -44,6 +46,7 @@ class OnlineExperiment:
                 agent = self._agent(run, trainer)
                 done, state = run.load_checkpoint()
                 agent.load_state_dict(state["agent"])
+                self._env_steps = state["env_steps"]
             else:
                 fixed = self._fixed_episodes()  # first: a damaged file would make the warm start vain
                 agent, done = self._start(run, trainer), 0
@@ -80,18 +83,22 @@ class OnlineExperiment:
     ) -> Metrics:
         cfg = self.cfg
         result: Metrics = run.last("eval/success")
+        budget = cfg.total_env_steps or math.inf
         promise = "stopping as soon as this iteration is done and saved; Ctrl-C again stops at once and loses it"
         with Progress(cfg.total_iterations, "training", done=done) as progress, Patience(promise) as patience:
             for iteration in range(done + 1, cfg.total_iterations + 1):
+                if self._env_steps >= budget:
+                    break
                 began = time.perf_counter()
                 seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
                 trajectories = collect(agent, envs, seeds, group_size=cfg.group_size)
                 collected = time.perf_counter()
+                self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
                 rollout = summarise(trajectories)
-                metrics = {**headline(rollout, "train")}
+                metrics = {**headline(rollout, "train"), "train/env_steps": float(self._env_steps)}
                 metrics |= agent.learn(trajectories, trainer)
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
-                last = iteration == cfg.total_iterations
+                last = iteration == cfg.total_iterations or self._env_steps >= budget
                 evaluated = last or iteration % cfg.eval.every == 0
                 if evaluated:
                     result = self._evaluate(agent, eval_envs, run, f"iteration_{iteration}")
@@ -105,7 +112,7 @@ class OnlineExperiment:
         return result
 
     def _checkpoint(self, run: "Run", step: int, agent: LearningAgent, result: Metrics) -> None:
-        run.save_checkpoint(step, {"agent": agent.state_dict()}, _score(result))
+        run.save_checkpoint(step, {"agent": agent.state_dict(), "env_steps": self._env_steps}, _score(result))
 
     def _evaluate(
         self, agent: Agent, envs: Envs, run: "Run", name: str, progress: Progress | None = None

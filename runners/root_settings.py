@@ -58,6 +58,7 @@ class RootSettings(Settings):
     trainer: Node | None
     logger: Node | None
     total_iterations: int = Field(ge=0)
+    total_env_steps: int | None = Field(default=None, ge=1)
     rollout_size: int = Field(ge=1)
     group_size: int = Field(ge=1)
     eval: EvalSettings

@@ -57,6 +57,25 @@ def bootstrap_interval(
     return Interval(float(low), float(high))
 
 
+def student_interval(values: Sequence[float], *, level: float = 0.95) -> Interval | None:
+    """Student's interval of the mean: right for few values of a roughly normal kind, where the bootstrap is too narrow.
+
+    Returns:
+        The interval, or None for fewer than two values, which say nothing of the spread.
+
+    Raises:
+        ValueError: if a value is not finite, or `level` is outside (0, 1).
+    """
+    from scipy.stats import t
+
+    _check_level(level)
+    if len(values) < 2:
+        return None
+    data = _finite(values)
+    half = float(t.ppf((1 + level) / 2, len(data) - 1)) * float(data.std(ddof=1)) / sqrt(len(data))
+    return Interval(float(data.mean()) - half, float(data.mean()) + half)
+
+
 def paired_difference(
     treatment: Mapping[str, float], control: Mapping[str, float], *, seed: int = 0, level: float = 0.95
 ) -> Difference | None:

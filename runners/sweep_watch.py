@@ -19,13 +19,14 @@ class Watch:
     """Reads the job folders from a thread of its own, since a launcher answers only when all of its jobs have ended.
 
     On a terminal a bar shows what runs now; elsewhere there is one plain line a finished job and nothing more.
-    A job is called by what it does not share with the others: its overrides without those of `fixed` keys.
+    A job is called by what it does not share with the others: its overrides without those of `fixed` keys. Without a
+    `metric` only its end is told.
     """
 
     INTERVAL = 0.3
     """Seconds between two looks."""
 
-    def __init__(self, folder: Path, fixed: Sequence[str], metric: str) -> None:
+    def __init__(self, folder: Path, fixed: Sequence[str], metric: str | None) -> None:
         self.folder, self.fixed, self.metric, self.console = folder, fixed, metric, Console()
         self._seen = {file: file.stat().st_mtime_ns for file in self._files()}
         self._began = time.monotonic()
@@ -83,8 +84,9 @@ class Watch:
         elif record.status is Status.INTERRUPTED:
             outcome = "interrupted; it goes on from its last checkpoint when the sweep is run again"
         else:
-            value = final_value(folder, self.metric)
-            outcome = f"{self.metric} {value:.4g}" if value is not None else f"finished without {self.metric}"
+            value = final_value(folder, self.metric) if self.metric else None
+            without = f"finished without {self.metric}" if self.metric else "finished"
+            outcome = without if value is None else f"{self.metric} {value:.4g}"
         total = max(self._total, self._ended)
         left = (time.monotonic() - self._began) / self._ended * (total - self._ended)
         took = clock(record.seconds) + (f", about {clock(left)} to go" if left else "")

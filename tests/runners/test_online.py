@@ -26,6 +26,7 @@ def config(**changes):
             "warm_start": None,
             "offline": None,
             "total_iterations": 6,
+            "total_env_steps": None,
             "rollout_size": 4,
             "group_size": 1,
             "eval": {
@@ -61,6 +62,19 @@ def test_every_iteration_is_logged_and_the_last_one_evaluated(tmp_path):
     assert [line["step"] for line in lines if "eval/success" in line] == [0, 2, 4, 5]
     assert (run.path / "eval" / "iteration_5.json").exists()
     assert run.status == "finished"
+
+
+def test_a_budget_of_env_steps_ends_the_run_with_an_evaluation_and_is_not_overrun_by_resuming(tmp_path):
+    free = numbers(train(config(), tmp_path / "free"))
+    budget = int(free[2]["train/env_steps"])
+    run = train(config(total_env_steps=budget - 1, **{"eval.every": 5}), tmp_path / "run")
+    lines = numbers(run)
+    assert [line["step"] for line in lines] == [0, 1, 2]
+    assert "eval/success" in lines[-1]
+    run = Run.open(tmp_path / "run")
+    with run:
+        OnlineExperiment(config(total_env_steps=budget - 1)).train(run)
+    assert numbers(run) == lines
 
 
 def test_a_crashed_run_resumes_to_the_same_numbers(tmp_path):
