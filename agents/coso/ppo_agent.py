@@ -1,4 +1,4 @@
-"""PPO on whole utterances (RL4VLM, arXiv 2405.10292) and, with CoSo's weighted entropy, its cards and households form."""
+"""PPO on whole utterances (RL4VLM, arXiv 2405.10292) and, with an entropy weighted by causal influence, CoSo on PPO."""
 
 import math
 from collections.abc import Mapping, Sequence

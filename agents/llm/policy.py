@@ -183,7 +183,8 @@ class LanguagePolicy(nn.Module):
         cache = DynamicCache(config=self._base.config.get_text_config())
         mask = F.pad(prompt.mask, (0, self.max_new_tokens), value=True)
         inputs, positions = {"inputs_embeds": prompt.embeds}, prompt.positions
-        tokens, logprobs, states = [], [], []
+        tokens, logprobs = [], []
+        states: list[Tensor] = []
         for step in range(self.max_new_tokens):
             seen = mask[:, : length + step]
             logits, hidden = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation (arXiv 1707.06347) in pure functions: advantages, the clipped losses, their diagnostics."""
+"""Proximal policy optimisation (arXiv 1707.06347) in pure functions: advantages, clipped losses, diagnostics."""
 
 from collections.abc import Sequence
 
