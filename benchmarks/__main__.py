@@ -14,7 +14,8 @@ from rich.table import Table
 from benchmarks.figures import RESULTS, Figure, markdown_table, reached
 from runners.manifest import hardware
 
-NAMES = ("startup", "phone", "rollout", "counterfactual", "overhead")
+NAMES = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if "\ndef measure(" in file.read_text())
+"""Every module here that measures something."""
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 SECTION = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- end of figures -->)", re.DOTALL)
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import DynamicCache
 
+from agents.llm.kv_cache import ReservedCache
 from agents.llm.loading import add_lora, load
 from agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache, image_key
 from runners.errors import UserError
@@ -29,7 +29,7 @@ class Utterance:
     logprobs: tuple[float, ...]
     """Under the sampling distribution (temperature applied), one a token."""
     state: Tensor
-    """[D] float32, the hidden state the first token was predicted from (the last prompt token's)."""
+    """[D] float32, the hidden state the first token was predicted from (the last prompt token's); for inference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,7 @@ class LanguagePolicy(nn.Module):
             utterances.append(Utterance(self.decode(ids), ids, tuple(row_logprobs[:length]), state))
         return utterances
 
+    @torch.inference_mode()
     def _decode(self, prompt: _Prompt, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens [B, T] and their log-probabilities, until every row has ended; what follows a row's end is noise.
 
@@ -180,7 +181,7 @@ class LanguagePolicy(nn.Module):
         batch, length = prompt.mask.shape
         ends = torch.tensor(sorted(self.eos_ids), device=self.device)
         done = torch.zeros(batch, dtype=torch.bool, device=self.device)
-        cache = DynamicCache(config=self._base.config.get_text_config())
+        cache = ReservedCache(self._base.config.get_text_config(), length + self.max_new_tokens)
         mask = F.pad(prompt.mask, (0, self.max_new_tokens), value=True)
         inputs, positions = {"inputs_embeds": prompt.embeds}, prompt.positions
         tokens, logprobs = [], []
@@ -190,7 +191,7 @@ class LanguagePolicy(nn.Module):
             logits, hidden = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)
             states = states or [hidden[:, 0]]
             scores = torch.log_softmax(logits[:, -1], dim=-1)
-            token = scores.argmax(-1) if deterministic else torch.multinomial(scores.exp(), 1).squeeze(-1)
+            token = scores.argmax(-1) if deterministic else _draw(scores)
             tokens.append(token)
             logprobs.append(scores.gather(-1, token[:, None]).squeeze(-1))
             done |= torch.isin(token, ends)
@@ -275,11 +276,17 @@ class LanguagePolicy(nn.Module):
 
     # -- seeing -------------------------------------------------------------------------------------------------------
 
+    def forget_images(self) -> None:
+        """Encode every image anew; see `_see`."""
+        self._seen.clear()
+
     def _see(self, observations: Sequence[Observation]) -> list[Tensor]:
         """Vision tokens [n, D] of each observation, in the language model's width.
 
-        Equal images are encoded once. Without a gradient to follow they are kept until the vision weights change, and
-        are encoded one by one, so that what is kept does not depend, to the last bit, on what it was first seen with.
+        Equal images are encoded once. Without a gradient to follow they are kept until the vision weights change. The
+        last bits of what is kept depend on the batch it was first seen in, so whoever wants a resumed run to give the
+        numbers of an unbroken one calls `forget_images` where the two may part; `state_dict` does. Where the vision
+        weights never train, images are kept all run long, and are encoded one by one instead.
         """
         keys = [image_key(o["image"]) for o in observations]
         distinct = dict(zip(keys, observations, strict=True))
@@ -290,11 +297,15 @@ class LanguagePolicy(nn.Module):
         if version != self._seen_version:
             self._seen.clear()
             self._seen_version = version
+        new = [key for key in distinct if key not in self._seen]
         found = {key: self._seen[key] for key in distinct if key in self._seen}
+        together = 1 if self.freeze_vision else max(1, len(new))
         with torch.no_grad():
-            for key in distinct.keys() - found.keys():
-                (found[key],) = self._encode_images([distinct[key]])
-                self._seen[key] = found[key]
+            for start in range(0, len(new), together):
+                part = new[start : start + together]
+                found |= zip(part, self._encode_images([distinct[key] for key in part]), strict=True)
+        for key in new:
+            self._seen[key] = found[key]
         return [found[key] for key in keys]
 
     def _encode_images(self, observations: Sequence[Observation], model: Any = None) -> list[Tensor]:
@@ -364,6 +375,12 @@ class LanguagePolicy(nn.Module):
 
     # -- keeping ------------------------------------------------------------------------------------------------------
 
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """As `nn.Module`; what is kept of images is dropped where it may be encoded anew, as after loading."""
+        if not self.freeze_vision:
+            self.forget_images()
+        return super().state_dict(*args, **kwargs)
+
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As `nn.Module`; also takes a state saved after `freeze_features`."""
         if self.frozen is None and any(name.startswith("frozen.") for name in state_dict):
@@ -384,6 +401,16 @@ def _pad(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tupl
     width = int(lengths.max())
     ids = torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], device=device)
     return ids, torch.arange(width, device=device) < lengths[:, None]
+
+
+def _draw(logprobs: Tensor) -> Tensor:
+    """One index a row [B] of log-probabilities [B, V]: where the cumulated distribution passes a uniform number.
+
+    `torch.multinomial` draws a number for every entry, which took as long as a layer of a small model.
+    """
+    cumulated = logprobs.exp().cumsum(-1)
+    passed = torch.rand(len(logprobs), 1, device=logprobs.device) * cumulated[:, -1:]
+    return torch.searchsorted(cumulated, passed, right=True)[:, 0].clamp(max=logprobs.shape[1] - 1)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from runners.errors import UserError
 from runners.types import Observation
 
 PromptFormat = Literal["raw", "chat"]
-NOT_PIXELS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 PROMPTS_KEPT = 50_000
 
 
@@ -63,9 +62,10 @@ def image_key(image: NDArray[np.uint8]) -> Hashable:
 class PromptEncoder:
     """Formats prompts and prepares images through a hub processor.
 
-    The processor sees each distinct image once, with a prompt that holds the image alone: that yields the pixels and
-    the text its placeholder expands to. A prompt's ids are then the tokenizer's on the expanded text, which is what
-    processors do inside. The first prompt also goes through the processor whole, and if the two disagree all later do.
+    The image processor sees each distinct image once. What its placeholder expands to, which depends on the image's
+    size alone, is taken from the whole processor, once a size, with a prompt that holds the image alone. A prompt's ids
+    are then the tokenizer's on the expanded text, which is what processors do inside. The first prompt also goes
+    through the processor whole, and if the two disagree all later do.
     """
 
     def __init__(self, processor: Any, prompt_format: PromptFormat, cache_mb: int) -> None:
@@ -78,6 +78,7 @@ class PromptEncoder:
         self.image_markup = _image_markup(processor, self.image_token)
         self._images = TensorCache(cache_mb)
         self._ids: dict[str, tuple[int, ...]] = {}
+        self._expansions: dict[tuple[int, ...], str] = {}
         self._expands_alike: bool | None = None
 
     def prompt(self, text: str) -> str:
@@ -91,25 +92,30 @@ class PromptEncoder:
     def ids(self, observation: Observation) -> tuple[int, ...]:
         """Ids of the prompt, one image placeholder for each vision token."""
         image = observation["image"]
-        prompt, expansion = self.prompt(observation["text"]), self._prepared(image)[1]
+        prompt, expansion = self.prompt(observation["text"]), self._expansion(image)
         if self._expands_alike is None:
             self._expands_alike = self._by_tokenizer(prompt, expansion) == self._by_processor(prompt, image)
         return self._by_tokenizer(prompt, expansion) if self._expands_alike else self._by_processor(prompt, image)
 
     def pixels(self, observation: Observation) -> dict[str, Tensor]:
         """What the processor made of the image, under the model's argument names; the first axis counts images."""
-        return self._prepared(observation["image"])[0]
-
-    def _prepared(self, image: NDArray[np.uint8]) -> tuple[dict[str, Tensor], str]:
+        image = observation["image"]
         key = image_key(image)
         if key not in self._images:
+            batch = self.processor.image_processor([[image]], return_tensors="pt")
+            self._images[key] = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+        pixels: dict[str, Tensor] = self._images[key]
+        return pixels
+
+    def _expansion(self, image: NDArray[np.uint8]) -> str:
+        """What the placeholder of an image of this size becomes."""
+        if image.shape not in self._expansions:
             batch = self.processor(text=[self.image_token], images=[[image]], return_tensors="pt")
             ids = batch["input_ids"][0].tolist()
             ids = ids[_common_start(ids, self.tokenizer("")["input_ids"]) :]
-            expansion = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-            self._images[key] = {name: value for name, value in batch.items() if name not in NOT_PIXELS}, expansion
-        pixels, expansion = self._images[key]
-        return pixels, expansion
+            text = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            self._expansions[image.shape] = text
+        return self._expansions[image.shape]
 
     def _by_tokenizer(self, prompt: str, expansion: str) -> tuple[int, ...]:
         text = prompt.replace(self.image_token, expansion)

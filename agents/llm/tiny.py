@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from PIL.Image import Resampling
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import (
@@ -76,6 +77,7 @@ def create(
             do_image_splitting=False,
             size={"height": image_size, "width": image_size},
             max_image_size={"longest_edge": image_size},
+            resample=Resampling.BILINEAR,  # Lanczos, the default, takes 2.6 times as long: a tenth of a rollout
             image_mean=[SCREEN_MEAN] * 3,
             image_std=[SCREEN_STD] * 3,
         ),

@@ -130,6 +130,21 @@ def test_kept_images_are_seen_anew_when_the_vision_changes(policy):
     assert (after - before).abs().max() > 1e-4
 
 
+def test_after_its_state_was_taken_a_policy_goes_on_to_the_last_bit_like_one_that_loaded_it(policy, tiny_folder):
+    """Screens encoded alone and together differ in their last bits, so neither may remember how it first saw them."""
+    observations = screens(6)
+    for observation in observations:
+        policy.generate([observation])
+    state = policy.state_dict()
+    other = LanguagePolicy.from_pretrained(tiny_folder, max_new_tokens=policy.max_new_tokens)
+    other.load_state_dict(state)
+    said = []
+    for one in (policy, other):
+        torch.manual_seed(0)
+        said.append(one.generate(observations))
+    assert said[0] == said[1]
+
+
 def test_features_stay_when_the_policy_learns(policy, tiny_folder):
     observations = screens(4)
     with pytest.raises(ValueError, match="freeze_features"):

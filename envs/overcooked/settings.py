@@ -1,0 +1,22 @@
+"""What `conf/env/overcooked.yaml` may hold, checked before anything heavy is imported."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FourNumbers = Annotated[list[float], Field(min_length=4, max_length=4)]
+
+
+class OvercookedSettings(BaseModel):
+    """The keys of the kitchen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    num_envs: int = Field(ge=1)
+    task: Literal["tomato_salad", "tomato_lettuce_salad"]
+    room: Literal["A", "B", "C"]
+    radius: int = Field(ge=0)
+    rewards: Literal["twosome", "macro_overcooked"] | FourNumbers
+    horizon: int = Field(ge=1)
+    strict_original: bool
+    image: bool
