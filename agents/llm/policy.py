@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ class Utterance:
     """Generated ids, the end token included when it was generated."""
     logprobs: tuple[float, ...]
     """Under the sampling distribution (temperature applied), one a token."""
-    state: Tensor
+    state: Tensor = field(compare=False)
     """[D] float32, the hidden state the first token was predicted from (the last prompt token's); for inference."""
 
 
