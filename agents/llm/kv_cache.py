@@ -7,7 +7,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 
-class ReservedCache(DynamicCache):
+class ReservedCache(DynamicCache):  # type: ignore[misc]
     """transformers' own cache, except that room for every token is taken at once.
 
     Growing by one token copies all that came before, for every layer and token; here it writes into its place.
@@ -20,10 +20,10 @@ class ReservedCache(DynamicCache):
 
     def __init__(self, config: Any, length: int) -> None:
         super().__init__(config=config)
-        self.layers = [_Reserved(length) if type(layer) is DynamicLayer else layer for layer in self.layers]
+        self.layers: list[Any] = [_Reserved(length) if type(layer) is DynamicLayer else layer for layer in self.layers]
 
 
-class _Reserved(DynamicLayer):
+class _Reserved(DynamicLayer):  # type: ignore[misc]
     def __init__(self, length: int) -> None:
         super().__init__()
         self.length = length

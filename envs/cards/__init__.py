@@ -15,6 +15,7 @@ for _game, _id in ENV_IDS.items():
     gymnasium.register(
         id=_id,
         entry_point="envs.cards.env:CardsEnv",
+        vector_entry_point="envs.cards.vector:CardsVectorEnv",
         disable_env_checker=True,
         kwargs={"game": _game},
     )

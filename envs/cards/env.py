@@ -169,4 +169,6 @@ class CardsEnv(gymnasium.Env[Observation, str]):
         words = prompts.seen(game) if self.shows_table else None
         formula = "".join(game.formula) if isinstance(game, Points) else None
         text = prompts.prompt(game.name, self.style, self.format, words, formula)
-        return {"text": text, "image": self.render()} if self.shows_image else {"text": text}
+        if not self.shows_image:
+            return {"text": text}
+        return {"text": text, "image": self.render().copy()}  # the observer's own, as Gymnasium asks

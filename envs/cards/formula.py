@@ -10,7 +10,7 @@ Number = Any  # Fraction; as released int, float, or complex (a root of a negati
 SYMBOLS = frozenset((*map(str, range(1, 11)), "+", "-", "*", "/", "(", ")", " "))
 """All that can stand in a formula; the blank is the mark of a number that was not to be had."""
 LARGEST_POWER = 1000
-"""Powers beyond it are taken for no number: 10**10**10 would take longer than the episode."""
+"""Powers beyond it are taken for no number: 10**10**10 would outlast the run, and no such formula makes 24."""
 
 _SUMS: dict[str, Callable[[Number, Number], Number]] = {"+": operator.add, "-": operator.sub}
 _PRODUCTS = {"*": operator.mul, "/": operator.truediv, "//": operator.floordiv}

@@ -217,7 +217,7 @@ class EZPoints(Points):
         drawn = chance.below(12) + 2
         first = min(drawn, 10)
         cards = [(RANKS[drawn - 1], self.suits[chance.below(4)])]
-        product = first in (1, 2, 3, 4, 6) and chance.coin()
+        product = self.target % first == 0 and chance.coin()
         second = self.target // first if product else self.target - first
         cards.append((RANKS[second - 1], self.suits[chance.below(4)]))
         order = -1 if chance.coin() else 1

@@ -1,5 +1,6 @@
 """What the agent reads: the rules, what it sees if it has no eyes, and the form of its answer."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -69,14 +70,11 @@ def blackjack_words(total: int, dealer: int, soft: int) -> tuple[str, ...]:
     return str(total), " with an ace as 11" if soft else "", "A" if dealer == 1 else str(dealer)
 
 
-def cards_words(numbers: tuple[int, ...]) -> str:
+def cards_words(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-@lru_cache(maxsize=1 << 16)
-def prompt(
-    game: str, style: Style, answer: Format, words: tuple[str, ...] | None, formula: str | None
-) -> str:
+def prompt(game: str, style: Style, answer: Format, words: tuple[str, ...] | None, formula: str | None) -> str:
     """The whole text of an observation.
 
     Args:
@@ -90,14 +88,14 @@ def prompt(
     if words is not None:
         parts.append(_SEEN[game].format(*words))
     if formula is not None:
-        parts.append(f"Formula: {formula or 'empty'}.")
+        parts.append(f'Formula: "{formula}".')
     if style == "full":
-        names = GAMES[game].actions
-        parts.append(f"The actions are {', '.join(names)}. {_form(game, answer)}")
+        parts.append(_ending(game, answer))
     return " ".join(parts)
 
 
-def _form(game: str, answer: Format) -> str:
+@lru_cache(maxsize=16)
+def _ending(game: str, answer: Format) -> str:
     fields = FIELDS[game] if answer == "thoughts" else ()
     inside = ", ".join(f'"{name}": {hint}' for name, hint in (*fields, ("action", '"one of the actions"')))
-    return f"Answer with JSON like this: {{{inside}}}"
+    return f"The actions are {', '.join(GAMES[game].actions)}. Answer with JSON like this: {{{inside}}}"

@@ -1,0 +1,38 @@
+"""What `conf/env/virtualhome.yaml` may hold, checked before anything heavy is imported."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class VirtualHomeSettings(_Settings):
+    """The keys of the environment."""
+
+    num_envs: int = Field(ge=1)
+    task: Literal[
+        "food_preparation", "entertainment", "cheese", "hamburger", "apple_pie", "pizza", "washing_plate", "laundry"
+    ]
+    household: dict[str, Any]
+    horizon: int = Field(ge=1)
+    strict_original: bool
+
+
+class GraphSettings(_Settings):
+    """conf/env/household/graph.yaml."""
+
+    graph: str | None
+
+
+class UnitySettings(_Settings):
+    """conf/env/household/unity.yaml."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
+    scene: int | None = Field(ge=0)
+    character: str = Field(min_length=1)
+    room: Literal["kitchen", "bathroom", "bedroom", "livingroom"]
+    timeout: float = Field(gt=0)
