@@ -55,13 +55,13 @@ class UtterancePpoAgent:
         s = self.settings
         self._trainer = trainer
         trainer.prepare(self.policy)
-        parameters = list(self.policy.trainable_parameters())
+        groups: list[dict[str, Any]] = [{"params": self.policy.trainable_parameters(), "lr": s.lr}]
         if s.advantage == "gae":
             with forked(s.seed):
                 self.head = ValueHead(self.policy.hidden_size, s.value_widths)
             trainer.prepare(self.head)
-            parameters += self.head.parameters()
-        self._optimizer = torch.optim.Adam(parameters, lr=s.lr, eps=s.adam_eps)
+            groups.append({"params": list(self.head.parameters()), "lr": s.value_lr or s.lr})
+        self._optimizer = torch.optim.Adam(groups, eps=s.adam_eps)
 
     # -- acting -------------------------------------------------------------------------------------------------------
 
@@ -107,8 +107,8 @@ class UtterancePpoAgent:
                 results |= self.causal.update(kept, held_out, trainer)
                 if self.causal.cacheable:
                     self.causal.measured(said)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate()
+        for group, rate in zip(self._optimizer.param_groups, (s.lr, s.value_lr or s.lr), strict=False):
+            group["lr"] = rate * self._decay()
         with clock("update"):
             causal = self.causal if s.entropy != "none" else None
             tally = update_policy(self.policy, self.head, self._optimizer, rollout, s, trainer, causal, self._rng)
@@ -178,13 +178,14 @@ class UtterancePpoAgent:
             advantages + old_values,
         )
 
-    def _rate(self) -> float:
-        """The learning rate of this iteration: constant, or along a cosine to `lr_end` and there on."""
+    def _decay(self) -> float:
+        """What the learning rates are multiplied by: 1, or along a cosine to `lr_end / lr` and there on."""
         s = self.settings
         if s.lr_end is None:
-            return s.lr
+            return 1.0
         share = min((self.iteration - 1) / s.lr_decay_iterations, 1.0)
-        return s.lr_end + (s.lr - s.lr_end) * 0.5 * (1.0 + math.cos(math.pi * share))
+        least = s.lr_end / s.lr
+        return least + (1.0 - least) * 0.5 * (1.0 + math.cos(math.pi * share))
 
     # -- reporting ----------------------------------------------------------------------------------------------------
 
@@ -211,7 +212,7 @@ class UtterancePpoAgent:
         results: Results = {f"ppo/{name}": value for name, value in tally.means().items()}
         results |= {
             "ppo/grad_norm": sum(tally.norms) / len(tally.norms),
-            "ppo/lr": self._rate(),
+            "ppo/lr": self._optimizer.param_groups[0]["lr"],
             "ppo/skipped": 1.0 - tally.samples / (steps * self.settings.epochs),
         }
         if tally.weights:

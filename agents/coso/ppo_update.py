@@ -127,7 +127,8 @@ def _losses(
         )
         loss = surrogate = policy_loss(log_prob[of], old, advantage, settings.clip_coef)
         if head is not None:
-            error = value_loss(head(scores.states)[of], old_value, target, settings.clip_coef)
+            states = scores.states if settings.value_trunk == "shared" else scores.states.detach()
+            error = value_loss(head(states)[of], old_value, target, settings.value_clip_coef)
             loss = loss + settings.value_coef * error
             tally.add(value_loss=error)
         bonus = causal is not None and settings.alpha > 0

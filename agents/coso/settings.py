@@ -167,8 +167,14 @@ class PpoSettings(EntropySettings):
     """Where a cosine takes the rate in `lr_decay_iterations`; null keeps it constant."""
     lr_decay_iterations: PositiveInt = 25
     adam_eps: PositiveFloat = 1e-7
-    max_grad_norm: PositiveFloat = 0.5
+    max_grad_norm: PositiveFloat | None = 0.5
     value_coef: NonNegativeFloat = 0.5
+    value_clip_coef: PositiveFloat | None = None
+    """How far V may move in an iteration, in units of the return; null does not clip."""
+    value_lr: PositiveFloat | None = None
+    """Of the value head; null: `lr`."""
+    value_trunk: Literal["shared", "detached"] = "shared"
+    """Whether the value loss trains the policy's own layers too."""
     value_widths: list[PositiveInt] = [64]
     """Hidden layers of the value head."""
 

@@ -32,6 +32,7 @@ SMALL = {
     "minibatch_size": 8,
     "micro_batch": 4,
     "value_widths": [8],
+    "max_grad_norm": None,
     "lr": 1e-3,
     "heatmap_every": 1,
     "scm": {"width": 16, "layers": 1, "heads": 2, "pretrain_rounds": 3, "draws": 16},
@@ -187,7 +188,8 @@ def rollout_of(agent, trajectories):
 
 
 def test_the_loss_is_the_equation(make_agent):
-    agent = make_agent(alpha=0.7, epochs=1, minibatch_size=64, micro_batch=3)
+    agent = make_agent(alpha=0.7, epochs=1, minibatch_size=64, micro_batch=3, value_clip_coef=0.4)
+    torch.nn.init.normal_(agent.head.layers[-1].weight)
     steps = [step for trajectory in play(agent, 3) for step in trajectory.steps]
     rollout = rollout_of(agent, play(agent, 3))
     rollout = replace(rollout, old_log_prob=rollout.old_log_prob + 0.3 * torch.randn(len(steps)))
@@ -201,7 +203,7 @@ def test_the_loss_is_the_equation(make_agent):
         value = agent.head(scores.states)
         expected = expected + (
             policy_loss(log_prob, rollout.old_log_prob[row], rollout.advantage[row], 0.1)
-            + 0.5 * value_loss(value, rollout.old_value[row], rollout.target[row], 0.1).sum()
+            + 0.5 * value_loss(value, rollout.old_value[row], rollout.target[row], 0.4).sum()
             - 0.7 * (b * token_entropy(scores.logits)[0]).sum()
         ) / len(steps)
     gradient = torch.autograd.grad(expected, agent.policy.trainable_parameters())
@@ -213,6 +215,17 @@ def test_the_loss_is_the_equation(make_agent):
     assert total == pytest.approx(expected.item(), rel=1e-4)
     moved = before - 0.1 * torch.cat([g.flatten() for g in gradient])
     assert_close(parameters(agent), moved, atol=1e-5, rtol=1e-4)
+
+
+def test_a_detached_value_head_leaves_the_policy_alone(make_agent):
+    policies = {}
+    for trunk, coef in (("shared", 0.0), ("shared", 0.5), ("detached", 0.5)):
+        agent = make_agent(entropy="none", value_trunk=trunk, value_coef=coef)
+        torch.nn.init.normal_(agent.head.layers[-1].weight)
+        learn(agent, 1)
+        policies[trunk, coef] = parameters(agent)
+    assert torch.equal(policies["detached", 0.5], policies["shared", 0.0])
+    assert not torch.equal(policies["shared", 0.5], policies["shared", 0.0])
 
 
 def test_what_paid_becomes_likelier(make_agent):
