@@ -39,12 +39,13 @@ class CausalWeights:
         self.settings: ScmSettings = settings.scm
         self.mode = "uniform" if settings.entropy == "uniform" else settings.scm.mode
         self.mass_matched = settings.mass_matched
-        reference = settings.scm.mode if settings.scm.mode in ("paper", "exact") else "released"
+        measures = settings.scm.mode in ("released", "paper", "exact")
+        reference = settings.scm.mode if measures else settings.scm.reference
         self.measure = reference if self.mass_matched or self.mode not in ("uniform", "random") else "none"
         """How B is measured on the utterances: released | paper | exact, or none if no measurement is wanted."""
         if settings.entropy == "none":
             self.measure = "none"
-        self.recipe = _recipe(settings.scm)
+        self.recipe = _recipe(settings.scm, PAPER if self.measure == "paper" else RELEASED)
         tokenizer = policy.tokenizer
         self.pad_id = int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
         stand_ins = (tokenizer.unk_token_id, tokenizer.mask_token_id, self.pad_id)
@@ -231,9 +232,9 @@ class CausalWeights:
             optimizer.load_state_dict(state["optimizer"])
 
 
-def _recipe(settings: ScmSettings) -> Recipe:
+def _recipe(settings: ScmSettings, base: Recipe) -> Recipe:
     given = {name: getattr(settings, name) for name in ("window", "signed", "norm", "zero_punctuation")}
-    return replace(PAPER if settings.mode == "paper" else RELEASED, **{k: v for k, v in given.items() if v is not None})
+    return replace(base, **{k: v for k, v in given.items() if v is not None})
 
 
 def _stack(rows: Sequence[Tensor], width: int) -> Tensor:

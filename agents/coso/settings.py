@@ -20,7 +20,9 @@ class ScmSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mode: Literal["released", "paper", "exact", "uniform", "random", "permuted"] = "released"
-    """`released`, `paper`: by the classifier; `exact`: by the parser; else controls (`permuted`: released B)."""
+    """`released`, `paper`: by the classifier; `exact`: by the parser; else controls."""
+    reference: Literal["released", "paper", "exact"] = "released"
+    """How B is measured for a control (`permuted`, or `random` with the causal mass) that has no measure of its own."""
     window: PositiveInt | None = None
     """Tokens nullified together; null: as the recipe has it (released 4, paper 1)."""
     signed: bool | None = None

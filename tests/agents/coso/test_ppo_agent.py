@@ -118,6 +118,7 @@ ENTROPIES = [
     {"entropy": "none"},
     {"entropy": "uniform"},
     {"entropy": "uniform", "mass_matched": True},
+    {"scm": {"mode": "permuted", "reference": "exact"}},
     *({"scm": {"mode": mode}} for mode in ("released", "paper", "exact", "uniform", "random", "permuted")),
     {"scm": {"mode": "random"}, "mass_matched": True},
     {"scm": {"mode": "exact", "exact": "soft", "top_k": 2}},
@@ -159,6 +160,21 @@ def test_weights_of_one_are_uniform_entropy(make_agent):
     assert torch.equal(parameters(uniform), parameters(ones))
     assert metrics["causal/mean_b"] == 1
     assert metrics["ppo/entropy_weighted"] == metrics["ppo/entropy"]
+
+
+def test_controls_take_over_the_weights_they_are_told_to(make_agent):
+    exact = make_agent(scm={"mode": "exact"})
+    ids = exact.policy.encode(TEXTS[0])
+    b, mask = exact.causal.measured([ids])[ids], torch.ones(1, len(ids), dtype=torch.bool)
+    for how in (
+        {"scm": {"mode": "permuted", "reference": "exact"}},
+        {"entropy": "uniform", "mass_matched": True, "scm": {"mode": "exact"}},
+        {"mass_matched": True, "scm": {"mode": "random", "reference": "exact"}},
+    ):
+        weights = make_agent(**how).causal.batch([ids], torch.zeros(1, len(ids), 4), mask)
+        assert_close(weights.sum(), b.sum())
+        if how["scm"]["mode"] == "permuted":
+            assert_close(weights[0].sort().values, b.sort().values)
 
 
 def test_no_gradient_crosses_between_policy_and_scm(make_agent):
