@@ -111,7 +111,7 @@ def _grid(pen: ImageDraw.ImageDraw, items: list[tuple[str, Kind, tuple[str, ...]
     columns = next(n for n in range(1, len(items) + 1) if n * n >= len(items) * aspect or n == len(items))
     rows = -(-len(items) // columns)
     width, height = (right - left) / columns, (bottom - top) / rows
-    text = min(0.055 * size, 0.35 * height) if size >= LABELLED else 0.0
+    text = min(0.07 * size, 0.35 * height) if size >= LABELLED else 0.0
     side = min(width, height - text) * 0.84
     for index, (name, kind, marks, is_furniture) in enumerate(items):
         x, y = left + (index % columns + 0.5) * width, top + (index // columns) * height

@@ -9,7 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from random import Random
 from typing import Literal, get_args
 
@@ -52,19 +52,15 @@ class Combination:
     thing: Kind
     target: Kind
 
-    def fits(self, furniture: Sequence[Kind]) -> bool:
-        """Whether it can be done with this furniture, and is not done from the start."""
-        return all(set(group) & set(furniture) for group in self.needs())
-
-    def needs(self) -> list[list[Kind]]:
-        """Of each group of receptacles one must be there."""
-        source = [kind for kind, things in HOLDS.items() if self.thing in things and kind != self.target]
+    def needs(self) -> list[set[Kind]]:
+        """Of each group of receptacles one must be there, so that it can be done and is not done from the start."""
+        source = {kind for kind, things in HOLDS.items() if self.thing in things and kind != self.target}
         if self.task is TaskType.LOOK:
-            return [source, [kind for kind, things in HOLDS.items() if LAMP in things]]
-        return [[self.target], *([TREATMENT[self.task]] for _ in _ABLE.keys() & {self.task}), source]
+            return [source, {kind for kind, things in HOLDS.items() if LAMP in things}]
+        return [{self.target}, *({TREATMENT[self.task]} for _ in _ABLE.keys() & {self.task}), source]
 
 
-@lru_cache(maxsize=1)
+@cache
 def combinations() -> dict[Combination, tuple[str, ...]]:
     """Every task that makes sense, with the kinds of rooms it can be asked in."""
     rooms: dict[Combination, list[str]] = {}
@@ -86,7 +82,7 @@ def combinations() -> dict[Combination, tuple[str, ...]]:
     return {combination: tuple(rooms[combination]) for combination in sorted(rooms)}
 
 
-@lru_cache(maxsize=1)
+@cache
 def held_out() -> frozenset[Combination]:
     """The combinations of test; the last ones of training with some thing or some target stay there."""
     left = sorted(combinations(), key=lambda combination: zlib.crc32(repr(combination).encode()))
@@ -101,7 +97,7 @@ def held_out() -> frozenset[Combination]:
     return frozenset(chosen)
 
 
-@lru_cache(maxsize=len(ROOMS) * LAYOUTS)
+@cache
 def furniture(layout: Layout) -> tuple[Kind, ...]:
     """The receptacles of a layout by kind, one entry each."""
     rng = Random(f"layout {layout}")
@@ -113,6 +109,25 @@ def layouts(split: Split) -> list[Layout]:
     """The rooms of a split."""
     numbers = range(TRAIN_LAYOUTS, LAYOUTS) if split == "test" else range(TRAIN_LAYOUTS)
     return [(room, number) for room in ROOMS for number in numbers]
+
+
+@cache
+def playable(split: Split) -> tuple[tuple[Combination, tuple[Layout, ...]], ...]:
+    """The combinations of a split in an order of no meaning, each with the layouts it can be done in."""
+    furnished = [(layout, frozenset(furniture(layout))) for layout in layouts(split)]
+    found = []
+    for combination, rooms in combinations().items():
+        if (combination in held_out()) != (split != "train"):
+            continue
+        needs = combination.needs()
+        fitting = [
+            layout
+            for layout, kinds in furnished
+            if layout[0] in rooms and not any(kinds.isdisjoint(group) for group in needs)
+        ]
+        if fitting:
+            found.append((combination, tuple(fitting)))
+    return tuple(sorted(found, key=lambda pair: zlib.crc32(f"{pair[0]}".encode())))
 
 
 class Scenes:
@@ -158,14 +173,10 @@ class Scenes:
             raise ValueError(f"objects is {objects}; a task may need 3: two things and a lamp")
         self.receptacles, self.objects, self.sampling = receptacles, objects, sampling
         self._by_task: dict[TaskType, list[tuple[Combination, list[Layout]]]] = {}
-        available = [layout for layout in layouts(split) if not rooms or layout[0] in rooms]
-        ordered = sorted(combinations().items(), key=lambda item: zlib.crc32(f"{item[0]}".encode()))
-        for combination, its_rooms in ordered:
+        for combination, everywhere in playable(split):
             asked = combination.task in (task_types or TaskType) and combination.thing in (things or known)
-            if not asked or (combination in held_out()) != (split != "train"):
-                continue
-            fitting = [at for at in available if at[0] in its_rooms and combination.fits(furniture(at))]
-            if fitting:
+            fitting = [layout for layout in everywhere if layout[0] in (rooms or ROOMS)]
+            if asked and fitting:
                 self._by_task.setdefault(combination.task, []).append((combination, fitting))
         if not self._by_task:
             raise ValueError(
@@ -221,7 +232,7 @@ class Scenes:
         rng.shuffle(left)
         chosen: list[Kind] = []
         for group in combination.needs():
-            if not set(group) & set(chosen):
+            if group.isdisjoint(chosen):
                 chosen.append(left.pop(next(i for i, kind in enumerate(left) if kind in group)))
         return chosen + left[: self.receptacles - len(chosen)]
 

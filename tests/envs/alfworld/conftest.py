@@ -13,8 +13,9 @@ from envs.alfworld.world import TaskType
 @pytest.fixture
 def downloaded(tmp_path: Path) -> Path:
     """A folder laid out as `alfworld-download` leaves it: two games a task in `train`, with the older wording."""
+    scenes = Scenes(receptacles=5, objects=5, sampling="sequential")
     for number in range(2 * len(TaskType)):
-        world = Scenes(receptacles=5, objects=5, sampling="sequential").make(number, number)
+        world = scenes.make(number, number)
         goal = world.goal
         wanted = {
             "object_target": goal.thing.capitalize(),

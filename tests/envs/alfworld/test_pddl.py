@@ -13,7 +13,7 @@ from envs.alfworld.games import read_problem
 from envs.alfworld.pddl import PddlEngine
 from envs.alfworld.twin import Twin
 from envs.alfworld.world import Goal, TaskType
-from tests.envs.alfworld.walks import SMALL, together
+from tests.envs.alfworld.walks import SMALL, Walker, together
 
 pytest.importorskip("textworld", reason="the PDDL engine needs pip install -e '.[alfworld]'")
 pytest.importorskip("alfworld", reason="the PDDL engine needs pip install -e '.[alfworld]'")
@@ -27,39 +27,41 @@ def same(ours, theirs):
 
 
 def test_300_random_steps_are_equal():
-    for ours, theirs, said in together(300, episode_steps=30):
+    walker = Walker(0)
+    for ours, theirs in together(walker, 300, episode_steps=30):
         same(ours, theirs)
-    assert len(said) >= 12, f"the walks only met {dict(said)}"
+    assert len(walker.said) >= 12, f"the walks only met {dict(walker.said)}"
 
 
 @pytest.mark.slow
 def test_10_000_random_steps_are_equal():
-    for ours, theirs, said in together(9_000, episode_steps=50, seed=1000):
+    walker = Walker(1)
+    for ours, theirs in together(walker, 9_000, episode_steps=50, first=1000):
         same(ours, theirs)
-    for ours, theirs, _ in together(1_000, episode_steps=50, seed=5000, receptacles=None, objects=16, split="test"):
+    for ours, theirs in together(walker, 1_000, 50, first=5000, receptacles=None, objects=16, split="test"):
         same(ours, theirs)
-    assert set(said) == set(CommandParser.labels), f"the walks only met {dict(said)}"
+    assert set(walker.said) == set(CommandParser.labels), f"the walks only met {dict(walker.said)}"
 
 
 def test_the_quirks_of_a_shared_place_are_equal():
     text = (Path(__file__).parent / "two_at_one_place.pddl").read_text()
     world = read_problem(text, Goal(TaskType.PICK, "mug", "sinkbasin", "put a mug in sinkbasin"))
     twin, pddl, rng = Twin(), PddlEngine(), Random(3)
-    assert twin.start(world) == pddl.start(world)
+    turn = twin.start(world)
+    assert turn == pddl.start(world)
     seen = set()
     for _ in range(250):
-        commands = [c for c in twin._turn("").commands if not (c.startswith("move mug") and c.endswith("sinkbasin 1"))]
-        command = rng.choice(commands)
-        ours = twin.step(command)
-        assert ours == pddl.step(command)
+        command = rng.choice([c for c in turn.commands if not (c.startswith("move mug") and c.endswith("sinkbasin 1"))])
+        turn = twin.step(command)
+        assert turn == pddl.step(command)
         assert twin.state == pddl.state
-        seen.add(ours.text)
+        seen.add(turn.text)
     assert any(text.startswith("You are facing the fridge 1, and sinkbasin 1. Next to it, you see a") for text in seen)
 
 
 def test_downloaded_games_are_equal_whatever_version_they_come_from(downloaded):
     settings = {"data": str(downloaded), "receptacles": None, "sampling": "sequential"}
-    for ours, theirs, _ in together(80, episode_steps=20, **settings):
+    for ours, theirs in together(Walker(2), 80, episode_steps=20, **settings):
         same(ours, theirs)
 
 

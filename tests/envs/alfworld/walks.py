@@ -1,36 +1,31 @@
-"""Random walks that meet every verb, for comparing engines: at env level, so that all a policy sees and earns is compared."""
+"""Random walks that meet every verb, for comparing engines in all that a policy sees and earns."""
 
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import envs.alfworld
 from envs.alfworld.expert import next_move
 
-SMALL: dict[str, Any] = {"receptacles": 6, "objects": 8, "sampling": "sequential", "observation": "both", "image_size": 64}
-
-
-class Said(NamedTuple):
-    """One step of a walk."""
-
-    episode: int
-    utterance: str
-    """"" before the first: the episode is reset then."""
+SMALL: dict[str, Any] = {
+    "receptacles": 6,
+    "objects": 8,
+    "sampling": "sequential",
+    "observation": "both",
+    "image_size": 64,
+}
 
 
 class Walker:
-    """Says something at every step: a rare verb, what an expert would, or nonsense.
-
-    Args:
-        env: the twin that is played beside whatever is compared with it.
-    """
+    """Says something at every step: a rare verb, what an expert would, or nonsense."""
 
     def __init__(self, seed: int) -> None:
         self.rng = Random(f"walk {seed}")
         self.said: Counter[str] = Counter()
 
     def utterance(self, env: Any) -> str:
+        """The next one, chosen by what the twin `env` allows."""
         house = env.unwrapped
         luck = self.rng.random()
         if luck < 0.04:
@@ -49,18 +44,20 @@ class Walker:
         return str(house.parser.render(command))
 
 
-def together(steps: int, episode_steps: int, seed: int = 0, **settings: Any) -> Iterator[tuple[Any, Any, Counter[str]]]:
-    """What the twin and the PDDL engine give for the same utterances; ends after `steps` of them."""
+def together(
+    walker: Walker, steps: int, episode_steps: int, first: int = 0, **settings: Any
+) -> Iterator[tuple[Any, Any]]:
+    """What the twin and the PDDL engine give at resets and steps for the same utterances, `steps` of them."""
     twin, pddl = (envs.alfworld.make(engine=engine, **SMALL | settings) for engine in ("twin", "pddl"))
-    walker, done, episode = Walker(seed), 0, seed
+    done, episode = 0, first
     while done < steps:
         options = {"episode": episode}
-        yield twin.reset(seed=episode, options=options), pddl.reset(seed=episode, options=options), walker.said
+        yield twin.reset(seed=episode, options=options), pddl.reset(seed=episode, options=options)
         for _ in range(episode_steps):
             said = walker.utterance(twin)
             ours, theirs = twin.step(said), pddl.step(said)
             done += 1
-            yield ours, theirs, walker.said
+            yield ours, theirs
             if ours[2] or ours[3] or theirs[2] or theirs[3]:
                 break
         episode += 1
