@@ -91,8 +91,8 @@ class OnlineExperiment:
                 if self._env_steps >= budget:
                     break
                 began = time.perf_counter()
-                seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size)
-                trajectories = rollout.collect(agent, seeds)
+                seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
+                trajectories = rollout.collect(agent, seeds, group_size=cfg.group_size)
                 collected = time.perf_counter()
                 self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
                 played = summarise(trajectories)

@@ -38,6 +38,7 @@ class _Live:
     """One environment and the episode it is playing."""
 
     env: gymnasium.Env[Any, Any]
+    group_size: int = 1
     number: int = -1
     seed: int = 0
     observation: Observation = field(default_factory=dict)
@@ -46,7 +47,8 @@ class _Live:
 
     def reset(self, number: int, seed: int) -> None:
         self.number, self.seed, self.steps = number, seed, []
-        self.observation, self.start = self.env.reset(seed=seed, options={"episode": number})
+        options = {"episode": number // self.group_size}
+        self.observation, self.start = self.env.reset(seed=seed, options=options)
 
     def step(self, decision: Decision) -> Trajectory | None:
         observation, reward, terminated, truncated, info = self.env.step(decision.action)
@@ -73,13 +75,14 @@ def collect(
     envs: Sequence[gymnasium.Env[Any, Any]],
     seeds: Sequence[int],
     *,
-    numbers: Sequence[int] | None = None,
     deterministic: bool = False,
+    group_size: int = 1,
+    share: slice = slice(None),
     on_episode: OnEpisode | None = None,
 ) -> list[Trajectory]:
-    """Play one episode a seed and return them in the order of `seeds`.
+    """Play `group_size` episodes a seed, all from the same start, and return them in the order of `seeds`.
 
-    The agent and the environments know an episode by its number: its place in `seeds`, or the one given in `numbers`.
+    Of all these episodes only those in `share` are played; an episode keeps its number.
 
     Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next seed.
     Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads.
@@ -88,10 +91,10 @@ def collect(
     Raises:
         RunFailed: when every environment has been retired.
     """
-    numbers = range(len(seeds)) if numbers is None else numbers
-    waiting = deque(zip(numbers, seeds, strict=True))
+    waiting = deque(list(enumerate(seed for seed in seeds for _ in range(group_size)))[share])
+    numbers = [number for number, _ in waiting]
     finished: dict[int, Trajectory] = {}
-    slots = [_Live(env) for env in envs]
+    slots = [_Live(env, group_size) for env in envs]
     blocking = any((env.metadata or {}).get("blocking") for env in envs)
     with _mapper(len(slots) if blocking else 0) as over:
         live = _start(slots, waiting, agent, over)
@@ -145,6 +148,7 @@ class Rollout:
         seeds: Sequence[int],
         *,
         deterministic: bool = False,
+        group_size: int = 1,
         on_episode: OnEpisode | None = None,
     ) -> list[Trajectory]:
         """As the function `collect`; every process gets the episodes of all, and `on_episode` hears of its own."""
@@ -152,13 +156,14 @@ class Rollout:
             own = collect(
                 agent,
                 self.envs,
-                seeds[rank::count],
-                numbers=range(rank, len(seeds), count),
+                seeds,
                 deterministic=deterministic,
+                group_size=group_size,
+                share=slice(rank, None, count),
                 on_episode=on_episode,
             )
         everyones = gather(own)
-        return [everyones[number % count][number // count] for number in range(len(seeds))]
+        return [everyones[number % count][number // count] for number in range(len(seeds) * group_size)]
 
     def close(self) -> None:
         for env in self.envs:

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from agents.llm.policy import LanguagePolicy
 from runners.errors import UserError
-from runners.types import Observation
+from runners.types import Observation, Trajectory
 
 if TYPE_CHECKING:
     from runners.experiment import Report
@@ -71,6 +71,24 @@ def fit(
     tail = losses[-math.ceil(steps / 10) :]
     metrics = {"imitation/loss": sum(tail) / len(tail)}
     return metrics | (check(policy, validation, micro_batch) if validation else {})
+
+
+def fit_episodes(
+    policy: LanguagePolicy,
+    demonstrations: Sequence[Trajectory],
+    trainer: "Trainer",
+    report: "Report",
+    *,
+    validation_fraction: float = 0.0,
+    **options: Any,
+) -> dict[str, float]:
+    """`fit` on every step of demonstrated episodes, of which the first `validation_fraction` are held out."""
+    held_out = int(validation_fraction * len(demonstrations))
+    samples, validation = (
+        [(step.observation, step.decision.action) for trajectory in chosen for step in trajectory.steps]
+        for chosen in (demonstrations[held_out:], demonstrations[:held_out])
+    )
+    return fit(policy, samples, trainer, validation=validation, report=report, **options)
 
 
 def _losses(

@@ -125,6 +125,11 @@ class LanguagePolicy(nn.Module):
     def lora_rank(self) -> int:
         return max((config.r for config in self.model.peft_config.values()), default=0) if self.has_adapters else 0
 
+    @property
+    def hidden_size(self) -> int:
+        """D of the states."""
+        return int(self._base.config.get_text_config().hidden_size)
+
     def trainable_parameters(self) -> list[nn.Parameter]:
         """What an optimiser should get."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]

@@ -1,7 +1,7 @@
 """What is said and what is scored: the nouns a policy deals in, and the arithmetic of their tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ class Utterance:
     """Generated ids, the end token included when it was generated."""
     logprobs: tuple[float, ...]
     """Under the sampling distribution (temperature applied), one a token."""
-    state: Tensor
-    """[D] float32, the hidden state the first token was predicted from (the last prompt token's)."""
+    state: Tensor = field(compare=False)
+    """[D] float32, the hidden state the first token was predicted from (the last prompt token's); for inference."""
 
 
 @dataclass(frozen=True, slots=True)
