@@ -133,8 +133,11 @@ class Relation:
                 coalesce(sum(size) FILTER (best = size AND alone < size), 0)::BIGINT
             FROM judged""")
 
-    def strength(self, lhs: Sequence[int], rhs: int) -> Strength:
-        """Of a dependency on a bound column."""
+    def strength(self, lhs: Sequence[int], rhs: int) -> Strength | None:
+        """Of a dependency on a bound column; None if names add nothing."""
+        best, alone, classes, held = self.measure(lhs, rhs, True)
+        if best == alone:
+            return None
         stride, start, prime = permutation(self.rows)
         step = f"(%s::BIGINT * {stride} + {start}) %% {prime}"
         source, beyond = step % "id", _longest_walk(self.rows)
@@ -145,7 +148,6 @@ class Relation:
             f"CREATE OR REPLACE TEMP TABLE shuffled AS SELECT {columns} right_.c{rhs} "
             f"FROM (SELECT *, {source} AS source FROM t) left_ JOIN t right_ ON right_.id = left_.source"
         )
-        best, alone, classes, held = self.measure(lhs, rhs, True)
         chance = self.measure(lhs, rhs, True, "shuffled")[0]
         return Strength(classes, held, (best - alone) / self.rows, chance / self.rows)
 
