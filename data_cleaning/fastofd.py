@@ -202,12 +202,13 @@ class Kernels:
             free.put(scratch)
             return agreed[:known], apart[:known]
 
-        first = np.arange(width)
-        orders = [np.concatenate(([column], rng.permutation(first[first != column]))) for column in first]
+        every = np.arange(width)
+        orders = [np.concatenate(([column], rng.permutation(every[every != column]))) for column in every]
         with ThreadPoolExecutor(self._threads) as pool:
             agreed, apart = (np.concatenate(parts) for parts in zip(*pool.map(run, orders), strict=True))
-        self._agreed, begins = np.unique(agreed[order := np.argsort(agreed, kind="stable")], return_index=True)
-        self._apart = np.bitwise_or.reduceat(apart[order], begins) if len(begins) else apart
+        by_agreement = np.argsort(agreed, kind="stable")
+        self._agreed, begins = np.unique(agreed[by_agreement], return_index=True)
+        self._apart = np.bitwise_or.reduceat(apart[by_agreement], begins) if len(begins) else apart
 
     def _scratches(self, depth: int, step: int = 1) -> queue.SimpleQueue[Scratch]:
         """One for each thread."""
