@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figures import Figure, Stopwatch, spread
-from benchmarks.ofd_tables import Spellings, encoded, planted
+from benchmarks.ofd_tables import BOUND, Spellings, encoded, planted, spelled
 from data_cleaning.fastofd import discover
 from data_cleaning.lattice import Counters, Pruning
 from data_cleaning.logic import check
 from data_cleaning.tables import decode
 from data_cleaning.types import OFD, Table
-
-BOUND = ("c2", "c4", "c6", "c8")
 
 
 def measure(quick: bool = False) -> list[Figure]:
@@ -33,7 +31,7 @@ def measure(quick: bool = False) -> list[Figure]:
 
 
 def _synonyms(rows: int, rounds: int) -> Figure:
-    table = encoded(planted(rows, 10))
+    table = encoded(spelled(rows))
     plain, named = _in_turn(
         rounds, lambda: discover(table, threads=2), lambda: discover(table, Spellings(*BOUND), threads=2)
     )
@@ -85,7 +83,7 @@ def _check(rows: int, rounds: int) -> Figure:
 
 def _ablation(rows: int, rounds: int) -> list[Figure]:
     """Each pruning switched off alone. No bar is set: the figures say what each is worth."""
-    table, names = encoded(planted(rows, 10)), Spellings(*BOUND)
+    table, names = encoded(spelled(rows)), Spellings(*BOUND)
     variants = {"all": Pruning()} | {one.name: replace(Pruning(), **{one.name: False}) for one in fields(Pruning)}
     counted: dict[str, Any] = {}
     calls: list[Callable[[], Any]] = []

@@ -11,6 +11,8 @@ from data_cleaning.types import NameLists, Table
 
 DIVERSITY = (10_000, 2_000, 500, 100, 20, 8)
 """Distinct values of the columns that depend on nothing, in turn."""
+BOUND = ("c3", "c5", "c7", "c9")
+"""Columns that depend on others, and have concepts in `spelled` tables."""
 
 
 def planted(rows: int, columns: int, seed: int = 0) -> dict[str, NDArray[np.int64]]:
@@ -28,6 +30,13 @@ def planted(rows: int, columns: int, seed: int = 0) -> dict[str, NDArray[np.int6
             made[name] = rng.zipf(1.3, rows) % size if len(free) % 2 == 0 else rng.integers(0, size, rows)
             free.append(name)
     return made
+
+
+def spelled(rows: int) -> dict[str, NDArray[np.int64]]:
+    """The ten columns, each value of those in `BOUND` in one of three spellings."""
+    rng = np.random.default_rng(1)
+    made = planted(rows, 10)
+    return made | {name: made[name] * 3 + rng.integers(0, 3, rows) for name in BOUND}
 
 
 def write_csv(rows: int, columns: int, path: Path) -> None:

@@ -124,19 +124,14 @@ def _merge_equal(names: NameLists) -> tuple[Codes, NameLists]:
     So rows that differ only by the spelling of an unambiguous concept compare equal, as fast as a plain dependency.
     """
     lengths = np.diff(names.offsets)
-    known = np.flatnonzero(lengths)
     merged = np.empty(len(lengths), np.int32)
-    codes: dict[bytes, int] = {}
-    kept: list[int] = []
-    for value in known.tolist():
-        code = codes.setdefault(names.classes[names.offsets[value] : names.offsets[value + 1]].tobytes(), len(codes))
-        if code == len(kept):
-            kept.append(value)
-        merged[value] = code
-    unknown = lengths == 0
-    merged[unknown] = len(kept) + np.arange(unknown.sum())
-    offsets = np.zeros(len(kept) + unknown.sum() + 1, np.int32)
-    offsets[1 : len(kept) + 1] = np.cumsum(lengths[kept])
-    offsets[len(kept) + 1 :] = offsets[len(kept)]
-    pieces = [names.classes[names.offsets[value] : names.offsets[value + 1]] for value in kept]
-    return merged, NameLists(offsets, np.concatenate(pieces) if pieces else np.empty(0, np.int32))
+    single, several, none = lengths == 1, np.flatnonzero(lengths > 1), lengths == 0
+    classes, merged[single] = np.unique(names.classes[names.offsets[:-1][single]], return_inverse=True)
+    sets: dict[bytes, tuple[int, NDArray[np.int32]]] = {}
+    for value in several.tolist():
+        listed = names.classes[names.offsets[value] : names.offsets[value + 1]]
+        merged[value], _ = sets.setdefault(listed.tobytes(), (len(classes) + len(sets), listed))
+    merged[none] = len(classes) + len(sets) + np.arange(none.sum())
+    lists = [listed for _, listed in sets.values()]
+    sizes = np.concatenate(([0], np.ones(len(classes)), [len(one) for one in lists], np.zeros(none.sum())))
+    return merged, NameLists(np.cumsum(sizes).astype(np.int32), np.concatenate([classes, *lists]))

@@ -1,5 +1,7 @@
 """FastOFD: all minimal ontology functional dependencies of a table (arXiv 1611.02737; spec 2.4)."""
 
+import functools
+import itertools
 import math
 import os
 import queue
@@ -12,8 +14,8 @@ from numpy.typing import NDArray
 
 from data_cleaning import partitions
 from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind
-from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, search
-from data_cleaning.strength import broken_by_chance, judge, permuted
+from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, mask_columns, search
+from data_cleaning.strength import Partitions, broken_by_chance, judge, permuted
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD, Kind, Strength, Table
 
@@ -61,8 +63,8 @@ def discover(
         progress: called a few dozen times a level.
 
     Returns:
-        Dependencies by number of left-hand columns, then by position of these, then of the right-hand column. Those on
-        a column with concepts carry their strength.
+        Dependencies by number of left-hand columns, then by position of these, then of the right-hand column. Those to
+        which names add something carry their strength.
 
     Raises:
         ValueError: if a setting is out of range or the table has more than 63 columns.
@@ -121,7 +123,7 @@ def in_order(
     """
     placed = []
     for one, strength in zip(found, strengths, strict=True):
-        lhs = tuple(sorted(position for column, position in enumerate(order) if one.left >> column & 1))
+        lhs = tuple(sorted(order[column] for column in mask_columns(one.left)))
         placed.append((len(lhs), lhs, order[one.right], (rows - one.deficit) / rows if rows else 1.0, strength))
     placed.sort(key=lambda entry: entry[:3])
     return [
@@ -200,12 +202,13 @@ class Kernels:
             free.put(scratch)
             return agreed[:known], apart[:known]
 
-        first = np.arange(width)
-        orders = [np.concatenate(([column], rng.permutation(first[first != column]))) for column in first]
+        every = np.arange(width)
+        orders = [np.concatenate(([column], rng.permutation(every[every != column]))) for column in every]
         with ThreadPoolExecutor(self._threads) as pool:
             agreed, apart = (np.concatenate(parts) for parts in zip(*pool.map(run, orders), strict=True))
-        self._agreed, begins = np.unique(agreed[order := np.argsort(agreed, kind="stable")], return_index=True)
-        self._apart = np.bitwise_or.reduceat(apart[order], begins) if len(begins) else apart
+        by_agreement = np.argsort(agreed, kind="stable")
+        self._agreed, begins = np.unique(agreed[by_agreement], return_index=True)
+        self._apart = np.bitwise_or.reduceat(apart[by_agreement], begins) if len(begins) else apart
 
     def _scratches(self, depth: int, step: int = 1) -> queue.SimpleQueue[Scratch]:
         """One for each thread."""
@@ -242,30 +245,33 @@ class Kernels:
 
 
 def _strengths(columns: Columns, found: Sequence[Found], threads: int) -> list[Strength | None]:
-    """The strength of each dependency on a bound column."""
+    """The strength of each dependency to which names add something."""
     bound = [one for one in found if columns.base[one.right] >= 0]
     rows = columns.codes.shape[1]
     if not rows or not bound:
         return [None] * len(found)
-    by_chance = {column: permuted(columns, column) for column in {one.right for one in bound}}
+    shuffled = functools.cache(functools.partial(permuted, columns))
     depth = max(one.left.bit_count() for one in bound)
+    bound.sort(key=lambda one: mask_columns(one.left))
 
     def run(part: Sequence[Found]) -> dict[Found, Strength]:
-        scratch = Scratch.of(columns, depth)
+        partition = Partitions(columns, depth)
         strengths = {}
         for one in part:
-            left, right, _ = one
-            lhs = np.array([column for column in range(len(columns.right)) if left >> column & 1], np.int64)
-            classes = partitions.partition(columns, lhs, scratch)
-            judged = judge(columns, right, classes, len(lhs), scratch)
-            broken = broken_by_chance(columns, right, by_chance[right], classes, len(lhs), scratch)
-            strengths[one] = judged.strength(broken, rows)
+            lhs = mask_columns(one.left)
+            classes = partition.by(lhs)
+            judged = judge(columns, one.right, classes, len(lhs), partition.scratch)
+            if judged.gain:
+                codes = shuffled(one.right)
+                broken = broken_by_chance(columns, one.right, codes, classes, len(lhs), partition.scratch)
+                strengths[one] = judged.strength(broken, rows)
         return strengths
 
     known: dict[Found, Strength] = {}
+    ends = [len(bound) * part // threads for part in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        for part in pool.map(run, [bound[first::threads] for first in range(threads)]):
-            known |= part
+        for strengths in pool.map(run, [bound[begin:end] for begin, end in itertools.pairwise(ends)]):
+            known |= strengths
     return [known.get(one) for one in found]
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_cleaning import partitions
 from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind
 from data_cleaning.sources import known
-from data_cleaning.strength import Judged, broken_by_chance, judge, permuted
+from data_cleaning.strength import Judged, Partitions, broken_by_chance, judge, permuted
 from data_cleaning.tables import read
 from data_cleaning.types import OFD, NameLists, Table
 
@@ -73,7 +72,7 @@ class Report:
     """How a dependency fares on a table."""
 
     ofd: OFD
-    """With its support, and its strength if the right side has concepts."""
+    """With its support, and its strength if names add something."""
     rows: int
     classes: int
     """Of two tuples at least."""
@@ -156,20 +155,24 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
     table = table if isinstance(table, Table) else read(table)
     positions = [*left_positions(ofd, table.names), known(ofd.rhs, table.names)]
     names = ontology.names(ofd.rhs, table.values[positions[-1]], ofd.theta) if ontology else None
-    columns, scratch, classes = _partitioned(table, positions, names)
+    columns = arrange(table, [names if at == positions[-1] else None for at in range(len(table.names))], positions)
     rhs = len(positions) - 1
+    partition = Partitions(columns, rhs)
+    lhs = sorted(range(rhs), key=lambda column: -len(table.values[positions[column]]))
+    classes = partition.by(lhs) if table.rows > 1 else 0
     with ThreadPoolExecutor(1) as beside:
-        chance = beside.submit(_by_chance, columns, rhs, classes, scratch) if names and table.rows else None
-        judged = judge(columns, rhs, classes, rhs, scratch)
+        chance = beside.submit(_by_chance, columns, rhs, classes, partition.scratch) if names else None
+        judged = judge(columns, rhs, classes, rhs, partition.scratch)
     name = judged.name
     if names is not None:  # a literal class is told by the merged code of its value
         value = np.empty(columns.diversity, np.int32)
         value[columns.codes[-1]] = columns.codes[rhs]
         name = np.where(name < 0, -1 - value[-1 - np.minimum(name, -1)], name)
     by_name = judged.best == judged.sizes
+    strength = judged.strength(chance.result(), table.rows) if chance and judged.gain else None
     support = (table.rows - judged.deficit) / table.rows if table.rows else 1.0
     return Report(
-        replace(ofd, support=support, strength=judged.strength(chance.result(), table.rows) if chance else None),
+        replace(ofd, support=support, strength=strength),
         rows=table.rows,
         classes=classes,
         constant=classes - len(by_name),
@@ -181,7 +184,7 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
         _table=table,
         _names=names,
         _row_ids=None,
-        _members=scratch.rows[rhs],
+        _members=partition.scratch.rows[rhs],
         _judged=judged._replace(name=name),
     )
 
@@ -198,13 +201,3 @@ def left_positions(ofd: OFD, names: Sequence[str]) -> list[int]:
     if ofd.rhs in ofd.lhs:
         raise ValueError(f"{str(ofd)!r} has {ofd.rhs!r} on both sides and so always holds; leave it out on the left")
     return [known(name, names) for name in dict.fromkeys(ofd.lhs)]
-
-
-def _partitioned(table: Table, positions: Sequence[int], names: NameLists | None) -> tuple[Columns, Scratch, int]:
-    """The columns at `positions`, the last being the right side, and the partition by all others."""
-    columns = arrange(table, [names if at == positions[-1] else None for at in range(len(table.names))], positions)
-    depth = len(positions) - 1
-    scratch = Scratch.of(columns, depth)
-    by_diversity = sorted(range(depth), key=lambda column: -len(table.values[positions[column]]))
-    classes = partitions.partition(columns, np.array(by_diversity, np.int64), scratch) if table.rows > 1 else 0
-    return columns, scratch, classes

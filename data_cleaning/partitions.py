@@ -90,18 +90,6 @@ def refine(
 
 
 @kernel
-def partition(columns: Columns, lhs: Longs, scratch: Scratch) -> int:
-    """The partition by some columns, at depth len(lhs) of `scratch`; returns the number of its classes."""
-    classes = 1
-    for depth in range(len(lhs)):
-        classes = refine(
-            columns.codes[lhs[depth]], scratch.rows[depth], scratch.offsets[depth], classes,
-            scratch.rows[depth + 1], scratch.offsets[depth + 1], scratch,
-        )
-    return classes
-
-
-@kernel
 def deficit(
     codes: Ints, base: int, columns: Columns, rows: Ints, offsets: Ints, classes: int, scratch: Scratch, limit: int,
     skip_constant: bool, counters: Longs,

@@ -1,6 +1,7 @@
 """What names add to a dependency, class by class and against chance."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,15 +32,42 @@ class Judged(NamedTuple):
         """Tuples to drop so that the dependency holds."""
         return int((self.sizes - self.best).sum())
 
+    @property
+    def gain(self) -> int:
+        """Tuples that names save from being dropped."""
+        return int((self.best - self.alone).sum())
+
     def strength(self, broken_by_chance: int, rows: int) -> Strength:
         """Given the tuples to drop when the column is permuted, and those of the table."""
         by_name = self.best == self.sizes
-        return Strength(
-            classes=int(by_name.sum()),
-            rows=int(self.sizes[by_name].sum()),
-            gain=int((self.best - self.alone).sum()) / rows,
-            chance=(rows - broken_by_chance) / rows,
-        )
+        held = int(self.sizes[by_name].sum())
+        return Strength(int(by_name.sum()), held, self.gain / rows, (rows - broken_by_chance) / rows)
+
+
+class Partitions:
+    """The partition by one left side after another, at its depth in `scratch`."""
+
+    def __init__(self, columns: Columns, depth: int) -> None:
+        self.columns = columns
+        self.scratch = Scratch.of(columns, depth)
+        self._path: list[int] = []
+        self._classes = [1]
+
+    def by(self, lhs: Sequence[int]) -> int:
+        """Go on from the columns that `lhs` and the left side before have in common; returns the number of classes."""
+        common = 0
+        while common < min(len(lhs), len(self._path)) and lhs[common] == self._path[common]:
+            common += 1
+        del self._path[common:], self._classes[common + 1 :]
+        rows, offsets = self.scratch.rows, self.scratch.offsets
+        for depth, column in enumerate(lhs[common:], common):
+            classes = partitions.refine(
+                self.columns.codes[column], rows[depth], offsets[depth], self._classes[depth],
+                rows[depth + 1], offsets[depth + 1], self.scratch,
+            )
+            self._path.append(column)
+            self._classes.append(classes)
+        return self._classes[-1]
 
 
 def judge(columns: Columns, column: int, classes: int, depth: int, scratch: Scratch) -> Judged:
