@@ -66,6 +66,19 @@ def test_critic_warmup_leaves_the_actor_alone_and_annealing_follows_it(make_agen
     assert not torch.equal(critic, agent.critic.v_head_mlp1.weight)
 
 
+def test_before_the_first_reward_the_actor_waits(make_agent, play):
+    agent, trainer = make_agent(), Trainer()
+    start = adapters(agent)
+    unpaid = [
+        replace(trajectory, steps=tuple(replace(step, reward=0.0) for step in trajectory.steps))
+        for trajectory in play(agent, 0)
+    ]
+    assert "losses/policy_loss" not in agent.learn(unpaid, trainer)
+    assert all(torch.equal(value, start[name]) for name, value in adapters(agent).items())
+    assert "losses/policy_loss" in agent.learn(play(agent, 1), trainer)
+    assert "losses/policy_loss" in agent.learn(unpaid, trainer)
+
+
 def test_kl_stop_drops_the_pending_gradients_and_the_next_iteration_proceeds(make_agent, play, monkeypatch):
     agent, trainer = make_agent(target_kl=1e-5, policy_lr=0.1, batch_size=32), Trainer()
     steps = []

@@ -85,7 +85,7 @@ def test_lint_shows_every_state_once_and_remarks_on_bad_prompts():
         assert not any("prompt" in remark for remark in finding.remarks)
     [finding] = lint(policy, [Question("Tidy up. ", ("Go", "walk to the kitchen and to the bedroom"))])
     said = " ".join(finding.remarks)
-    assert all(part in said for part in ("finished sentence", "ends in a blank", "a capital", "1 to 7 words"))
+    assert all(part in said for part in ("finished sentence", "ends in a blank", "a capital", "1 to 8 words"))
 
 
 def test_forgetting_needs_adapters_and_the_harness_its_package():
