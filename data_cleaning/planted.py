@@ -1,6 +1,7 @@
 """Tables with planted dependencies: generated ones, and countries and drugs from real vocabularies."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def countries(
     Raises:
         ValueError: if pycountry is not installed or has fewer countries, or a number is out of range.
     """
-    every = [one for one in bundled("countries").concepts if one.sense == "ISO 3166"]
+    every = [one for one in _vocabulary("countries").concepts if one.sense == "ISO 3166"]
     _enough(concepts, len(every), "countries")
     rng = np.random.default_rng([seed, 0])
     chosen = [every[one] for one in rng.permutation(len(every))[:concepts].tolist()]
@@ -112,7 +113,7 @@ def drugs(
     """
     if min(concepts, senses, synonyms, spread) < 1:
         raise ValueError("concepts, senses, synonyms and spread must be 1 or more")
-    every = [one for one in bundled("drugs").concepts if len(one.labels) >= synonyms]
+    every = [one for one in _vocabulary("drugs").concepts if len(one.labels) >= synonyms]
     _enough(concepts, len(every), f"drugs with {synonyms} names")
     rng = np.random.default_rng([seed, 0])
     blocks: list[tuple[str, list[str]]] = []
@@ -133,6 +134,11 @@ def drugs(
     ofds = [OFD(("CLINIC",), "MEDICINE"), OFD(("DOCTOR",), "MEDICINE")]
     truth = Ontology().bind("MEDICINE", hierarchy)
     return damage(_encode(made), ofds, truth, {"MEDICINE": meant}, err=err, inc=inc, seed=seed)
+
+
+@cache
+def _vocabulary(name: str) -> Hierarchy:
+    return bundled(name)
 
 
 def _interpretations(blocks: Sequence[tuple[str, Sequence[str]]], senses: Sequence[str], ambiguity: float) -> Hierarchy:

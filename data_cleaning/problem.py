@@ -74,7 +74,7 @@ class Problem:
         """(pieces, cells that change whatever is added, how it was searched)."""
         if how == "exact" or (how == "auto" and len(self.classes.cover.node) <= EXACT_SIZE):
             whole = program(self.classes, self.senses, self.candidates, typo_guard=typo_guard)
-            if how == "exact" or whole.size <= EXACT_SIZE:
+            if how == "exact" or whole.is_small:
                 return whole.pieces(limit), 0, "exact"
         additions, demands, certain = self.demands()
         column = self.classes.readings.column

@@ -19,7 +19,9 @@ from data_cleaning.readings import Bools, Ints
 from data_cleaning.senses import Floats
 
 EXACT_SIZE = 600
-"""Most 0/1 variables that `search: auto` solves exactly."""
+"""Most 0/1 variables that `search: auto` solves exactly; a second or two of work."""
+EXACT_PART = 100
+"""Most of them in one part, where the work is exponential."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +40,20 @@ class Program:
     """The senses each class may be read in, one a row, sorted."""
     part: Ints
     """[X], which part each class belongs to."""
+    sizes: Ints
+    """0/1 variables of each part."""
 
     def is_supported(self, value: int, sense: int) -> bool:
         row = self.supported.row.get((value, sense))
         return row is not None and bool(self.supported.supported[row])
 
     @property
-    def size(self) -> int:
-        """Number of 0/1 variables."""
-        return len(self.node) + int(self.candidates.allowed.sum())
+    def is_small(self) -> bool:
+        return int(self.sizes.sum()) <= EXACT_SIZE and int(self.sizes.max(initial=0)) <= EXACT_PART
 
     def pieces(self, limit: int | None = None) -> list[Piece]:
         """Every part solved for each number of additions up to `limit`."""
-        return [_Part(self, part).solve(limit) for part in range(int(self.part.max(initial=-1)) + 1)]
+        return [_Part(self, part).solve(limit) for part in range(len(self.sizes))]
 
 
 def program(classes: Classes, assigned: Ints, candidates: Candidates, *, typo_guard: bool = True) -> Program:
@@ -74,7 +77,8 @@ def program(classes: Classes, assigned: Ints, candidates: Candidates, *, typo_gu
         rows = possible.find(values, np.full(len(values), e))
         ties += [(first.setdefault(row, x), x) for row in rows[rows >= 0].tolist() if possible.allowed[row]]
     part = _join(len(linked), *np.array(ties, dtype=np.int64).reshape(-1, 2).T)
-    return Program(classes, assigned, possible, candidates, node, sense, part)
+    owners = np.concatenate((node, np.array(list(first.values()), dtype=np.int64)))
+    return Program(classes, assigned, possible, candidates, node, sense, part, np.bincount(part[owners]))
 
 
 def _join(count: int, left: Ints, right: Ints) -> Ints:

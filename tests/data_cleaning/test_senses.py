@@ -1,4 +1,4 @@
-"""Senses: known answers, agreement of the vectorised edge weights with the plain distance, refinement on planted senses."""
+"""Senses: known answers, edge weights against the plain distance, refinement where the senses are planted."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,8 @@ def test_distances(p, q, normalised, cumulative):
 
 
 def one_class(values, concepts):
-    return Classes.build(make_table({"X": ["x"] * len(values), "A": values}), [OFD(("X",), "A")], make_ontology("A", concepts))
+    table = make_table({"X": ["x"] * len(values), "A": values})
+    return Classes.build(table, [OFD(("X",), "A")], make_ontology("A", concepts))
 
 
 def test_most_covered_tuples_win_then_most_values():
@@ -66,7 +67,10 @@ def test_edge_weights_are_the_distances_of_the_shared_tuples(crossed, kind):
             canonical = readings.labels(0, sense)[0] if kind == "cumulative" else f"sense {sense}"
             sides.append([canonical if yes else readings.texts[v] for v, yes in zip(values, covered, strict=True)])
         places = sorted({*sides[0], *sides[1]})
-        p, q = (np.array([sum(n for s, n in zip(side, counts, strict=True) if s == one) for one in places]) for side in sides)
+        p, q = (
+            np.array([sum(n for s, n in zip(side, counts, strict=True) if s == one) for one in places])
+            for side in sides
+        )
         same = senses[graph.left[edge]] == senses[graph.right[edge]]
         assert weights[edge] == pytest.approx(0.0 if same else emd(p, q, kind))
 
