@@ -22,24 +22,25 @@ def discover(
 ) -> list[OFD]:
     """`fastofd.discover` within a memory limit, by the kernels if the encoded table fits and inside DuckDB if not."""
     with stored(source, memory_limit, threads, nulls) as relation:
-        if _bytes_needed(relation, threads) <= size_in_bytes(memory_limit):
-            table, _ = relation.table()
-            return fastofd.discover(
-                table, ontology, kind=kind, theta=theta, kappa=kappa, max_lhs=max_lhs, allow_empty_lhs=allow_empty_lhs,
-                threads=threads, pruning=pruning, counters=counters, progress=progress,
-            )
-        width = len(relation.names)
-        fastofd.check_width(width)
-        bound = relation.bind(ontology, theta, range(width))
-        order = range(width)
-        sample = arrange(relation.sample, bind(relation.sample, ontology, theta), order)
-        limit = fastofd.allowed(relation.rows, kappa)
-        tester = Queries(relation, bound, limit, fastofd.Kernels(sample, limit, threads, pruning, Counters()), counters)
-        found = search(tester, width, max_lhs, allow_empty_lhs, pruning, counters, progress)
-        strengths = [
-            relation.strength(mask_columns(one.left), one.right) if one.right in bound else None for one in found
-        ]
-        return fastofd.in_order(found, strengths, order, relation.names, relation.rows, kind, theta)
+        if _bytes_needed(relation, threads) > size_in_bytes(memory_limit):
+            width = len(relation.names)
+            fastofd.check_width(width)
+            bound = relation.bind(ontology, theta, range(width))
+            order = range(width)
+            sample = arrange(relation.sample, bind(relation.sample, ontology, theta), order)
+            limit = fastofd.allowed(relation.rows, kappa)
+            kernels = fastofd.Kernels(sample, limit, threads, pruning, Counters())
+            tester = Queries(relation, bound, limit, kernels, counters)
+            found = search(tester, width, max_lhs, allow_empty_lhs, pruning, counters, progress)
+            strengths = [
+                relation.strength(mask_columns(one.left), one.right) if one.right in bound else None for one in found
+            ]
+            return fastofd.in_order(found, strengths, order, relation.names, relation.rows, kind, theta)
+        table, _ = relation.table()
+    return fastofd.discover(
+        table, ontology, kind=kind, theta=theta, kappa=kappa, max_lhs=max_lhs, allow_empty_lhs=allow_empty_lhs,
+        threads=threads, pruning=pruning, counters=counters, progress=progress,
+    )
 
 
 def check(
