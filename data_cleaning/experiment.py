@@ -6,7 +6,8 @@ They have no checkpoints: training one is measuring it once, and evaluating a ru
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,8 @@ class Clean(Measured):
             for number in range(tables):
                 planted = self.planted(err=err, inc=inc, seed=self.cfg.seed * TABLES + number)
                 began = time.perf_counter()
-                done = repair(planted.dirty, planted.ofds, planted.ontology, **own)
+                with _for_the_user():
+                    done = repair(planted.dirty, planted.ofds, planted.ontology, **own)
                 rows.append(_judged(planted, done) | {"seconds": time.perf_counter() - began})
                 progress.advance(f1=rows[-1]["eval/f1"])
                 if number == 0:
@@ -85,7 +87,8 @@ class Clean(Measured):
     def _given(self, run: Run, own: Mapping[str, Any]) -> Metrics:
         given = _gather(self.cfg)
         began = time.perf_counter()
-        done = repair(given.table, given.ofds, given.ontology, **own)
+        with _for_the_user():
+            done = repair(given.table, given.ofds, given.ontology, **own)
         took = time.perf_counter() - began
         _keep(run, done)
         return {
@@ -109,7 +112,8 @@ class Discover(Measured):
             given = _gather(self.cfg)
             table, ontology = given.table, given.ontology
         began, cpu = time.perf_counter(), time.process_time()
-        found = discover(table, ontology, **own)
+        with _for_the_user():
+            found = discover(table, ontology, **own)
         took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
         for name, content in files.discovery(found, ontology, table.names).items():
             run.write(f"discovery/{name}", content)
@@ -200,10 +204,21 @@ def _gather(cfg: DictConfig) -> Any:
     meaning = cfg.ontology
     sources = [f"{meaning.column}={meaning.source}" if meaning.column else meaning.source] if meaning else []
     ways = [meaning.normalise] if meaning and meaning.normalise else []
-    given = gather(table["path"], Meaning(sources, ways), table["ofds"], table["kind"], table["theta"], table["nulls"])
+    speaks = Meaning(sources, ways)
+    with _for_the_user():
+        given = gather(table["path"], speaks, table["ofds"], table["kind"], table["theta"], table["nulls"])
     for note in given.notes:
         print(note, file=sys.stderr)
     return given
+
+
+@contextmanager
+def _for_the_user() -> Iterator[None]:
+    """What the library refuses is the user's to mend."""
+    try:
+        yield
+    except ValueError as fault:
+        raise UserError(str(fault)) from fault
 
 
 def _keep(run: Run, done: Repair) -> None:

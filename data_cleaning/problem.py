@@ -231,7 +231,7 @@ def _without_label(classes: Classes, labels: Labels) -> list[tuple[int, ...]]:
 def _change_of_sense(
     classes: Classes, labels: Labels, node: int, nodes: tuple[int, ...]
 ) -> tuple[int, int] | None:
-    """(tuples it costs beyond those it helps, sense) of the best sense that a class may take from those it stands by."""
+    """(tuples it costs beyond those it helps, sense): the best sense a class may take from those it meets."""
     lost, here, before = _lost(classes, labels, node), np.array([node]), labels.senses[[node]]
     found = []
     for sense in dict.fromkeys(int(labels.senses[x]) for x in nodes if x != node):

@@ -107,9 +107,9 @@ class EdgeWeights:
     """How differently the two ends of an edge read the tuples they share.
 
     The weight is the EMD between the values of the shared tuples as one class reads them and as the other does. As
-    published (`cumulative`) a covered value reads as the canonical label of the class's sense. That hides the difference
-    of two senses whose label is the same, which is what FDA and MoH have of one drug, so `normalised` reads it as the
-    sense itself. Where both ends have one sense the weight is 0.
+    published (`cumulative`) a covered value reads as the canonical label of its class's sense. That hides how senses of
+    one label differ, as two authorities have them for one drug, so `normalised` reads it as the sense itself. Where
+    both ends have one sense the weight is 0.
     """
 
     def __init__(self, classes: Classes, graph: Graph, kind: Emd) -> None:
