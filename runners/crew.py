@@ -14,9 +14,9 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -81,19 +81,24 @@ def wanted(cfg: DictConfig) -> int:
     return (torch.cuda.device_count() if node.get("device") != "cpu" else 0) or 2
 
 
-def follow() -> tuple[Path, Metrics]:
-    """Do what the leader has asked for.
-
-    Returns:
-        The leader's run folder and what the experiment reports, which is what the leader gets.
-    """
+def follow() -> NoReturn:
+    """Do what the leader has asked for, in silence, and end this process."""
     from runners.launch import build
 
-    store = _store()
-    task = json.loads(store.get(TASK))
-    run = FollowedRun(Path(task["run"]))
-    experiment = build(OmegaConf.create(task["config"]))
-    return run.path, getattr(experiment, task["verb"])(run, **task["arguments"])
+    code = 1
+    try:
+        task = json.loads(_store().get(TASK))
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            run = FollowedRun(Path(task["run"]))
+            experiment = build(OmegaConf.create(task["config"]))
+            getattr(experiment, task["verb"])(run, **task["arguments"])
+        code = 0
+    except KeyboardInterrupt:  # all have agreed to stop
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(code)  # at the interpreter's own end, torch would abort for the connections still open
 
 
 class FollowedRun(Run):
@@ -224,20 +229,6 @@ def _end_with_input() -> None:
     os._exit(1)
 
 
-def main() -> None:
-    """A follower's process."""
-    threading.Thread(target=_end_with_input, daemon=True).start()
-    code = 1
-    try:
-        follow()
-        code = 0
-    except KeyboardInterrupt:  # all have agreed to stop
-        code = 0
-    except Exception:
-        traceback.print_exc()
-    sys.stdout.flush()
-    os._exit(code)  # at the interpreter's own end, torch would abort for the connections still open
-
-
 if __name__ == "__main__":
-    main()
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    follow()

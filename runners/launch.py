@@ -56,7 +56,7 @@ def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metr
     """
     cfg = compose(overrides)
     if follows():
-        return follow()
+        follow()
     with _inside(_create(cfg, "train", overrides, name)) as run:
         return run.path, train_in(run, cfg)
 
@@ -71,7 +71,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
         run = open_run(own)
         cfg = change(run.config, rest, like=_overrides(run))
         if follows():
-            return follow()
+            follow()
         with _explained(run, "eval/error.txt"):
             return run.path, _evaluate_in(run, cfg, own.get("checkpoint", "last"))
     if "checkpoint" in own:
@@ -80,7 +80,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
         raise UserError("nothing to evaluate; name a run with run=latest or run=PATH, or an experiment with +exp=NAME")
     cfg = compose(overrides)
     if follows():
-        return follow()
+        follow()
     with _inside(_create(cfg, "eval", overrides, name)) as run:
         return run.path, _evaluate_in(run, cfg, "none")
 
@@ -95,7 +95,7 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
         raise UserError("which run is to go on? name it with run=latest or run=PATH")
     run = open_run(own)
     if follows():
-        return follow()
+        follow()
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
     if "checkpoint" in own:
