@@ -16,6 +16,8 @@ from runners.ray_rollout import RayRollout  # noqa: E402
 
 ENV = {"_target_": "tests.runners.dice.Dice"}
 
+pytestmark = pytest.mark.slow  # Ray takes half a minute to start
+
 
 class Player:
     """Says nothing, but for the one thing it says on the second step of an episode."""
