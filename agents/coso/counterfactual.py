@@ -137,7 +137,7 @@ def counterfactual_weights(
             torch.cat([torch.full_like(group, width), start]),
             torch.cat([ids[group, :length], changed]),
         )
-        chunks += zip(*(part.split(chunk_size) for part in parts), strict=True)
+        chunks += zip(*(torch.split(part, chunk_size) for part in parts), strict=True)
 
     @torch.no_grad()
     def probability(chunk: tuple[Tensor, Tensor, Tensor]) -> Tensor:
