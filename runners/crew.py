@@ -45,7 +45,7 @@ def crew(run: Run, cfg: DictConfig, verb: str, **arguments: Any) -> Iterator[Non
     Raises:
         RunFailed: if a follower ended before its time; the others are ended too.
     """
-    if "WORLD_SIZE" in os.environ:  # torchrun's
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun's
         _publish(_store(), run, cfg, verb, arguments)
         yield
         return
