@@ -2,19 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from agents.llm.policy import LanguagePolicy
 from runners.errors import UserError
+
+if TYPE_CHECKING:
+    from agents.llm.policy import LanguagePolicy
 
 NAMES = ("adapter_model.safetensors", "adapter_model.bin")
 
 
-def load_adapters(policy: LanguagePolicy, folder: str | Path) -> None:
+def load_adapters(policy: "LanguagePolicy", folder: str | Path) -> None:
     """Replace the weights of the policy's adapters by those of a PEFT folder (`.bin` of peft 0.2 onwards, too).
 
     Raises:

@@ -5,6 +5,7 @@
 (RL4VLM, arXiv 2405.10292, eq. 3): long thoughts would otherwise drown the few tokens that act.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -64,3 +65,12 @@ def token_weights(
     selected[1 : start - 1] = thought_coef
     selected[start - 1 :] = 1.0
     return torch.cat([torch.zeros(1), selected[:-1]])
+
+
+def well_formed(text: str) -> bool:
+    """Whether the text is the JSON that was asked for: an object with a field `action`."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(answer, dict) and "action" in answer

@@ -72,6 +72,6 @@ def gigpo(
     lengths = [len(own) for own in rewards]
     returns = torch.cat([monte_carlo_returns(own, gamma) for own in rewards])
     places = [(group, state) for group, own in zip(groups, anchors, strict=True) for state in own]
-    steps = relative_to_group(returns, places, divide_by_std).split(lengths)
+    steps = torch.split(relative_to_group(returns, places, divide_by_std), lengths)
     episodes = grpo(rewards, groups, divide_by_std)
     return [episode + step_coef * step for episode, step in zip(episodes, steps, strict=True)]

@@ -53,8 +53,13 @@ def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_
     return -torch.where(ratio > RATIO_GUARD, clipped, torch.minimum(ratio * advantage, clipped))
 
 
-def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip_coef: float) -> Tensor:
-    """0.5 max((V - R)^2, (V_old + clip(V - V_old, -c, c) - R)^2), a row each: [N]."""
+def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip_coef: float | None) -> Tensor:
+    """0.5 max((V - R)^2, (V_old + clip(V - V_old, -c, c) - R)^2), a row each: [N]; without c the first square alone.
+
+    c is in units of the return: at 0.1, V learns of a return of 10 over a hundred iterations.
+    """
+    if clip_coef is None:
+        return 0.5 * (value - target) ** 2
     clipped = old_value + (value - old_value).clamp(-clip_coef, clip_coef)
     return 0.5 * torch.maximum((value - target) ** 2, (clipped - target) ** 2)
 

@@ -44,3 +44,13 @@ def test_chat_format_needs_a_template(tiny_folder, tmp_path):
     assert LanguagePolicy.from_pretrained(tmp_path / "model").prompts.prompt("x") == "<image>x"
     with pytest.raises(UserError, match="use prompt_format=raw"):
         LanguagePolicy.from_pretrained(tmp_path / "model", prompt_format="chat")
+
+
+def test_narrow_weights_need_a_gpu(tiny_folder, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=r"quantize=4bit needs a CUDA GPU.*use model\.quantize=null"):
+        LanguagePolicy.from_pretrained(tiny_folder, lora={"r": 2}, quantize="4bit")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("agents.llm.loading.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs bitsandbytes; pip install 'agentlab-runner\[quantize\]'"):
+        LanguagePolicy.from_pretrained(tiny_folder, lora={"r": 2}, quantize="8bit")

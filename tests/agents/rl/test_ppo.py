@@ -58,6 +58,7 @@ def test_policy_loss_branches(ratio, advantage, loss, slope):
 def test_value_loss_takes_the_worse_of_the_two():
     value, old = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.0])
     assert_close(value_loss(value, old, torch.tensor([1.0, 1.0]), 0.1), 0.5 * torch.tensor([0.81, 1.0]))
+    assert_close(value_loss(value, old, torch.tensor([1.0, 1.0]), None), torch.tensor([0.0, 0.5]))
 
 
 def test_diagnostics():

@@ -1,0 +1,50 @@
+"""What `conf/env/alfworld.yaml` may hold, checked before anything heavy is imported."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from envs.alfworld.scenes import Sampling, Scenes, Split
+
+
+class CommandParserSettings(BaseModel):
+    """How the agent's text becomes a command (envs.alfworld.commands.CommandParser)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: str = Field(alias="_target_")
+    mode: Literal["tolerant", "released"]
+    format: Literal["thoughts", "action_only"]
+
+
+class AlfworldSettings(BaseModel):
+    """The keys of the household."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    num_envs: int = Field(ge=1)
+    engine: Literal["twin", "pddl"]
+    split: Split
+    task_types: list[str]
+    rooms: list[str]
+    things: list[str]
+    receptacles: int | None
+    objects: int
+    sampling: Sampling
+    data: str | None
+    parser: CommandParserSettings
+    observation: Literal["text", "image", "both"]
+    prompt: Literal["full", "short"]
+    history: int = Field(ge=0)
+    commands: Literal["all", "useful", "none"]
+    reward: Literal["released", "scaled"]
+    horizon: int = Field(ge=1)
+    image_size: int = Field(ge=48, le=1024)
+
+    @model_validator(mode="after")
+    def _has_tasks(self) -> Self:
+        if self.data is None:
+            Scenes(
+                self.split, self.task_types, self.rooms, self.things, self.receptacles, self.objects, self.sampling
+            )
+        return self
