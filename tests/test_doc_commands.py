@@ -14,7 +14,7 @@ from envs.android.tasks.template import split_of
 from runners.compose import draft
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("android.md", "coso.md"))]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("android.md", "coso.md", "twosome.md"))]
 COMMAND = re.compile(r"^agentlab (?:train|show|sweep|eval) (.*\+exp=.*)$", re.MULTILINE)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agents.llm.layers import layer_stack
 from agents.llm.policy import LanguagePolicy
-from agents.llm.prompts import TensorCache
+from agents.llm.prompts import PROMPTS_KEPT, TensorCache
 from agents.llm.token_tree import TokenTree, build
 from runners.errors import UserError
 
@@ -122,6 +122,8 @@ class CandidateScorer:
         """
         if question not in self._trees:
             question.check()
+            if len(self._trees) == PROMPTS_KEPT:
+                self._trees.clear()
             self._trees[question] = self._build(question)
         return self._trees[question]
 

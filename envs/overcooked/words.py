@@ -16,7 +16,7 @@ def prompt(kitchen: Kitchen, state: State) -> str:
     """Boards, what is seen in its first place, what lies on boards, the agent, the order."""
     parts = [_room(kitchen), _seen(kitchen, state), *_on_boards(kitchen, state), _agent(kitchen, state)]
     order = _list([f"chopped {food}" for food in kitchen.dish])
-    goal = f"The order is a bowl of nothing but {order}, so the next thing to do is to"
+    goal = f"A guest wants a bowl with nothing but {order}. In order to cook it, you now have to"
     return " ".join([*filter(None, parts), goal])
 
 

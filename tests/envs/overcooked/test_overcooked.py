@@ -39,7 +39,7 @@ def test_the_originals_names_are_registered():
 @pytest.mark.parametrize("task", TASKS)
 def test_every_prompt_and_phrase_is_whole_and_no_two_phrases_agree(task):
     for observation in reachable(task):
-        assert observation["text"].endswith("so the next thing to do is to")
+        assert observation["text"].endswith("In order to cook it, you now have to")
         phrases = observation["actions"]
         assert len(set(phrases)) == len(phrases) == OvercookedEnv(task).actions_total
         assert all(2 <= len(phrase.split()) <= 8 for phrase in phrases)
