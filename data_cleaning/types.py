@@ -1,5 +1,6 @@
 """The nouns of data cleaning: tables as codes, concepts, names of values, dependencies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +18,7 @@ class Table:
     names: tuple[str, ...]
     codes: tuple[Codes, ...]
     """One [N] array a column; equal codes mean equal values. Codes are dense: 0 .. len(values) - 1."""
-    values: tuple[tuple[str | None, ...], ...]
+    values: tuple[Sequence[str | None], ...]
     """What each code of a column stands for, as text; None is NULL. With distinct nulls several codes are None."""
 
     @property

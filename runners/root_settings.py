@@ -57,6 +57,7 @@ class RootSettings(Settings):
     model: Node | None
     trainer: Node | None
     logger: Node | None
+    rollout: Node
     total_iterations: int = Field(ge=0)
     total_env_steps: int | None = Field(default=None, ge=1)
     rollout_size: int = Field(ge=1)

@@ -144,7 +144,7 @@ class UtterancePpoAgent:
             end = [self.policy.encode("")] * self.settings.micro_batch
             for start in range(0, len(cut), self.settings.micro_batch):
                 part = cut[start : start + self.settings.micro_batch]
-                seen = self.policy.score([trajectories[i].final_observation for i in part], end[: len(part)])
+                seen = self.policy([trajectories[i].final_observation for i in part], end[: len(part)])
                 for i, value in zip(part, self._values(seen.states), strict=True):
                     ahead[i] = value
         return ahead

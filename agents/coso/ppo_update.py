@@ -15,7 +15,8 @@ from runners.types import Observation
 
 if TYPE_CHECKING:
     from agents.coso.settings import PpoSettings
-    from agents.llm.policy import LanguagePolicy, TokenScores
+    from agents.llm.policy import LanguagePolicy
+    from agents.llm.utterances import TokenScores
     from runners.trainer import Trainer
 
 

@@ -115,7 +115,7 @@ def check(policy: LanguagePolicy, samples: Sequence[Sample], batch_size: int = 3
     for start in range(0, len(samples), batch_size):
         observations, texts = zip(*samples[start : start + batch_size], strict=True)
         targets = [policy.encode(text) for text in texts]
-        likeliest = policy.score(observations, targets).logits.argmax(-1).tolist()
+        likeliest = policy(observations, targets).logits.argmax(-1).tolist()
         for row, ids in zip(likeliest, targets, strict=True):
             right += sum(best == true for best, true in zip(row[: len(ids)], ids, strict=True))
         tokens += sum(map(len, targets))

@@ -10,23 +10,29 @@ RATIO_GUARD = 10.0
 
 
 def gae(
-    rewards: Sequence[float], values: Sequence[float], gamma: float, gae_lambda: float, bootstrap: float = 0.0
+    rewards: Sequence[float],
+    values: Sequence[float],
+    gamma: float | Sequence[float],
+    gae_lambda: float,
+    bootstrap: float = 0.0,
 ) -> Tensor:
     """Generalised advantages of one episode (arXiv 1506.02438, eq. 16).
 
-    A_t = sum_k (gamma lambda)^k delta_(t+k),  delta_t = r_t + gamma V(s_(t+1)) - V(s_t)
+    A_t = delta_t + gamma_t lambda A_(t+1),  delta_t = r_t + gamma_t V(s_(t+1)) - V(s_t)
 
     Args:
         rewards, values: of its T steps.
+        gamma: of every step, or T of them, each step's own (gamma^k for an action of k primitive steps).
         bootstrap: V of what comes after the last step; 0 if nothing does.
 
     Returns:
         [T] float32; the returns that V is to predict are A + V.
     """
     advantages = torch.zeros(len(rewards))
+    discounts = [gamma] * len(rewards) if isinstance(gamma, int | float) else gamma
     following, running = bootstrap, 0.0
     for t in reversed(range(len(rewards))):
-        running = rewards[t] + gamma * following - values[t] + gamma * gae_lambda * running
+        running = rewards[t] + discounts[t] * (following + gae_lambda * running) - values[t]
         advantages[t], following = running, values[t]
     return advantages
 

@@ -1,0 +1,203 @@
+"""Reasoning about dependencies, and checking one against a table with its reasons."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind
+from data_cleaning.sources import known
+from data_cleaning.strength import Judged, Partitions, broken_by_chance, judge, permuted
+from data_cleaning.tables import read
+from data_cleaning.types import OFD, NameLists, Table
+
+Ints = NDArray[np.int32]
+
+
+def closure(attributes: Iterable[str], ofds: Iterable[OFD], theta: int = 0) -> frozenset[str]:
+    """X+: what X determines under the dependencies that take at most theta is-a steps.
+
+    One pass over their left sides inside X itself: A -> B and B -> C do not give A -> C (spec 2.3).
+    """
+    start = frozenset(attributes)
+    return start | {ofd.rhs for ofd in ofds if ofd.theta <= theta and start.issuperset(ofd.lhs)}
+
+
+def implies(ofds: Iterable[OFD], ofd: OFD) -> bool:
+    """Whether a dependency follows from others; fewer is-a steps imply more."""
+    return ofd.rhs in closure(ofd.lhs, ofds, ofd.theta)
+
+
+def minimal_cover(ofds: Iterable[OFD]) -> list[OFD]:
+    """The one smallest set that implies the same: those that do not follow from another, in order, none twice."""
+    kept: list[OFD] = []
+    for ofd in sorted(set(ofds), key=lambda one: (len(set(one.lhs)), one.theta, one)):
+        if not implies(kept, ofd):
+            kept.append(ofd)
+    return sorted(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value within a class."""
+
+    value: str | None
+    rows: Ints
+    """Where it stands, ascending."""
+    covered: bool
+    """Whether the class's best name is one of its names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """Tuples that agree on the left side and have unequal values on the right."""
+
+    lhs: tuple[str | None, ...]
+    concept: int | None
+    """The concept that covers most tuples, by its position in the column's hierarchy; None if it is a single value."""
+    readings: tuple[Reading, ...]
+    """The values, most frequent first."""
+
+    @property
+    def outliers(self) -> Ints:
+        """Rows that the best name does not cover."""
+        return np.sort(np.concatenate([one.rows[:0] if one.covered else one.rows for one in self.readings]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """How a dependency fares on a table."""
+
+    ofd: OFD
+    """With its support, and its strength if names add something."""
+    rows: int
+    classes: int
+    """Of two tuples at least."""
+    constant: int
+    """Of these, with equal values."""
+    by_name: int
+    """Of these, with unequal values that have a common concept: a plain functional dependency would flag them."""
+    violated: int
+    deficit: int
+    """Tuples to drop so that it holds: those that the best names do not cover."""
+    flagged: int
+    """Tuples in violated classes."""
+    flagged_without_names: int
+    """Tuples in classes of unequal values."""
+    _table: Table
+    _names: NameLists | None
+    _row_ids: Ints | None
+    _members: Ints
+    """Rows of the classes, one class after the other."""
+    _judged: Judged
+    """With names that are a concept or -1 - code of a value."""
+
+    @property
+    def holds(self) -> bool:
+        """On every tuple; so it does, vacuously, if there are none."""
+        return self.violated == 0
+
+    def violations(self) -> Iterator[ClassReport]:
+        """The violated classes, those with most outliers first."""
+        missing = self._judged.sizes - self._judged.best
+        order = np.lexsort((self._first(), -missing))
+        return (self._report(number) for number in order[missing[order] > 0])
+
+    def synonyms(self) -> Iterator[ClassReport]:
+        """Classes of unequal values that a concept covers, the largest first."""
+        judged = self._judged
+        order = np.lexsort((self._first(), -judged.sizes))
+        return (self._report(number) for number in order[(judged.best == judged.sizes)[order]])
+
+    def _first(self) -> Ints:
+        return self._members[self._judged.begins]
+
+    def _report(self, number: int) -> ClassReport:
+        table, rhs = self._table, self._table.names.index(self.ofd.rhs)
+        rows = self._members[self._judged.begins[number] :][: self._judged.sizes[number]]
+        name = int(self._judged.name[number])
+        codes = table.codes[rhs][rows]
+        values, first, counts = np.unique(codes, return_index=True, return_counts=True)
+        concept = name if name >= 0 else None
+        readings = []
+        for at in np.lexsort((first, -counts)):
+            if concept is None:
+                covered = values[at] == -1 - name
+            else:
+                assert self._names is not None
+                begin, end = self._names.offsets[values[at]], self._names.offsets[values[at] + 1]
+                covered = concept in self._names.classes[begin:end]
+            text = table.values[rhs][int(values[at])]
+            readings.append(Reading(text, self._ids(rows[codes == values[at]]), bool(covered)))
+        lhs = tuple(
+            table.values[position][int(table.codes[position][rows[0]])]
+            for position in (table.names.index(name) for name in self.ofd.lhs)
+        )
+        return ClassReport(lhs, concept, tuple(readings))
+
+    def _ids(self, rows: Ints) -> Ints:
+        return rows if self._row_ids is None else self._row_ids[rows]
+
+
+def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
+    """Which tuples violate a dependency, which classes only a common concept saves, and by how much it holds.
+
+    Args:
+        table: a Table, or whatever `tables.read` takes.
+
+    Raises:
+        ValueError: if the table lacks a column of the dependency, the right side stands on the left too, or kind and
+            theta do not go together.
+    """
+    table = table if isinstance(table, Table) else read(table)
+    positions = [*left_positions(ofd, table.names), known(ofd.rhs, table.names)]
+    names = ontology.names(ofd.rhs, table.values[positions[-1]], ofd.theta) if ontology else None
+    columns = arrange(table, [names if at == positions[-1] else None for at in range(len(table.names))], positions)
+    rhs = len(positions) - 1
+    partition = Partitions(columns, rhs)
+    lhs = sorted(range(rhs), key=lambda column: -len(table.values[positions[column]]))
+    classes = partition.by(lhs) if table.rows > 1 else 0
+    with ThreadPoolExecutor(1) as beside:
+        chance = beside.submit(_by_chance, columns, rhs, classes, partition.scratch) if names else None
+        judged = judge(columns, rhs, classes, rhs, partition.scratch)
+    name = judged.name
+    if names is not None:  # a literal class is told by the merged code of its value
+        value = np.empty(columns.diversity, np.int32)
+        value[columns.codes[-1]] = columns.codes[rhs]
+        name = np.where(name < 0, -1 - value[-1 - np.minimum(name, -1)], name)
+    by_name = judged.best == judged.sizes
+    strength = judged.strength(chance.result(), table.rows) if chance and judged.gain else None
+    support = (table.rows - judged.deficit) / table.rows if table.rows else 1.0
+    return Report(
+        replace(ofd, support=support, strength=strength),
+        rows=table.rows,
+        classes=classes,
+        constant=classes - len(by_name),
+        by_name=int(by_name.sum()),
+        violated=int((~by_name).sum()),
+        deficit=judged.deficit,
+        flagged=int(judged.sizes[~by_name].sum()),
+        flagged_without_names=int(judged.sizes.sum()),
+        _table=table,
+        _names=names,
+        _row_ids=None,
+        _members=partition.scratch.rows[rhs],
+        _judged=judged._replace(name=name),
+    )
+
+
+def _by_chance(columns: Columns, rhs: int, classes: int, scratch: Scratch) -> int:
+    """`broken_by_chance` in a thread of its own."""
+    own = scratch._replace(counts=np.zeros_like(scratch.counts), codes=np.empty_like(scratch.codes))
+    return broken_by_chance(columns, rhs, permuted(columns, rhs), classes, rhs, own)
+
+
+def left_positions(ofd: OFD, names: Sequence[str]) -> list[int]:
+    """Where the left-hand columns of a dependency stand, once it is found to make sense."""
+    check_kind(ofd.kind, ofd.theta)
+    if ofd.rhs in ofd.lhs:
+        raise ValueError(f"{str(ofd)!r} has {ofd.rhs!r} on both sides and so always holds; leave it out on the left")
+    return [known(name, names) for name in dict.fromkeys(ofd.lhs)]

@@ -1,0 +1,437 @@
+"""Numba kernels: stripped partitions, how many tuples break a dependency, one level of the lattice.
+
+A stripped partition is (rows, offsets): class g holds rows[offsets[g] : offsets[g + 1]], ascending, two of them at
+least. Sets of columns are 64-bit masks, bit i for column i.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_cleaning.columns import Columns, Scratch
+from data_cleaning.compiled import kernel
+
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+Masks = NDArray[np.uint64]
+
+_ONE = np.uint64(1)
+
+TESTED, REFUTED, KEYS, PARTITIONS, CONSTANT = range(5)
+"""Positions in the counters of `walk`: candidates tested on the data; candidates a known pair of rows refutes; left
+sides found to be keys; partitions made; classes of equal values that needed no look at their names."""
+
+
+@kernel
+def _list(mask: np.uint64, out: Longs) -> int:
+    """Write the columns of a mask, ascending; returns how many."""
+    count = 0
+    column = 0
+    while mask:
+        if mask & _ONE:
+            out[count] = column
+            count += 1
+        mask >>= _ONE
+        column += 1
+    return count
+
+
+@kernel
+def _size(mask: np.uint64) -> int:
+    count = 0
+    while mask:
+        mask &= mask - _ONE
+        count += 1
+    return count
+
+
+@kernel
+def refine(
+    codes: Ints, rows: Ints, offsets: Ints, classes: int, out_rows: Ints, out_offsets: Ints, scratch: Scratch
+) -> int:
+    """Split each class of a stripped partition by a column; returns the number of classes in `out_*`."""
+    counts, held = scratch.counts, scratch.codes
+    position = 0
+    made = 0
+    for g in range(classes):
+        begin, end = offsets[g], offsets[g + 1]
+        if end - begin == 2:
+            if codes[rows[begin]] == codes[rows[begin + 1]]:
+                out_offsets[made] = position
+                out_rows[position] = rows[begin]
+                out_rows[position + 1] = rows[begin + 1]
+                position += 2
+                made += 1
+            continue
+        for i in range(begin, end):
+            code = codes[rows[i]]
+            held[i - begin] = code
+            counts[code] += 1
+        for i in range(begin, end):
+            code = held[i - begin]
+            count = counts[code]
+            if count == 1:
+                counts[code] = 0
+            elif count > 1:  # the first of its class; now the count says where the next one goes: to -1 - count
+                out_offsets[made] = position
+                made += 1
+                out_rows[position] = rows[i]
+                counts[code] = -2 - position
+                position += count
+            elif count < 0:
+                out_rows[-1 - count] = rows[i]
+                counts[code] = count - 1
+        if end - begin > len(counts):
+            counts[:] = 0
+        else:
+            for i in range(end - begin):
+                counts[held[i]] = 0
+    out_offsets[made] = position
+    return made
+
+
+@kernel
+def deficit(
+    codes: Ints, base: int, columns: Columns, rows: Ints, offsets: Ints, classes: int, scratch: Scratch, limit: int,
+    skip_constant: bool, counters: Longs,
+) -> int:
+    """Tuples to drop so that the values of every class have a common name; gives up once it exceeds `limit`.
+
+    Sum over classes x of |x| - max_E |{t in x : E in names(t)}|, where the literal class of a value is a name too.
+
+    Args:
+        codes: [N] right-hand codes.
+        base: where their name lists begin, -1 for literal classes only.
+    """
+    counts, held = scratch.counts, scratch.codes
+    total = 0
+    for g in range(classes):
+        begin, end = offsets[g], offsets[g + 1]
+        head = codes[rows[begin]]
+        constant = True
+        for i in range(begin, end):
+            code = codes[rows[i]]
+            held[i - begin] = code
+            if code != head:
+                constant = False
+        if constant and skip_constant:
+            counters[CONSTANT] += 1
+            continue
+        best, _ = best_name(held, end - begin, base, columns, counts)
+        total += end - begin - best
+        if total > limit:
+            break
+    return total
+
+
+@kernel
+def best_name(held: Ints, size: int, base: int, columns: Columns, counts: Ints) -> tuple[int, int]:
+    """How many of held[:size] the most frequent name covers, and which it is.
+
+    A name is a concept, or -1 - code for the literal class of a value without concepts. Of equals the lowest concept
+    wins, and if there is none the value that comes first.
+    """
+    best, name = 0, -1
+    for i in range(size):
+        names, names_end = np.int64(0), np.int64(0)
+        if base >= 0:
+            names, names_end = columns.offsets[base + held[i]], columns.offsets[base + held[i] + 1]
+        if names == names_end:
+            counts[-1 - held[i]] += 1
+        for k in range(names, names_end):
+            counts[columns.classes[k]] += 1
+    for i in range(size):
+        names, names_end = np.int64(0), np.int64(0)
+        if base >= 0:
+            names, names_end = columns.offsets[base + held[i]], columns.offsets[base + held[i] + 1]
+        if names == names_end:
+            if counts[-1 - held[i]] > best:
+                best, name = counts[-1 - held[i]], -1 - held[i]
+            counts[-1 - held[i]] = 0
+        for k in range(names, names_end):
+            concept = columns.classes[k]
+            if counts[concept] > best or (counts[concept] == best and best > 0 and (name < 0 or concept < name)):
+                best, name = counts[concept], concept
+            counts[concept] = 0
+    return best, name
+
+
+@kernel
+def _share_name(columns: Columns, column: int, one: int, other: int) -> bool:
+    """Whether two unequal codes of a column have a concept in common."""
+    base = columns.base[column]
+    if base < 0:
+        return False
+    i, i_end = columns.offsets[base + one], columns.offsets[base + one + 1]
+    j, j_end = columns.offsets[base + other], columns.offsets[base + other + 1]
+    while i < i_end and j < j_end:
+        if columns.classes[i] == columns.classes[j]:
+            return True
+        if columns.classes[i] < columns.classes[j]:
+            i += 1
+        else:
+            j += 1
+    return False
+
+
+@kernel
+def _compare(columns: Columns, one: int, other: int) -> tuple[np.uint64, np.uint64]:
+    """Columns two rows agree on, and columns on which they have no name in common."""
+    agree = np.uint64(0)
+    apart = np.uint64(0)
+    for column in range(len(columns.right)):
+        if columns.codes[column, one] == columns.codes[column, other]:
+            agree |= _ONE << np.uint64(column)
+            continue
+        right = columns.codes[columns.right[column]]
+        if right[one] != right[other] and not _share_name(columns, column, right[one], right[other]):
+            apart |= _ONE << np.uint64(column)
+    return agree, apart
+
+
+@kernel
+def sample(columns: Columns, order: Longs, most: int, scratch: Scratch, agreed: Masks, apart: Masks) -> int:
+    """Compare rows that agree on the first columns of `order`: two of each class of each of its prefixes.
+
+    Args:
+        most: classes of a prefix to look at, about.
+        scratch: two columns deep at least.
+        agreed, apart: out, see `walk`.
+
+    Returns:
+        How many pairs were written.
+    """
+    known = source = 0
+    classes = 1
+    for column in order:
+        target = 2 if source == 1 else 1
+        classes = refine(
+            columns.codes[column], scratch.rows[source], scratch.offsets[source], classes,
+            scratch.rows[target], scratch.offsets[target], scratch,
+        )
+        source = target
+        for g in range(0, classes, 1 + classes // most):
+            if known == len(agreed):
+                return known
+            one = scratch.offsets[source, g]
+            rows = scratch.rows[source]
+            agreed[known], apart[known] = _compare(columns, rows[one], rows[one + 1])
+            known += apart[known] != 0
+    return known
+
+
+@kernel
+def _scan(
+    columns: Columns, last: int, pending: np.uint64, rows: Ints, offsets: Ints, classes: int, scratch: Scratch,
+    agreed: Masks, apart: Masks, known: int,
+) -> tuple[np.uint64, np.uint64, bool, int]:
+    """One pass over the classes of a prefix: which of `pending` may depend on prefix + `last`.
+
+    Every row is compared with the first of its class under `last`. Rows without a common name refute a candidate; the
+    pair is noted in `agreed` and `apart` while there is room. Unequal rows with a common name leave it open ("mixed").
+
+    Returns:
+        (candidates not refuted, those of them that are mixed, whether a class has two rows, how many pairs are known).
+    """
+    left = columns.codes[last]
+    first, stamp = scratch.first, scratch.stamp
+    wanted = np.empty(64, np.int64)
+    count = _list(pending, wanted)
+    mixed = np.uint64(0)
+    kept = False
+    for g in range(classes):
+        scratch.serial[0] += 1
+        serial = scratch.serial[0]
+        for i in range(offsets[g], offsets[g + 1]):
+            row = rows[i]
+            code = left[row]
+            if stamp[code] != serial:
+                stamp[code] = serial
+                first[code] = row
+                continue
+            kept = True
+            head = first[code]
+            k = 0
+            while k < count:
+                column = wanted[k]
+                k += 1
+                right = columns.codes[columns.right[column]]
+                if right[row] == right[head]:
+                    continue
+                if _share_name(columns, column, right[head], right[row]):
+                    mixed |= _ONE << np.uint64(column)
+                    continue
+                agree, differ = _compare(columns, head, row)
+                pending &= ~differ
+                if known < len(agreed):
+                    agreed[known] = agree
+                    apart[known] = differ
+                    known += 1
+                if not pending:
+                    return pending, pending, kept, known
+                count = _list(pending, wanted)
+                k = 0
+    return pending, mixed & pending, kept, known
+
+
+@kernel
+def walk(
+    columns: Columns, masks: Masks, pending: Masks, limit: int, use: tuple[bool, bool, bool], agreed: Masks,
+    apart: Masks, known: int, scratch: Scratch, holds: Masks, deficits: Ints, counters: Longs,
+) -> int:
+    """Test the candidates of some nodes of one level, given in lexicographic order.
+
+    The walk keeps the partitions of the prefixes of the node in hand, so that nodes with a common prefix share them,
+    and makes one only when a candidate has to be looked up in the data.
+
+    Args:
+        columns: the table.
+        masks: [M] left sides, all with the same number of columns, one at least.
+        pending: [M] the right sides to test of each.
+        limit: tuples that may be dropped; 0 for exact dependencies.
+        use: (skip keys, skip constant classes, refute by known pairs).
+        agreed, apart: columns on which a pair of rows agrees and on which it has no common name; with room for more.
+        known: how many pairs these hold.
+        scratch: as deep as the level.
+        holds: [M] out, the right sides that hold.
+        deficits: [M, n] out if limit > 0, the tuples to drop for each candidate that holds.
+        counters: [5], added to.
+
+    Returns:
+        How many pairs `agreed` and `apart` hold now.
+    """
+    skip_keys, skip_constant, by_pairs = use
+    path = np.full(64, -1, np.int64)
+    node = np.empty(64, np.int64)
+    sizes = np.ones(64, np.int64)  # classes of the partitions of path[:0] .. path[:ready]
+    ready = 0
+    lists = np.empty((scratch.rows.shape[0], len(agreed)), np.int32)  # pairs agreeing on path[:0] .. path[:listed]
+    lists[0, :known] = np.arange(known)
+    lengths = np.full(64, known)
+    listed = 0
+    counted = np.uint64(0)  # bound columns whose concepts are counted without a look for unequal values first
+    for column in range(len(columns.base)):
+        if columns.base[column] >= 0 and not skip_constant:
+            counted |= _ONE << np.uint64(column)
+    wanted = np.empty(64, np.int64)
+
+    for m in range(len(masks)):
+        depth = _list(masks[m], node) - 1
+        last = node[depth]
+        common = 0
+        while common < depth and path[common] == node[common]:
+            common += 1
+        ready, listed = min(ready, common), min(listed, common)
+        path[common:depth] = node[common:depth]
+
+        left = pending[m]
+        if by_pairs:
+            while listed < depth:
+                found = 0
+                for i in range(lengths[listed]):
+                    pair = lists[listed, i]
+                    if agreed[pair] >> np.uint64(path[listed]) & _ONE:
+                        lists[listed + 1, found] = pair
+                        found += 1
+                listed += 1
+                lengths[listed] = found
+            for i in range(lengths[depth]):
+                pair = lists[depth, i]
+                if agreed[pair] >> np.uint64(last) & _ONE:
+                    left &= ~apart[pair]
+                    if not left:
+                        break
+            counters[REFUTED] += _size(pending[m] & ~left)
+        holds[m] = 0
+        if not left:
+            continue
+
+        while ready < depth:
+            sizes[ready + 1] = refine(
+                columns.codes[path[ready]], scratch.rows[ready], scratch.offsets[ready], sizes[ready],
+                scratch.rows[ready + 1], scratch.offsets[ready + 1], scratch,
+            )
+            ready += 1
+            counters[PARTITIONS] += 1
+        rows, offsets, classes = scratch.rows[depth], scratch.offsets[depth], sizes[depth]
+        asked = left
+        open_ = left  # to be counted
+        kept = True
+        if limit == 0:
+            before = known
+            left, mixed, kept, known = _scan(
+                columns, last, left & ~counted, rows, offsets, classes, scratch, agreed, apart, known
+            )
+            open_ = mixed | (asked & counted)
+            left |= open_
+            for pair in range(before, known):
+                for level in range(listed + 1):
+                    lists[level, lengths[level]] = pair
+                    lengths[level] += 1
+        if open_ and (kept or not skip_keys):
+            rows, offsets = scratch.rows[depth + 1], scratch.offsets[depth + 1]
+            classes = refine(
+                columns.codes[last], scratch.rows[depth], scratch.offsets[depth], classes, rows, offsets, scratch
+            )
+            counters[PARTITIONS] += 1
+            kept = classes > 0
+            for k in range(_list(open_, wanted)):
+                column = wanted[k]
+                broken = deficit(
+                    columns.codes[columns.right[column]], columns.base[column], columns, rows, offsets, classes,
+                    scratch, limit, skip_constant, counters,
+                )
+                if broken > limit:
+                    left &= ~(_ONE << np.uint64(column))
+                elif limit > 0:
+                    deficits[m, column] = broken
+        if skip_keys and not kept:
+            counters[KEYS] += 1
+        else:
+            counters[TESTED] += _size(asked)
+        holds[m] = left
+    return known
+
+
+@kernel
+def judge(
+    columns: Columns, column: int, classes: int, depth: int, scratch: Scratch, which: Ints, best: Ints, name: Ints,
+    alone: Ints,
+) -> int:
+    """Look into the classes of the partition at `depth` of `scratch` whose values of a column are not all equal.
+
+    Args:
+        which, best, name, alone: out, for the i-th of them: its number, how many tuples its best name covers, that name
+            as in `best_name`, and how many carry its most frequent value.
+
+    Returns:
+        How many there are.
+    """
+    rows, offsets = scratch.rows[depth], scratch.offsets[depth]
+    values, codes = columns.codes[column], columns.codes[columns.right[column]]
+    held = scratch.codes
+    found = 0
+    for g in range(classes):
+        begin, end = offsets[g], offsets[g + 1]
+        i = begin + 1
+        while i < end and values[rows[i]] == values[rows[begin]]:
+            i += 1
+        if i >= end:
+            continue
+        which[found] = g
+        for i in range(begin, end):
+            held[i - begin] = values[rows[i]]
+        alone[found], name[found] = best_name(held, end - begin, -1, columns, scratch.counts)
+        best[found] = alone[found]
+        base = columns.base[column]
+        if base >= 0:
+            i = begin + 1
+            while i < end and codes[rows[i]] == codes[rows[begin]]:
+                i += 1
+            if i == end:  # different spellings of the same concepts
+                best[found], name[found] = end - begin, columns.classes[columns.offsets[base + codes[rows[begin]]]]
+            else:
+                for i in range(begin, end):
+                    held[i - begin] = codes[rows[i]]
+                best[found], name[found] = best_name(held, end - begin, base, columns, scratch.counts)
+        found += 1
+    return found
