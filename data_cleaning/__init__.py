@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from data_cleaning.fastofd import discover
     from data_cleaning.logic import check
+    from data_cleaning.ontology import Ontology
+    from data_cleaning.repairs import Repair, repair
+    from data_cleaning.tables import read, write
+    from data_cleaning.types import OFD
 
-__all__ = ["check", "discover"]
+__all__ = ["OFD", "Ontology", "Repair", "check", "discover", "read", "repair", "write"]
 
-_HOMES = {"check": "logic", "discover": "fastofd"}
+_HOMES = {
+    "OFD": "types", "Ontology": "ontology", "Repair": "repairs", "check": "logic", "discover": "fastofd",
+    "read": "tables", "repair": "repairs", "write": "tables",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for, not what it stands beside."""
+    """What is heavy is imported when it is asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

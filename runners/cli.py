@@ -1,21 +1,19 @@
 """The command line: one thin function a verb. Whatever is heavy is imported by the verb that needs it."""
 
-import functools
-import inspect
 import os
 import shlex
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from runners.errors import RunFailed, UserError
+from runners.verbs import Json, Systems, verb
 
 app = typer.Typer(
+    cls=Systems,
     help="Run, compare and reproduce agent algorithms: one command, one config, one run folder.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -41,56 +39,8 @@ Overrides = Annotated[
     ),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="End of the run folder's name.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Metric = Annotated[str, typer.Option("--metric", help="What is compared, and what a searching sweeper maximises.")]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run or sweep folders.")]
-ConfDir = Annotated[
-    Path | None,
-    typer.Option("--conf-dir", help="A folder of your own configs, beside those of the package and ./conf.",
-                 show_default=False),
-]
-
-
-def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """What all verbs share: --debug, --conf-dir, and errors as one sentence with the right exit code."""
-
-    @functools.wraps(function)
-    def guarded(*args: Any, debug: bool, conf_dir: Path | None, **options: Any) -> None:
-        if conf_dir:
-            known = os.environ.get("AGENTLAB_CONF")
-            os.environ["AGENTLAB_CONF"] = os.pathsep.join([str(conf_dir.absolute()), *([known] if known else [])])
-        try:
-            function(*args, **options)
-        except typer.Exit:
-            raise
-        except UserError as fault:
-            _fail(fault, 2, debug)
-        except KeyboardInterrupt as fault:
-            _fail(fault, 130, debug)
-        except BrokenPipeError:  # `agentlab list | head` is no fault
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except Exception as fault:
-            _fail(fault, 1, debug)
-
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, default, annotation in (("debug", False, Debug), ("conf_dir", None, ConfDir))
-    ]
-    signature = inspect.signature(function)
-    guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *shared])  # type: ignore[attr-defined]
-    guarded.__annotations__ = function.__annotations__ | {"debug": Debug, "conf_dir": ConfDir}
-    return guarded
-
-
-def _fail(fault: BaseException, code: int, debug: bool) -> NoReturn:
-    if debug:
-        traceback.print_exception(fault)
-    text = " ".join(str(fault).split())
-    if not isinstance(fault, UserError | RunFailed | KeyboardInterrupt):
-        text = f"{type(fault).__name__}: {text} (see it whole with --debug)"
-    print(f"agentlab: {text or 'interrupted'}", file=sys.stderr)
-    raise typer.Exit(code)
 
 
 def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from runners.errors import UserError
 from runners.listing import choices, groups, is_group
 
-_APART = {"exp", "claim", "import", "phone"}
+_APART = {"exp", "claim", "command", "import", "phone"}
 """Groups that are not parts of a run's config."""
 
 

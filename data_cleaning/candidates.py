@@ -1,0 +1,140 @@
+"""What could be added to the ontology, and what speaks for and against it: outlying values and the senses they lack."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from data_cleaning.classes import Classes, spans, sum_by
+from data_cleaning.readings import Bools, Ints
+from data_cleaning.senses import Floats
+from data_cleaning.typos import Neighbours
+
+TYPO_RATIO = 5
+"""An unknown value one slip away from another one that is this much more frequent in the same classes is a typo."""
+CHANCE = 1e-3
+"""A value that errors would repeat as often with less than this probability is a label the ontology lacks."""
+REPEATS = 1.25
+"""How often an error is expected to repeat where the data do not tell; weighs as much as one value seen."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Every value that stands in a class whose sense does not cover it; rows sorted by value, then sense."""
+
+    value: Ints
+    sense: Ints
+    count: Ints
+    """Tuples that it would keep from being changed, once every other addition they wait for is made; of several
+    dependencies those of the one with most."""
+    typo: Bools
+    nearest: tuple[str | None, ...]
+    """A word of these classes one slip away from an unknown value: a covered one if there is one, the most frequent."""
+    chance: Floats
+    """Probability that errors repeat a value this often in classes of this sense; see `_chance`."""
+    allowed: Bools
+    """Whether it may be added: the sense is a concept, the value is not NULL, and no typo if those are guarded."""
+    width: int
+
+    @cached_property
+    def supported(self) -> Bools:
+        """Whether the data say that it is a label the ontology lacks."""
+        return self.allowed & (self.chance < CHANCE) & ~self.typo
+
+    @cached_property
+    def row(self) -> dict[tuple[int, int], int]:
+        """The row of each (value, sense)."""
+        return {pair: row for row, pair in enumerate(zip(self.value.tolist(), self.sense.tolist(), strict=True))}
+
+    def find(self, values: Ints, senses: Ints) -> Ints:
+        """Row of each (value, sense); -1 for what is no candidate."""
+        if not len(self.value):
+            return np.full(len(values), -1)
+        keys, wanted = self.value * self.width + self.sense, values * self.width + senses
+        at = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        return np.where(keys[at] == wanted, at, -1)
+
+
+def find_candidates(
+    classes: Classes, nodes: Ints, senses: Ints, hubs: Ints | None = None, *, typo_guard: bool = True
+) -> Candidates:
+    """The candidates if each of `nodes` were read in the sense beside it; a node may stand there with several senses.
+
+    Args:
+        hubs: [X], the value that a class would first have to lend to the sense, -1 where there is none. What speaks for
+            such an addition are the tuples the sense covers already.
+    """
+    readings, cells = classes.readings, classes.cells
+    lengths = np.diff(cells.offsets)[nodes]
+    at = spans(cells.offsets[nodes], lengths)
+    node, sense = np.repeat(nodes, lengths), np.repeat(senses, lengths)
+    value, count = cells.value[at], cells.count[at]
+    outside = ~classes.covers(node, value, sense)
+    gained = count if hubs is None else np.where(hubs[node] == value, classes.covered(node, sense), count)
+    width = readings.senses
+    # summed up for each dependency, of which the one with most counts: a tuple stands in a class of each
+    many = len(classes.ofds)
+    parts, outlying, seen = sum_by((value * width + sense) * many + classes.owner[node], gained * outside, count)
+    keys, first = np.unique(parts // many, return_index=True)
+    if len(keys):
+        outlying, seen = np.maximum.reduceat(outlying, first), np.maximum.reduceat(seen, first)
+    values, their = keys // max(1, width), keys % max(1, width)
+    lacking = outlying > 0
+    typo, nearest = _typos(classes, values, their, seen, lacking)
+    allowed = (their < readings.concepts) & ~readings.null[values]
+    if typo_guard:
+        allowed &= ~typo
+    # a value that has a meaning elsewhere gets here by another kind of error than one without any
+    kind = 2 * their[lacking] + readings.known[values[lacking]]
+    chance = _chance(kind, outlying[lacking])
+    return Candidates(
+        values[lacking], their[lacking], outlying[lacking], typo[lacking],
+        tuple(word for word, kept in zip(nearest, lacking.tolist(), strict=True) if kept),
+        chance, allowed[lacking], width,
+    )
+
+
+def _chance(kind: Ints, count: Ints) -> Floats:
+    """How likely errors alone repeat a value so often.
+
+    If an erroneous value repeats m times on average, it does so n times or more with probability (1 - 1/m)^(n - 1). For
+    each kind m is estimated on its values from the rarest upwards, until one is too frequent to be an error; that one
+    and all more frequent ones are judged by what lies below.
+    """
+    order = np.lexsort((count, kind))
+    kind, count = kind[order], count[order]
+    first, each = np.unique(kind, return_index=True, return_inverse=True)[1:]
+    begin = first[each]  # where the kind of each value begins
+    place = np.arange(len(kind))
+    before = np.cumsum(count) - count
+    mean = (before - before[begin] + REPEATS) / (place - begin + 1)
+    stops = np.where((1 - 1 / mean) ** (count - 1) < CHANCE, place, len(kind))
+    stop = np.minimum.reduceat(stops, first)[each] if len(kind) else stops
+    mean = np.where(stop < place, mean[np.minimum(stop, place)], mean)
+    found = np.empty(len(kind))
+    found[order] = (1 - 1 / mean) ** (count - 1)
+    return found
+
+
+def _typos(classes: Classes, value: Ints, sense: Ints, seen: Ints, lacking: Bools) -> tuple[Bools, list[str | None]]:
+    """(whether it is a typo, the nearest word) for each (value, sense) that stands in the classes."""
+    readings = classes.readings
+    typo = np.zeros(len(value), dtype=bool)
+    nearest: list[str | None] = [None] * len(value)
+    doubtful = lacking & ~readings.known[value] & ~readings.null[value]
+    wanted = np.unique(sense[doubtful])
+    rows = np.flatnonzero(np.isin(sense, wanted) & ~readings.null[value])
+    rows = rows[np.lexsort((-seen[rows], lacking[rows], sense[rows]))]  # by preference within each sense
+    theta = max(ofd.theta for ofd in classes.ofds)
+    for mine in np.split(rows, np.flatnonzero(np.diff(sense[rows])) + 1):
+        if not len(mine):
+            continue
+        words = [readings.texts[one] for one in value[mine].tolist()]
+        unseen = [label for label in readings.labels(theta, int(sense[mine[0]])) if label not in set(words)]
+        near = Neighbours([*words, *unseen])
+        counts = [*seen[mine].tolist(), *[0] * len(unseen)]
+        for row in mine[doubtful[mine]].tolist():
+            found = list(near.of(readings.texts[value[row]]))
+            nearest[row] = near.words[min(found)] if found else None
+            typo[row] = any(counts[one] >= TYPO_RATIO * seen[row] for one in found)
+    return typo, nearest

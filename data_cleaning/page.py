@@ -1,0 +1,185 @@
+"""A repair as one HTML page that needs nothing else: the front to click through, and every class with its values."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from data_cleaning.front import Addition
+from data_cleaning.labels import Labels
+from data_cleaning.problem import Problem
+from data_cleaning.repairs import Repair
+
+MOST_POINTS = 200
+MOST_CLASSES = 200
+MOST_VALUES = 40
+MOST_CHANGES = 1000
+"""What a page shows of each kind at most; it says how many there are."""
+
+
+def write_report(repair: Repair, out: str | Path) -> None:
+    """Write the page of a repair, whole or not at all."""
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(page(repair), encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def page(repair: Repair) -> str:
+    """The page as text. Everything in it is escaped; its policy lets no other script run than its own."""
+    package = files("data_cleaning")
+    script = (package / "page.js").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    violated = sum(int(_violated(problem).sum()) for problem in repair.problems)
+    payload = _payload(repair, violated)
+    return environment.from_string((package / "page.html").read_text("utf-8")).render(
+        title=", ".join(str(ofd) for problem in repair.problems for ofd in problem.classes.ofds),
+        verified=repair.verified,
+        changes=len(repair.provenance),
+        additions=repair.additions,
+        violated=violated,
+        bound=repair.bound,
+        notices=_notices(repair, payload),
+        dependencies=[row for problem in repair.problems for row in _dependencies(problem, repair.verified)],
+        search=repair.search,
+        shown=repair.provenance[:MOST_CHANGES],
+        payload=payload,
+        style=Markup((files("runners") / "report" / "page.css").read_text("utf-8")),  # the look of all our pages
+        script=Markup(script),
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+    )
+
+
+def _notices(repair: Repair, payload: dict[str, Any]) -> list[str]:
+    said = [str(one) for one in repair.unresolved]
+    if len(payload["classes"]) < payload["violated"]:
+        said.append(f"of {payload['violated']} classes in violation the {MOST_CLASSES} worst are shown")
+    if len(payload["points"]) < len(repair.pareto):
+        said.append(f"of {len(repair.pareto)} points of the front {len(payload['points'])} are shown")
+    if len(repair.provenance) > MOST_CHANGES:
+        said.append(f"of {len(repair.provenance)} changed cells the first {MOST_CHANGES} are listed")
+    return said
+
+
+def _best(problem: Problem) -> tuple[Any, Any]:
+    """(node, tuples of the sense that covers most of it), for every node."""
+    cover = problem.classes.cover
+    best = np.zeros(len(problem.senses), dtype=np.int64)
+    np.maximum.at(best, cover.node, cover.tuples)
+    return best, problem.classes.size - best
+
+
+def _violated(problem: Problem) -> Any:
+    """[X], whether no sense covers all of a class."""
+    return _best(problem)[1] > 0
+
+
+def _dependencies(problem: Problem, verified: bool) -> list[dict[str, Any]]:
+    classes = problem.classes
+    _, outside = _best(problem)
+    rows = max(1, len(classes.group))
+    found = []
+    for position, ofd in enumerate(classes.ofds):
+        mine = outside[classes.owner == position]
+        found.append({
+            "name": str(ofd), "before": 1 - mine.sum() / rows, "after": "1.0000" if verified else "see above",
+            "violated": int((mine > 0).sum()), "outside": int(mine.sum()),
+        })  # fmt: skip
+    return found
+
+
+def _payload(repair: Repair, violated: int) -> dict[str, Any]:
+    """What the script draws; candidates, senses and classes are told by number."""
+    numbers = _thinned(len(repair.pareto), repair.chosen)
+    outcomes = [
+        [problem.under(choices) for problem in repair.problems]
+        for choices in (repair.front.choose(int(repair.front.points[number])) for number in numbers)
+    ]
+    candidates: dict[Addition, int] = {}
+    points: list[dict[str, Any]] = []
+    before: set[int] = set()
+    for number, outcome in zip(numbers, outcomes, strict=True):
+        made = [(one.classes.readings.column, v, s) for one in outcome for v, s in sorted(one.additions)]
+        now = {candidates.setdefault(addition, len(candidates)) for addition in made}
+        point = repair.pareto[number]
+        points.append({
+            "additions": point.additions, "changes": point.changes, "plus": sorted(now - before),
+            "minus": sorted(before - now), "readings": {},
+        })  # fmt: skip
+        before = now
+    listed = _classes(repair, outcomes, points, candidates)
+    return {
+        "points": points, "taken": numbers.index(repair.chosen), "classes": listed, "violated": violated,
+        "candidates": [_candidate(repair, addition) for addition in candidates],
+    }  # fmt: skip
+
+
+def _thinned(count: int, chosen: int) -> list[int]:
+    every = np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int).tolist()
+    return sorted({*every, chosen})
+
+
+def _candidate(repair: Repair, addition: Addition) -> dict[str, Any]:
+    column, value, sense = addition
+    problem = next(one for one in repair.problems if one.classes.readings.column == column)
+    row = problem.candidates.row.get((value, sense))
+    return {
+        "column": column, "value": problem.classes.readings.texts[value],
+        "name": problem.classes.readings.describe(sense),
+        "tuples": 0 if row is None else int(problem.candidates.count[row]),
+        "supported": row is not None and bool(problem.candidates.supported[row]),
+    }  # fmt: skip
+
+
+def _classes(
+    repair: Repair, outcomes: Sequence[Sequence[Labels]], points: Sequence[dict[str, Any]],
+    candidates: dict[Addition, int],
+) -> list[dict[str, Any]]:
+    """The classes with most rows outside; where a point reads one otherwise than by its first reading, `points` say."""
+    worst = sorted(
+        (-int(out), position, x)
+        for position, problem in enumerate(repair.problems)
+        for x, out in enumerate(_best(problem)[1].tolist())
+        if out
+    )[:MOST_CLASSES]
+    listed = []
+    for number, (_, position, x) in enumerate(worst):
+        problem = repair.problems[position]
+        per_point = [int(outcome[position].senses[x]) for outcome in outcomes]
+        senses = list(dict.fromkeys([int(problem.senses[x]), *per_point]))
+        for point, sense in zip(points, per_point, strict=True):
+            if sense != senses[0]:
+                point["readings"][str(number)] = senses.index(sense)
+        listed.append({"id": str(number), **_class(problem, x, senses, candidates)})
+    return listed
+
+
+def _class(problem: Problem, x: int, senses: Sequence[int], candidates: dict[Addition, int]) -> dict[str, Any]:
+    classes, readings = problem.classes, problem.classes.readings
+    span = slice(classes.cells.offsets[x], classes.cells.offsets[x + 1])
+    order = np.lexsort((classes.cells.value[span], -classes.cells.count[span]))[:MOST_VALUES]
+    values, counts = classes.cells.value[span][order], classes.cells.count[span][order]
+    told = []
+    for sense in senses:
+        covered = classes.covers(np.full(len(values), x), values, np.full(len(values), sense))
+        own = [candidates.get((readings.column, v, sense), -1) for v in values.tolist()]
+        told.append({"name": readings.describe(sense), "covered": covered.tolist(), "candidates": own})
+    mine = classes.cover.node == x
+    rivals = sorted(zip((-classes.cover.tuples[mine]).tolist(), classes.cover.sense[mine].tolist(), strict=True))
+    return {
+        "ofd": str(classes.ofds[classes.owner[x]]), "key": classes.key(x), "size": int(classes.size[x]),
+        "values": [["NULL" if readings.texts[v] is None else readings.texts[v], n]
+                   for v, n in zip(values.tolist(), counts.tolist(), strict=True)],
+        "more": int(span.stop - span.start) - len(values), "readings": told,
+        "alternatives": [[readings.describe(s), -n] for n, s in rivals if s not in senses][:4],
+    }  # fmt: skip
