@@ -16,9 +16,10 @@ Masks = NDArray[np.uint64]
 
 _ONE = np.uint64(1)
 
-TESTED, REFUTED, KEYS, PARTITIONS, CONSTANT = range(5)
+TESTED, REFUTED, KEYS, PARTITIONS, CONSTANT, WEIGHED = range(6)
 """Positions in the counters of `walk`: candidates tested on the data; candidates a known pair of rows refutes; left
-sides found to be keys; partitions made; classes of equal values that needed no look at their names."""
+sides found to be keys; partitions made; classes of equal values that needed no look at their names; dependencies in
+`weights`."""
 
 
 @kernel
@@ -289,8 +290,9 @@ def _scan(
 
 @kernel
 def walk(
-    columns: Columns, masks: Masks, pending: Masks, limit: int, use: tuple[bool, bool, bool], agreed: Masks,
-    apart: Masks, known: int, scratch: Scratch, holds: Masks, named: Masks, deficits: Ints, counters: Longs,
+    columns: Columns, shuffled: Ints, masks: Masks, pending: Masks, limit: int, use: tuple[bool, bool, bool],
+    agreed: Masks, apart: Masks, known: int, scratch: Scratch, holds: Masks, deficits: Ints, weights: Longs,
+    counters: Longs,
 ) -> int:
     """Test the candidates of some nodes of one level, given in lexicographic order.
 
@@ -299,6 +301,7 @@ def walk(
 
     Args:
         columns: the table.
+        shuffled: [bound, N], right-hand codes of the bound columns with their rows permuted.
         masks: [M] left sides, all with the same number of columns, one at least.
         pending: [M] the right sides to test of each.
         limit: tuples that may be dropped; 0 for exact dependencies.
@@ -307,9 +310,10 @@ def walk(
         known: how many pairs these hold.
         scratch: as deep as the level.
         holds: [M] out, the right sides that hold.
-        named: [M] out, those of them to which names may add something.
         deficits: [M, n] out if limit > 0, the tuples to drop for each candidate that holds.
-        counters: [5], added to.
+        weights: [M * bound, 6] out, for each that holds and to which names may add something: mask number, column, and
+            what `weigh` says.
+        counters: [6], added to.
 
     Returns:
         How many pairs `agreed` and `apart` hold now.
@@ -323,10 +327,11 @@ def walk(
     lists[0, :known] = np.arange(known)
     lengths = np.full(64, known)
     listed = 0
-    counted = np.uint64(0)  # bound columns whose concepts are counted without a look for unequal values first
+    bound = np.uint64(0)
     for column in range(len(columns.base)):
-        if columns.base[column] >= 0 and not skip_constant:
-            counted |= _ONE << np.uint64(column)
+        if columns.base[column] >= 0:
+            bound |= _ONE << np.uint64(column)
+    counted = np.uint64(0) if skip_constant else bound  # without a look for unequal values first
     wanted = np.empty(64, np.int64)
 
     for m in range(len(masks)):
@@ -356,7 +361,7 @@ def walk(
                     if not left:
                         break
             counters[REFUTED] += _size(pending[m] & ~left)
-        holds[m] = named[m] = 0
+        holds[m] = 0
         if not left:
             continue
 
@@ -369,11 +374,11 @@ def walk(
             counters[PARTITIONS] += 1
         rows, offsets, classes = scratch.rows[depth], scratch.offsets[depth], sizes[depth]
         asked = left
-        open_ = left  # to be counted
+        open_ = named = left  # to be counted, may owe something to names
         kept = True
         if limit == 0:
             before = known
-            left, mixed, named[m], kept, known = _scan(
+            left, mixed, named, kept, known = _scan(
                 columns, last, left & ~counted, rows, offsets, classes, scratch, agreed, apart, known
             )
             open_ = mixed | (asked & counted)
@@ -382,8 +387,8 @@ def walk(
                 for level in range(listed + 1):
                     lists[level, lengths[level]] = pair
                     lengths[level] += 1
-        named[m] |= open_
-        if open_ and (kept or not skip_keys):
+        named = left & bound & (named | open_)
+        if (open_ or named) and (kept or not skip_keys):
             rows, offsets = scratch.rows[depth + 1], scratch.offsets[depth + 1]
             classes = refine(
                 columns.codes[last], scratch.rows[depth], scratch.offsets[depth], classes, rows, offsets, scratch
@@ -400,12 +405,16 @@ def walk(
                     left &= ~(_ONE << np.uint64(column))
                 elif limit > 0:
                     deficits[m, column] = broken
+            for k in range(_list(left & named, wanted)):
+                weight = weights[counters[WEIGHED]]
+                weight[0], weight[1] = m, wanted[k]
+                weigh(columns, shuffled, wanted[k], rows, offsets, classes, scratch, weight[2:])
+                counters[WEIGHED] += 1
         if skip_keys and not kept:
             counters[KEYS] += 1
         else:
             counters[TESTED] += _size(asked)
         holds[m] = left
-        named[m] &= left
     return known
 
 
@@ -423,35 +432,68 @@ def judge(
     Returns:
         How many there are.
     """
-    rows, offsets = scratch.rows[depth], scratch.offsets[depth]
-    values, codes = columns.codes[column], columns.codes[columns.right[column]]
-    held = scratch.codes
+    offsets = scratch.offsets[depth]
     found = 0
     for g in range(classes):
-        begin, end = offsets[g], offsets[g + 1]
-        i = begin + 1
-        while i < end and values[rows[i]] == values[rows[begin]]:
-            i += 1
-        if i >= end:
-            continue
+        alone[found], best[found], name[found] = _judge_one(
+            columns, column, scratch.rows[depth], offsets[g], offsets[g + 1], scratch
+        )
         which[found] = g
-        if end - begin == 2:
-            alone[found], name[found] = 1, -1 - values[rows[begin]]
-        else:
-            for i in range(begin, end):
-                held[i - begin] = values[rows[i]]
-            alone[found], name[found] = best_name(held, end - begin, -1, columns, scratch.counts)
-        best[found] = alone[found]
-        base = columns.base[column]
-        if base >= 0:
-            i = begin + 1
-            while i < end and codes[rows[i]] == codes[rows[begin]]:
-                i += 1
-            if i == end:  # different spellings of the same concepts
-                best[found], name[found] = end - begin, columns.classes[columns.offsets[base + codes[rows[begin]]]]
-            else:
-                for i in range(begin, end):
-                    held[i - begin] = codes[rows[i]]
-                best[found], name[found] = best_name(held, end - begin, base, columns, scratch.counts)
-        found += 1
+        found += alone[found] < offsets[g + 1] - offsets[g]
     return found
+
+
+@kernel
+def weigh(
+    columns: Columns, shuffled: Ints, column: int, rows: Ints, offsets: Ints, classes: int, scratch: Scratch, out: Longs
+) -> None:
+    """What names add to the dependency of a bound column on the classes of a partition.
+
+    Args:
+        shuffled: see `walk`.
+        out: [4] classes of unequal values with a common name, their tuples, tuples that names save from being dropped,
+            tuples to drop when the column is shuffled.
+    """
+    out[:] = 0
+    for g in range(classes):
+        size = offsets[g + 1] - offsets[g]
+        alone, best, _ = _judge_one(columns, column, rows, offsets[g], offsets[g + 1], scratch)
+        out[2] += best - alone
+        if best == size and alone < size:
+            out[0] += 1
+            out[1] += size
+    out[3] = deficit(
+        shuffled[columns.right[column] - len(columns.right)], columns.base[column], columns, rows, offsets, classes,
+        scratch, len(rows), True, np.zeros(6, np.int64),
+    )
+
+
+@kernel
+def _judge_one(
+    columns: Columns, column: int, rows: Ints, begin: int, end: int, scratch: Scratch
+) -> tuple[int, int, int]:
+    """(tuples with the most frequent value of a class, tuples its best name covers, that name)."""
+    values, codes, base = columns.codes[column], columns.codes[columns.right[column]], columns.base[column]
+    held = scratch.codes
+    head = rows[begin]
+    i = begin + 1
+    while i < end and values[rows[i]] == values[head]:
+        i += 1
+    if i == end:
+        return end - begin, end - begin, -1 - values[head]
+    alone, name = 1, -1 - values[head]
+    if end - begin > 2:
+        for i in range(begin, end):
+            held[i - begin] = values[rows[i]]
+        alone, name = best_name(held, end - begin, -1, columns, scratch.counts)
+    if base < 0:
+        return alone, alone, name
+    i = begin + 1
+    while i < end and codes[rows[i]] == codes[head]:
+        i += 1
+    if i == end:  # different spellings of the same concepts
+        return alone, end - begin, columns.classes[columns.offsets[base + codes[head]]]
+    for i in range(begin, end):
+        held[i - begin] = codes[rows[i]]
+    best, name = best_name(held, end - begin, base, columns, scratch.counts)
+    return alone, best, name
