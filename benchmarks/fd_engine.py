@@ -14,12 +14,14 @@ from benchmarks.figures import Stopwatch
 def main(engine: str, path: str) -> None:
     watch = Stopwatch()
     if engine == "ours":
-        import pyarrow as pa
+        import numpy as np
 
         from data_cleaning.fastofd import discover
         from data_cleaning.tables import read
+        from data_cleaning.types import Table
 
-        discover(pa.table({"A": [1, 1, 2], "B": [1, 2, 1], "C": [1, 2, 2]}))  # loads the kernels
+        codes = tuple(np.array(column, np.int32) for column in ([0, 0, 1], [0, 1, 0], [0, 1, 1]))
+        discover(Table(("A", "B", "C"), codes, (("x", "y"),) * 3))  # loads the kernels
         table = read(path)
         loaded = watch.read()
         found = len(discover(table, threads=2))

@@ -1,7 +1,5 @@
 """FastOFD: all minimal ontology functional dependencies of a table (arXiv 1611.02737; spec 2.4)."""
 
-import functools
-import itertools
 import math
 import os
 import queue
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from data_cleaning import partitions
 from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind
 from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, mask_columns, search
-from data_cleaning.strength import Partitions, broken_by_chance, judge, permuted
+from data_cleaning.strength import permuted
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD, Kind, Strength, Table
 
@@ -94,7 +92,7 @@ def discover(
     columns = arrange(table, bind(table, ontology, theta), order)
     tester = Kernels(columns, allowed(table.rows, kappa), threads, pruning, counters)
     found = search(tester, width, max_lhs, allow_empty_lhs, pruning, counters, progress)
-    strengths = _strengths(columns, found, threads)
+    strengths = [tester.strengths.get((one.left, one.right)) for one in found]
     return in_order(found, strengths, order, table.names, table.rows, kind, theta)
 
 
@@ -143,6 +141,11 @@ class Kernels:
         self._counters = counters
         self._agreed = np.empty(0, np.uint64)
         self._apart = np.empty(0, np.uint64)
+        self._bound: list[int] = np.flatnonzero(columns.base >= 0).tolist()
+        self._shuffled = np.array([permuted(columns, column) for column in self._bound], np.int32)
+        self._shuffled = self._shuffled.reshape(len(self._bound), columns.codes.shape[1])
+        self.strengths: dict[tuple[int, int], Strength] = {}
+        """By left mask and right column, where names add something."""
 
     def test(
         self, level: int, masks: Masks, pending: Masks, report: Callable[[int], None]
@@ -164,13 +167,16 @@ class Kernels:
         def run(part: slice, agreed: Masks, apart: Masks) -> tuple[Masks, Masks, NDArray[np.int64]]:
             known = len(agreed)
             agreed, apart = np.concatenate((agreed, room)), np.concatenate((apart, room))
-            counts = np.zeros(5, np.int64)
+            counts = np.zeros(6, np.int64)
+            weights = np.empty((len(masks[part]) * len(self._bound), 6), np.int64)
             scratch = free.get()
             total = partitions.walk(
-                self._columns, masks[part], pending[part], self._limit, use, agreed, apart, known, scratch, holds[part],
-                deficits[part], counts,
+                self._columns, self._shuffled, masks[part], pending[part], self._limit, use, agreed, apart, known,
+                scratch, holds[part], deficits[part], weights, counts,
             )
             free.put(scratch)
+            for node, column, *weight in weights[: counts[partitions.WEIGHED]].tolist():
+                self._weighed(int(masks[part][node]), column, weight)
             return agreed[known:total].copy(), apart[known:total].copy(), counts
 
         with ThreadPoolExecutor(self._threads) as pool:
@@ -187,6 +193,12 @@ class Kernels:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return holds, deficits if self._limit else None
+
+    def _weighed(self, left: int, right: int, weight: Sequence[int]) -> None:
+        classes, held, gain, broken = weight
+        rows = self._columns.codes.shape[1]
+        if gain:
+            self.strengths[left, right] = Strength(classes, held, gain / rows, (rows - broken) / rows)
 
     def _sample(self) -> None:
         """Pairs of rows that agree on much: neighbours when sorted by the columns in several orders."""
@@ -229,50 +241,27 @@ class Kernels:
     def _test_empty(self, pending: Masks) -> tuple[Masks, NDArray[np.int32]]:
         """Level 0: the whole table is one class."""
         columns = self._columns
-        scratch = Scratch.of(columns, 0)
-        counts = np.zeros(5, np.int64)
         holds = 0
         deficits = np.zeros((1, len(columns.right)), np.int32)
         for column, right in enumerate(columns.right):
-            if columns.codes.shape[1]:
-                deficits[0, column] = partitions.deficit(
-                    columns.codes[right], columns.base[column], columns, scratch.rows[0], scratch.offsets[0], 1,
-                    scratch, self._limit, True, counts,
-                )
+            by_code = np.bincount(columns.codes[right])
+            best = by_code.max(initial=0)
+            if columns.base[column] >= 0:
+                begins = columns.offsets[columns.base[column] :][: len(by_code) + 1]
+                listed = columns.classes[begins[0] : begins[-1]]
+                best = max(best, np.bincount(listed, np.repeat(by_code, np.diff(begins))).max(initial=0))
+            deficits[0, column] = columns.codes.shape[1] - best
             holds |= int(deficits[0, column] <= self._limit) << column
+        scratch = Scratch.of(columns, 0)
+        weight = np.empty(4, np.int64)
+        for column in self._bound:
+            if holds >> column & 1 and columns.codes.shape[1]:
+                partitions.weigh(
+                    columns, self._shuffled, column, scratch.rows[0], scratch.offsets[0], 1, scratch, weight
+                )
+                self._weighed(0, column, weight.tolist())
         self._counters.tested += len(columns.right)
         return np.array([holds], np.uint64) & pending, deficits
-
-
-def _strengths(columns: Columns, found: Sequence[Found], threads: int) -> list[Strength | None]:
-    """The strength of each dependency to which names add something."""
-    bound = [one for one in found if columns.base[one.right] >= 0]
-    rows = columns.codes.shape[1]
-    if not rows or not bound:
-        return [None] * len(found)
-    shuffled = functools.cache(functools.partial(permuted, columns))
-    depth = max(one.left.bit_count() for one in bound)
-    bound.sort(key=lambda one: mask_columns(one.left))
-
-    def run(part: Sequence[Found]) -> dict[Found, Strength]:
-        partition = Partitions(columns, depth)
-        strengths = {}
-        for one in part:
-            lhs = mask_columns(one.left)
-            classes = partition.by(lhs)
-            judged = judge(columns, one.right, classes, len(lhs), partition.scratch)
-            if judged.gain:
-                codes = shuffled(one.right)
-                broken = broken_by_chance(columns, one.right, codes, classes, len(lhs), partition.scratch)
-                strengths[one] = judged.strength(broken, rows)
-        return strengths
-
-    known: dict[Found, Strength] = {}
-    ends = [len(bound) * part // threads for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        for strengths in pool.map(run, [bound[begin:end] for begin, end in itertools.pairwise(ends)]):
-            known |= strengths
-    return [known.get(one) for one in found]
 
 
 def _cores() -> int:

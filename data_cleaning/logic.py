@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind
 from data_cleaning.sources import known
-from data_cleaning.strength import Judged, Partitions, broken_by_chance, judge, permuted
+from data_cleaning.strength import Judged, broken_by_chance, judge, partition, permuted
 from data_cleaning.tables import read
 from data_cleaning.types import OFD, NameLists, Table
 
@@ -157,12 +157,12 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
     names = ontology.names(ofd.rhs, table.values[positions[-1]], ofd.theta) if ontology else None
     columns = arrange(table, [names if at == positions[-1] else None for at in range(len(table.names))], positions)
     rhs = len(positions) - 1
-    partition = Partitions(columns, rhs)
+    scratch = Scratch.of(columns, rhs)
     lhs = sorted(range(rhs), key=lambda column: -len(table.values[positions[column]]))
-    classes = partition.by(lhs) if table.rows > 1 else 0
+    classes = partition(columns, lhs, scratch) if table.rows > 1 else 0
     with ThreadPoolExecutor(1) as beside:
-        chance = beside.submit(_by_chance, columns, rhs, classes, partition.scratch) if names else None
-        judged = judge(columns, rhs, classes, rhs, partition.scratch)
+        chance = beside.submit(_by_chance, columns, rhs, classes, scratch) if names else None
+        judged = judge(columns, rhs, classes, rhs, scratch)
     name = judged.name
     if names is not None:  # a literal class is told by the merged code of its value
         value = np.empty(columns.diversity, np.int32)
@@ -184,7 +184,7 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
         _table=table,
         _names=names,
         _row_ids=None,
-        _members=partition.scratch.rows[rhs],
+        _members=scratch.rows[rhs],
         _judged=judged._replace(name=name),
     )
 

@@ -16,9 +16,10 @@ Masks = NDArray[np.uint64]
 
 _ONE = np.uint64(1)
 
-TESTED, REFUTED, KEYS, PARTITIONS, CONSTANT = range(5)
+TESTED, REFUTED, KEYS, PARTITIONS, CONSTANT, WEIGHED = range(6)
 """Positions in the counters of `walk`: candidates tested on the data; candidates a known pair of rows refutes; left
-sides found to be keys; partitions made; classes of equal values that needed no look at their names."""
+sides found to be keys; partitions made; classes of equal values that needed no look at their names; dependencies in
+`weights`."""
 
 
 @kernel
@@ -90,6 +91,25 @@ def refine(
 
 
 @kernel
+def _share_name(columns: Columns, base: int, one: int, other: int) -> bool:
+    """Whether two unequal codes of a column, whose name lists begin at `base`, have a concept in common."""
+    if base < 0:
+        return False
+    i, i_end = columns.offsets[base + one], columns.offsets[base + one + 1]
+    j, j_end = columns.offsets[base + other], columns.offsets[base + other + 1]
+    if i_end - i == 1 and j_end - j == 1:
+        return False  # equal sets of names have one code
+    while i < i_end and j < j_end:
+        if columns.classes[i] == columns.classes[j]:
+            return True
+        if columns.classes[i] < columns.classes[j]:
+            i += 1
+        else:
+            j += 1
+    return False
+
+
+@kernel
 def deficit(
     codes: Ints, base: int, columns: Columns, rows: Ints, offsets: Ints, classes: int, scratch: Scratch, limit: int,
     skip_constant: bool, counters: Longs,
@@ -107,6 +127,15 @@ def deficit(
     for g in range(classes):
         begin, end = offsets[g], offsets[g + 1]
         head = codes[rows[begin]]
+        if end - begin == 2 and skip_constant:
+            other = codes[rows[begin + 1]]
+            if other == head:
+                counters[CONSTANT] += 1
+            elif not _share_name(columns, base, head, other):
+                total += 1
+                if total > limit:
+                    break
+            continue
         constant = True
         for i in range(begin, end):
             code = codes[rows[i]]
@@ -156,24 +185,6 @@ def best_name(held: Ints, size: int, base: int, columns: Columns, counts: Ints) 
 
 
 @kernel
-def _share_name(columns: Columns, column: int, one: int, other: int) -> bool:
-    """Whether two unequal codes of a column have a concept in common."""
-    base = columns.base[column]
-    if base < 0:
-        return False
-    i, i_end = columns.offsets[base + one], columns.offsets[base + one + 1]
-    j, j_end = columns.offsets[base + other], columns.offsets[base + other + 1]
-    while i < i_end and j < j_end:
-        if columns.classes[i] == columns.classes[j]:
-            return True
-        if columns.classes[i] < columns.classes[j]:
-            i += 1
-        else:
-            j += 1
-    return False
-
-
-@kernel
 def _compare(columns: Columns, one: int, other: int) -> tuple[np.uint64, np.uint64]:
     """Columns two rows agree on, and columns on which they have no name in common."""
     agree = np.uint64(0)
@@ -183,7 +194,7 @@ def _compare(columns: Columns, one: int, other: int) -> tuple[np.uint64, np.uint
             agree |= _ONE << np.uint64(column)
             continue
         right = columns.codes[columns.right[column]]
-        if right[one] != right[other] and not _share_name(columns, column, right[one], right[other]):
+        if right[one] != right[other] and not _share_name(columns, columns.base[column], right[one], right[other]):
             apart |= _ONE << np.uint64(column)
     return agree, apart
 
@@ -223,20 +234,22 @@ def sample(columns: Columns, order: Longs, most: int, scratch: Scratch, agreed: 
 def _scan(
     columns: Columns, last: int, pending: np.uint64, rows: Ints, offsets: Ints, classes: int, scratch: Scratch,
     agreed: Masks, apart: Masks, known: int,
-) -> tuple[np.uint64, np.uint64, bool, int]:
+) -> tuple[np.uint64, np.uint64, np.uint64, bool, int]:
     """One pass over the classes of a prefix: which of `pending` may depend on prefix + `last`.
 
     Every row is compared with the first of its class under `last`. Rows without a common name refute a candidate; the
-    pair is noted in `agreed` and `apart` while there is room. Unequal rows with a common name leave it open ("mixed").
+    pair is noted in `agreed` and `apart` while there is room. Different sets of names with a common one leave it open
+    ("mixed"); unequal values, whatever their names, make it more than a functional dependency ("named").
 
     Returns:
-        (candidates not refuted, those of them that are mixed, whether a class has two rows, how many pairs are known).
+        (candidates not refuted, those of them that are mixed, those that are named, whether a class has two rows, how
+        many pairs are known).
     """
     left = columns.codes[last]
     first, stamp = scratch.first, scratch.stamp
     wanted = np.empty(64, np.int64)
     count = _list(pending, wanted)
-    mixed = np.uint64(0)
+    mixed = named = np.uint64(0)
     kept = False
     for g in range(classes):
         scratch.serial[0] += 1
@@ -256,8 +269,10 @@ def _scan(
                 k += 1
                 right = columns.codes[columns.right[column]]
                 if right[row] == right[head]:
+                    if columns.base[column] >= 0 and columns.codes[column, row] != columns.codes[column, head]:
+                        named |= _ONE << np.uint64(column)
                     continue
-                if _share_name(columns, column, right[head], right[row]):
+                if _share_name(columns, columns.base[column], right[head], right[row]):
                     mixed |= _ONE << np.uint64(column)
                     continue
                 agree, differ = _compare(columns, head, row)
@@ -267,16 +282,17 @@ def _scan(
                     apart[known] = differ
                     known += 1
                 if not pending:
-                    return pending, pending, kept, known
+                    return pending, pending, pending, kept, known
                 count = _list(pending, wanted)
                 k = 0
-    return pending, mixed & pending, kept, known
+    return pending, mixed & pending, (mixed | named) & pending, kept, known
 
 
 @kernel
 def walk(
-    columns: Columns, masks: Masks, pending: Masks, limit: int, use: tuple[bool, bool, bool], agreed: Masks,
-    apart: Masks, known: int, scratch: Scratch, holds: Masks, deficits: Ints, counters: Longs,
+    columns: Columns, shuffled: Ints, masks: Masks, pending: Masks, limit: int, use: tuple[bool, bool, bool],
+    agreed: Masks, apart: Masks, known: int, scratch: Scratch, holds: Masks, deficits: Ints, weights: Longs,
+    counters: Longs,
 ) -> int:
     """Test the candidates of some nodes of one level, given in lexicographic order.
 
@@ -285,6 +301,7 @@ def walk(
 
     Args:
         columns: the table.
+        shuffled: [bound, N], right-hand codes of the bound columns with their rows permuted.
         masks: [M] left sides, all with the same number of columns, one at least.
         pending: [M] the right sides to test of each.
         limit: tuples that may be dropped; 0 for exact dependencies.
@@ -294,7 +311,9 @@ def walk(
         scratch: as deep as the level.
         holds: [M] out, the right sides that hold.
         deficits: [M, n] out if limit > 0, the tuples to drop for each candidate that holds.
-        counters: [5], added to.
+        weights: [M * bound, 6] out, for each that holds and to which names may add something: mask number, column, and
+            what `weigh` says.
+        counters: [6], added to.
 
     Returns:
         How many pairs `agreed` and `apart` hold now.
@@ -308,10 +327,11 @@ def walk(
     lists[0, :known] = np.arange(known)
     lengths = np.full(64, known)
     listed = 0
-    counted = np.uint64(0)  # bound columns whose concepts are counted without a look for unequal values first
+    bound = np.uint64(0)
     for column in range(len(columns.base)):
-        if columns.base[column] >= 0 and not skip_constant:
-            counted |= _ONE << np.uint64(column)
+        if columns.base[column] >= 0:
+            bound |= _ONE << np.uint64(column)
+    counted = np.uint64(0) if skip_constant else bound  # without a look for unequal values first
     wanted = np.empty(64, np.int64)
 
     for m in range(len(masks)):
@@ -354,11 +374,11 @@ def walk(
             counters[PARTITIONS] += 1
         rows, offsets, classes = scratch.rows[depth], scratch.offsets[depth], sizes[depth]
         asked = left
-        open_ = left  # to be counted
+        open_ = named = left  # to be counted, may owe something to names
         kept = True
         if limit == 0:
             before = known
-            left, mixed, kept, known = _scan(
+            left, mixed, named, kept, known = _scan(
                 columns, last, left & ~counted, rows, offsets, classes, scratch, agreed, apart, known
             )
             open_ = mixed | (asked & counted)
@@ -367,7 +387,8 @@ def walk(
                 for level in range(listed + 1):
                     lists[level, lengths[level]] = pair
                     lengths[level] += 1
-        if open_ and (kept or not skip_keys):
+        named = left & bound & (named | open_)
+        if (open_ or named) and (kept or not skip_keys):
             rows, offsets = scratch.rows[depth + 1], scratch.offsets[depth + 1]
             classes = refine(
                 columns.codes[last], scratch.rows[depth], scratch.offsets[depth], classes, rows, offsets, scratch
@@ -384,6 +405,11 @@ def walk(
                     left &= ~(_ONE << np.uint64(column))
                 elif limit > 0:
                     deficits[m, column] = broken
+            for k in range(_list(left & named, wanted)):
+                weight = weights[counters[WEIGHED]]
+                weight[0], weight[1] = m, wanted[k]
+                weigh(columns, shuffled, wanted[k], rows, offsets, classes, scratch, weight[2:])
+                counters[WEIGHED] += 1
         if skip_keys and not kept:
             counters[KEYS] += 1
         else:
@@ -406,32 +432,68 @@ def judge(
     Returns:
         How many there are.
     """
-    rows, offsets = scratch.rows[depth], scratch.offsets[depth]
-    values, codes = columns.codes[column], columns.codes[columns.right[column]]
-    held = scratch.codes
+    offsets = scratch.offsets[depth]
     found = 0
     for g in range(classes):
-        begin, end = offsets[g], offsets[g + 1]
-        i = begin + 1
-        while i < end and values[rows[i]] == values[rows[begin]]:
-            i += 1
-        if i >= end:
-            continue
+        alone[found], best[found], name[found] = _judge_one(
+            columns, column, scratch.rows[depth], offsets[g], offsets[g + 1], scratch
+        )
         which[found] = g
+        found += alone[found] < offsets[g + 1] - offsets[g]
+    return found
+
+
+@kernel
+def weigh(
+    columns: Columns, shuffled: Ints, column: int, rows: Ints, offsets: Ints, classes: int, scratch: Scratch, out: Longs
+) -> None:
+    """What names add to the dependency of a bound column on the classes of a partition.
+
+    Args:
+        shuffled: see `walk`.
+        out: [4] classes of unequal values with a common name, their tuples, tuples that names save from being dropped,
+            tuples to drop when the column is shuffled.
+    """
+    out[:] = 0
+    for g in range(classes):
+        size = offsets[g + 1] - offsets[g]
+        alone, best, _ = _judge_one(columns, column, rows, offsets[g], offsets[g + 1], scratch)
+        out[2] += best - alone
+        if best == size and alone < size:
+            out[0] += 1
+            out[1] += size
+    out[3] = deficit(
+        shuffled[columns.right[column] - len(columns.right)], columns.base[column], columns, rows, offsets, classes,
+        scratch, len(rows), True, np.zeros(6, np.int64),
+    )
+
+
+@kernel
+def _judge_one(
+    columns: Columns, column: int, rows: Ints, begin: int, end: int, scratch: Scratch
+) -> tuple[int, int, int]:
+    """(tuples with the most frequent value of a class, tuples its best name covers, that name)."""
+    values, codes, base = columns.codes[column], columns.codes[columns.right[column]], columns.base[column]
+    held = scratch.codes
+    head = rows[begin]
+    i = begin + 1
+    while i < end and values[rows[i]] == values[head]:
+        i += 1
+    if i == end:
+        return end - begin, end - begin, -1 - values[head]
+    alone, name = 1, -1 - values[head]
+    if end - begin > 2:
         for i in range(begin, end):
             held[i - begin] = values[rows[i]]
-        alone[found], name[found] = best_name(held, end - begin, -1, columns, scratch.counts)
-        best[found] = alone[found]
-        base = columns.base[column]
-        if base >= 0:
-            i = begin + 1
-            while i < end and codes[rows[i]] == codes[rows[begin]]:
-                i += 1
-            if i == end:  # different spellings of the same concepts
-                best[found], name[found] = end - begin, columns.classes[columns.offsets[base + codes[rows[begin]]]]
-            else:
-                for i in range(begin, end):
-                    held[i - begin] = codes[rows[i]]
-                best[found], name[found] = best_name(held, end - begin, base, columns, scratch.counts)
-        found += 1
-    return found
+        alone, name = best_name(held, end - begin, -1, columns, scratch.counts)
+    if base < 0:
+        return alone, alone, name
+    i = begin + 1
+    while i < end and codes[rows[i]] == codes[head]:
+        i += 1
+    if i == end:  # different spellings of the same concepts
+        return alone, end - begin, columns.classes[columns.offsets[base + codes[head]]]
+    for i in range(begin, end):
+        held[i - begin] = codes[rows[i]]
+    best, name = best_name(held, end - begin, base, columns, scratch.counts)
+    return alone, best, name

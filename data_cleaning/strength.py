@@ -44,30 +44,15 @@ class Judged(NamedTuple):
         return Strength(int(by_name.sum()), held, self.gain / rows, (rows - broken_by_chance) / rows)
 
 
-class Partitions:
-    """The partition by one left side after another, at its depth in `scratch`."""
-
-    def __init__(self, columns: Columns, depth: int) -> None:
-        self.columns = columns
-        self.scratch = Scratch.of(columns, depth)
-        self._path: list[int] = []
-        self._classes = [1]
-
-    def by(self, lhs: Sequence[int]) -> int:
-        """Go on from the columns that `lhs` and the left side before have in common; returns the number of classes."""
-        common = 0
-        while common < min(len(lhs), len(self._path)) and lhs[common] == self._path[common]:
-            common += 1
-        del self._path[common:], self._classes[common + 1 :]
-        rows, offsets = self.scratch.rows, self.scratch.offsets
-        for depth, column in enumerate(lhs[common:], common):
-            classes = partitions.refine(
-                self.columns.codes[column], rows[depth], offsets[depth], self._classes[depth],
-                rows[depth + 1], offsets[depth + 1], self.scratch,
-            )
-            self._path.append(column)
-            self._classes.append(classes)
-        return self._classes[-1]
+def partition(columns: Columns, lhs: Sequence[int], scratch: Scratch) -> int:
+    """Partition by some columns, at depth len(lhs) of `scratch`; returns the number of classes."""
+    classes = 1
+    for depth, column in enumerate(lhs):
+        classes = partitions.refine(
+            columns.codes[column], scratch.rows[depth], scratch.offsets[depth], classes, scratch.rows[depth + 1],
+            scratch.offsets[depth + 1], scratch,
+        )
+    return classes
 
 
 def judge(columns: Columns, column: int, classes: int, depth: int, scratch: Scratch) -> Judged:
@@ -82,7 +67,7 @@ def broken_by_chance(columns: Columns, column: int, codes: Ints, classes: int, d
     """Tuples to drop when the right-hand codes are `codes`, those of the column permuted."""
     deficit: int = partitions.deficit(
         codes, columns.base[column], columns, scratch.rows[depth], scratch.offsets[depth], classes, scratch, len(codes),
-        True, np.zeros(5, np.int64),
+        True, np.zeros(6, np.int64),
     )
     return deficit
 
