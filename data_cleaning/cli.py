@@ -288,7 +288,7 @@ def coverage(
 
 @command
 def ontologies(json: Json = False) -> None:
-    """List the vocabularies that come along, and the files that are read."""
+    """List the vocabularies that come along; docs/data_cleaning.md lists the files that are read."""
     from data_cleaning.loaders import BUNDLED
     from runners.tables import print_json, print_table
 

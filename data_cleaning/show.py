@@ -21,7 +21,7 @@ class Section(NamedTuple):
     title: str
     header: tuple[str, ...]
     """Empty for a list of facts: each row is then a name and what is to be said."""
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     more: int = 0
     """Rows that were left out."""
 

@@ -4,11 +4,14 @@ import difflib
 import re
 from pathlib import Path
 
+import pytest
+
 from docs.play import play
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "data_cleaning.md"
 
 
+@pytest.mark.slow
 def test_every_output_shown_came_out_of_the_command():
     page = PAGE.read_text(encoding="utf-8")
     told = difflib.unified_diff(page.splitlines(), play(page).splitlines(), "page", "commands", lineterm="")
