@@ -1,6 +1,5 @@
 """What the kernels see of a table: codes in the order of the walk, names in compressed rows, room to work in."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -29,6 +28,10 @@ class Columns(NamedTuple):
     offsets: NDArray[np.int64]
     """Code c of bound column i belongs to classes[offsets[base[i] + c] : offsets[base[i] + c + 1]], ascending."""
     classes: NDArray[np.int32]
+    diversity: int
+    """Codes are below this ..."""
+    concepts: int
+    """... and concepts below this."""
 
 
 class Scratch(NamedTuple):
@@ -50,21 +53,20 @@ class Scratch(NamedTuple):
     """[N]."""
 
     @classmethod
-    def of(cls, columns: Columns, depth: int) -> "Scratch":
-        """Room for partitions by up to `depth` columns."""
-        rows = columns.codes.shape[1]
-        diversity = int(columns.codes.max(initial=-1)) + 1
-        concepts = int(columns.classes.max(initial=-1)) + 1
+    def of(cls, columns: Columns, depth: int, step: int = 1) -> "Scratch":
+        """Room for partitions by up to `depth` columns of every `step`-th row."""
+        chosen = np.arange(0, columns.codes.shape[1], step, dtype=np.int32)
+        rows = len(chosen)
         scratch = cls(
             rows=np.empty((depth + 1, rows), np.int32),
             offsets=np.empty((depth + 1, rows // 2 + 2), np.int32),
-            counts=np.zeros(concepts + diversity, np.int32),
-            first=np.empty(diversity, np.int32),
-            stamp=np.zeros(diversity, np.int64),
+            counts=np.zeros(columns.concepts + columns.diversity, np.int32),
+            first=np.empty(columns.diversity, np.int32),
+            stamp=np.zeros(columns.diversity, np.int64),
             serial=np.zeros(1, np.int64),
             codes=np.empty(rows, np.int32),
         )
-        scratch.rows[0] = np.arange(rows)
+        scratch.rows[0] = chosen
         scratch.offsets[0, :2] = 0, rows
         return scratch
 
@@ -111,21 +113,9 @@ def arrange(table: Table, names: Sequence[NameLists | None], order: Sequence[int
         classes.append(merged_lists.classes)
         lists += len(merged_lists.offsets)
         entries += len(merged_lists.classes)
-    return Columns(codes, right, base, np.concatenate(offsets), np.concatenate(classes))
-
-
-def permutation(rows: int) -> tuple[int, int, int]:
-    """A permutation far from the given order: row i takes the value of row f(i), f(i) = (a i + b) mod p.
-
-    As p is a prime, no period of the table survives. It may exceed `rows`: where f(i) is no row, f is applied again.
-
-    Returns:
-        (a, b, p).
-    """
-    prime = max(2, rows)
-    while any(prime % divisor == 0 for divisor in range(2, math.isqrt(prime) + 1)):
-        prime += 1
-    return max(1, round(prime * (math.sqrt(5) - 1) / 2)), rows // 2, prime
+    every_class = np.concatenate(classes)
+    diversity, concepts = int(codes.max(initial=-1)) + 1, int(every_class.max(initial=-1)) + 1
+    return Columns(codes, right, base, np.concatenate(offsets), every_class, diversity, concepts)
 
 
 def _merge_equal(names: NameLists) -> tuple[Codes, NameLists]:
@@ -134,19 +124,14 @@ def _merge_equal(names: NameLists) -> tuple[Codes, NameLists]:
     So rows that differ only by the spelling of an unambiguous concept compare equal, as fast as a plain dependency.
     """
     lengths = np.diff(names.offsets)
-    known = np.flatnonzero(lengths)
     merged = np.empty(len(lengths), np.int32)
-    codes: dict[bytes, int] = {}
-    kept: list[int] = []
-    for value in known.tolist():
-        code = codes.setdefault(names.classes[names.offsets[value] : names.offsets[value + 1]].tobytes(), len(codes))
-        if code == len(kept):
-            kept.append(value)
-        merged[value] = code
-    unknown = lengths == 0
-    merged[unknown] = len(kept) + np.arange(unknown.sum())
-    offsets = np.zeros(len(kept) + unknown.sum() + 1, np.int32)
-    offsets[1 : len(kept) + 1] = np.cumsum(lengths[kept])
-    offsets[len(kept) + 1 :] = offsets[len(kept)]
-    pieces = [names.classes[names.offsets[value] : names.offsets[value + 1]] for value in kept]
-    return merged, NameLists(offsets, np.concatenate(pieces) if pieces else np.empty(0, np.int32))
+    single, several, none = lengths == 1, np.flatnonzero(lengths > 1), lengths == 0
+    classes, merged[single] = np.unique(names.classes[names.offsets[:-1][single]], return_inverse=True)
+    sets: dict[bytes, tuple[int, NDArray[np.int32]]] = {}
+    for value in several.tolist():
+        listed = names.classes[names.offsets[value] : names.offsets[value + 1]]
+        merged[value], _ = sets.setdefault(listed.tobytes(), (len(classes) + len(sets), listed))
+    merged[none] = len(classes) + len(sets) + np.arange(none.sum())
+    lists = [listed for _, listed in sets.values()]
+    sizes = np.concatenate(([0], np.ones(len(classes)), [len(one) for one in lists], np.zeros(none.sum())))
+    return merged, NameLists(np.cumsum(sizes).astype(np.int32), np.concatenate([classes, *lists]))

@@ -1,5 +1,7 @@
 """FastOFD: all minimal ontology functional dependencies of a table (arXiv 1611.02737; spec 2.4)."""
 
+import functools
+import itertools
 import math
 import os
 import queue
@@ -11,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_cleaning import partitions
-from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind, permutation
-from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, search
+from data_cleaning.columns import Columns, Names, Scratch, arrange, bind, check_kind
+from data_cleaning.lattice import Counters, Found, Masks, Progress, Pruning, mask_columns, search
+from data_cleaning.strength import Partitions, broken_by_chance, judge, permuted
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD, Kind, Strength, Table
 
@@ -22,6 +25,8 @@ PARTS = 32
 LAG = 8
 ROOM = 4096
 """Pairs of rows that one part may add."""
+SAMPLED, PAIRS = 200_000, 2_000
+"""Rows, and pairs of them for each prefix of each order of the columns, with which the search for pairs begins."""
 
 
 def discover(
@@ -58,8 +63,8 @@ def discover(
         progress: called a few dozen times a level.
 
     Returns:
-        Dependencies by number of left-hand columns, then by position of these, then of the right-hand column. Those on
-        a column with concepts carry their strength.
+        Dependencies by number of left-hand columns, then by position of these, then of the right-hand column. Those to
+        which names add something carry their strength.
 
     Raises:
         ValueError: if a setting is out of range or the table has more than 63 columns.
@@ -118,7 +123,7 @@ def in_order(
     """
     placed = []
     for one, strength in zip(found, strengths, strict=True):
-        lhs = tuple(sorted(position for column, position in enumerate(order) if one.left >> column & 1))
+        lhs = tuple(sorted(order[column] for column in mask_columns(one.left)))
         placed.append((len(lhs), lhs, order[one.right], (rows - one.deficit) / rows if rows else 1.0, strength))
     placed.sort(key=lambda entry: entry[:3])
     return [
@@ -147,12 +152,12 @@ class Kernels:
             return self._test_empty(pending)
         holds = np.zeros(len(masks), np.uint64)
         deficits = np.zeros((len(masks) if self._limit else 0, len(self._columns.right)), np.int32)
+        if level == 1 and self._limit == 0 and self._pruning.refutation:
+            self._sample()  # a pair refutes only what may have no exception
         useful = np.bitwise_count(self._agreed) >= level
         self._agreed, self._apart = self._agreed[useful], self._apart[useful]
         bounds = np.linspace(0, len(masks), min(len(masks), PARTS) + 1).astype(int)
-        free: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
-        for _ in range(self._threads):
-            free.put(Scratch.of(self._columns, level))
+        free = self._scratches(level)
         use = (self._pruning.keys, self._pruning.constant, self._pruning.refutation)
         room = np.empty(ROOM if self._pruning.refutation else 0, np.uint64)
 
@@ -170,14 +175,47 @@ class Kernels:
 
         with ThreadPoolExecutor(self._threads) as pool:
             parts: list[Future[Any]] = []
-            for number in range(len(bounds) - 1 + LAG):
-                if number >= LAG:
-                    self._learn(*parts[number - LAG].result())
-                    report(int(bounds[number - LAG + 1]))
-                if number < len(bounds) - 1:
-                    part = slice(bounds[number], bounds[number + 1])
-                    parts.append(pool.submit(run, part, self._agreed, self._apart))
+            try:
+                for number in range(len(bounds) - 1 + LAG):
+                    if number >= LAG:
+                        self._learn(*parts[number - LAG].result())
+                        report(int(bounds[number - LAG + 1]))
+                    if number < len(bounds) - 1:
+                        part = slice(bounds[number], bounds[number + 1])
+                        parts.append(pool.submit(run, part, self._agreed, self._apart))
+            except BaseException:  # an interrupt waits for the parts under way, not for those in line
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         return holds, deficits if self._limit else None
+
+    def _sample(self) -> None:
+        """Pairs of rows that agree on much: neighbours when sorted by the columns in several orders."""
+        width = len(self._columns.right)
+        rng = np.random.default_rng(0)
+        step = 1 + self._columns.codes.shape[1] // SAMPLED
+        free = self._scratches(2, step)
+
+        def run(order: NDArray[np.int64]) -> tuple[Masks, Masks]:
+            agreed, apart = np.empty((2, width * PAIRS), np.uint64)
+            scratch = free.get()
+            known = partitions.sample(self._columns, order, PAIRS, scratch, agreed, apart)
+            free.put(scratch)
+            return agreed[:known], apart[:known]
+
+        every = np.arange(width)
+        orders = [np.concatenate(([column], rng.permutation(every[every != column]))) for column in every]
+        with ThreadPoolExecutor(self._threads) as pool:
+            agreed, apart = (np.concatenate(parts) for parts in zip(*pool.map(run, orders), strict=True))
+        by_agreement = np.argsort(agreed, kind="stable")
+        self._agreed, begins = np.unique(agreed[by_agreement], return_index=True)
+        self._apart = np.bitwise_or.reduceat(apart[by_agreement], begins) if len(begins) else apart
+
+    def _scratches(self, depth: int, step: int = 1) -> queue.SimpleQueue[Scratch]:
+        """One for each thread."""
+        free: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
+        for _ in range(self._threads):
+            free.put(Scratch.of(self._columns, depth, step))
+        return free
 
     def _learn(self, agreed: Masks, apart: Masks, counts: NDArray[np.int64]) -> None:
         self._agreed = np.concatenate((self._agreed, agreed))
@@ -207,27 +245,34 @@ class Kernels:
 
 
 def _strengths(columns: Columns, found: Sequence[Found], threads: int) -> list[Strength | None]:
-    """The strength of each dependency on a bound column."""
+    """The strength of each dependency to which names add something."""
+    bound = [one for one in found if columns.base[one.right] >= 0]
     rows = columns.codes.shape[1]
-    bound = [number for number, one in enumerate(found) if columns.base[one.right] >= 0]
-    result: list[Strength | None] = [None] * len(found)
     if not rows or not bound:
-        return result
-    other_order = partitions.shuffle(columns.codes[len(columns.right) :], *permutation(rows))
-    lefts = np.array([found[number].left for number in bound], np.uint64)
-    rights = np.array([found[number].right for number in bound])
-    out = np.empty((len(bound), 4), np.int64)
-    depth = int(np.bitwise_count(lefts).max())
+        return [None] * len(found)
+    shuffled = functools.cache(functools.partial(permuted, columns))
+    depth = max(one.left.bit_count() for one in bound)
+    bound.sort(key=lambda one: mask_columns(one.left))
 
-    def run(part: slice) -> None:
-        partitions.weigh(columns, lefts[part], rights[part], other_order, Scratch.of(columns, depth), out[part])
+    def run(part: Sequence[Found]) -> dict[Found, Strength]:
+        partition = Partitions(columns, depth)
+        strengths = {}
+        for one in part:
+            lhs = mask_columns(one.left)
+            classes = partition.by(lhs)
+            judged = judge(columns, one.right, classes, len(lhs), partition.scratch)
+            if judged.gain:
+                codes = shuffled(one.right)
+                broken = broken_by_chance(columns, one.right, codes, classes, len(lhs), partition.scratch)
+                strengths[one] = judged.strength(broken, rows)
+        return strengths
 
+    known: dict[Found, Strength] = {}
+    ends = [len(bound) * part // threads for part in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, [slice(first, None, threads) for first in range(threads)]))
-    for number, (classes, held, broken, chance) in zip(bound, out.tolist(), strict=True):
-        gain = (broken - found[number].deficit) / rows
-        result[number] = Strength(classes, held, gain, (rows - chance) / rows)
-    return result
+        for strengths in pool.map(run, [bound[begin:end] for begin, end in itertools.pairwise(ends)]):
+            known |= strengths
+    return [known.get(one) for one in found]
 
 
 def _cores() -> int:

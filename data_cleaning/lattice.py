@@ -118,14 +118,23 @@ def search(
         if level or allow_empty_lhs:
             holds, deficits = tester.test(level, masks, pending, _reporter(level, len(masks), len(found), progress))
         for node in np.flatnonzero(holds):
-            for right in range(width):
-                if int(holds[node]) >> right & 1:
-                    found.append(Found(int(masks[node]), right, 0 if deficits is None else int(deficits[node, right])))
+            for right in mask_columns(int(holds[node])):
+                found.append(Found(int(masks[node]), right, 0 if deficits is None else int(deficits[node, right])))
         open_ = pending & ~holds if pruning.augmentation else pending
         masks, pending = join(masks[open_ != 0], open_[open_ != 0]) if level else _singletons(width, open_[0])
         if not len(masks):
             break
     return found if pruning.augmentation else _minimal(found)
+
+
+def mask_columns(mask: int) -> list[int]:
+    """The columns of a mask, ascending."""
+    columns = []
+    while mask:
+        low = mask & -mask
+        columns.append(low.bit_length() - 1)
+        mask ^= low
+    return columns
 
 
 def _singletons(width: int, open_: np.uint64) -> tuple[Masks, Masks]:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_cleaning import partitions
-from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind, permutation
+from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind
 from data_cleaning.sources import known
+from data_cleaning.strength import Judged, Partitions, broken_by_chance, judge, permuted
 from data_cleaning.tables import read
-from data_cleaning.types import OFD, NameLists, Strength, Table
+from data_cleaning.types import OFD, NameLists, Table
 
 Ints = NDArray[np.int32]
 
@@ -72,7 +72,7 @@ class Report:
     """How a dependency fares on a table."""
 
     ofd: OFD
-    """With its support, and its strength if the right side has concepts."""
+    """With its support, and its strength if names add something."""
     rows: int
     classes: int
     """Of two tuples at least."""
@@ -92,14 +92,8 @@ class Report:
     _row_ids: Ints | None
     _members: Ints
     """Rows of the classes, one class after the other."""
-    _begins: Ints
-    """Where those of the classes of unequal values begin ..."""
-    _sizes: Ints
-    """... and how many they are."""
-    _best: Ints
-    """Tuples the best name of each covers."""
-    _name: Ints
-    """The best name: a concept, or -1 - code of a value."""
+    _judged: Judged
+    """With names that are a concept or -1 - code of a value."""
 
     @property
     def holds(self) -> bool:
@@ -108,28 +102,30 @@ class Report:
 
     def violations(self) -> Iterator[ClassReport]:
         """The violated classes, those with most outliers first."""
-        missing = self._sizes - self._best
+        missing = self._judged.sizes - self._judged.best
         order = np.lexsort((self._first(), -missing))
         return (self._report(number) for number in order[missing[order] > 0])
 
     def synonyms(self) -> Iterator[ClassReport]:
         """Classes of unequal values that a concept covers, the largest first."""
-        order = np.lexsort((self._first(), -self._sizes))
-        return (self._report(number) for number in order[(self._best == self._sizes)[order]])
+        judged = self._judged
+        order = np.lexsort((self._first(), -judged.sizes))
+        return (self._report(number) for number in order[(judged.best == judged.sizes)[order]])
 
     def _first(self) -> Ints:
-        return self._members[self._begins]
+        return self._members[self._judged.begins]
 
     def _report(self, number: int) -> ClassReport:
         table, rhs = self._table, self._table.names.index(self.ofd.rhs)
-        rows = self._members[self._begins[number] :][: self._sizes[number]]
+        rows = self._members[self._judged.begins[number] :][: self._judged.sizes[number]]
+        name = int(self._judged.name[number])
         codes = table.codes[rhs][rows]
         values, first, counts = np.unique(codes, return_index=True, return_counts=True)
-        concept = int(self._name[number]) if self._name[number] >= 0 else None
+        concept = name if name >= 0 else None
         readings = []
         for at in np.lexsort((first, -counts)):
             if concept is None:
-                covered = values[at] == -1 - self._name[number]
+                covered = values[at] == -1 - name
             else:
                 assert self._names is not None
                 begin, end = self._names.offsets[values[at]], self._names.offsets[values[at] + 1]
@@ -159,58 +155,44 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
     table = table if isinstance(table, Table) else read(table)
     positions = [*left_positions(ofd, table.names), known(ofd.rhs, table.names)]
     names = ontology.names(ofd.rhs, table.values[positions[-1]], ofd.theta) if ontology else None
-    columns, scratch, classes = _partitioned(table, positions, names)
+    columns = arrange(table, [names if at == positions[-1] else None for at in range(len(table.names))], positions)
     rhs = len(positions) - 1
-    which, best, name, alone = (np.empty(classes, np.int32) for _ in range(4))
+    partition = Partitions(columns, rhs)
+    lhs = sorted(range(rhs), key=lambda column: -len(table.values[positions[column]]))
+    classes = partition.by(lhs) if table.rows > 1 else 0
     with ThreadPoolExecutor(1) as beside:
-        chance = beside.submit(_broken_by_chance, columns, classes, scratch) if names is not None else None
-        found = partitions.judge(columns, rhs, classes, rhs, scratch, which, best, name, alone)
-    which, best, name, alone = which[:found], best[:found], name[:found], alone[:found]
+        chance = beside.submit(_by_chance, columns, rhs, classes, partition.scratch) if names else None
+        judged = judge(columns, rhs, classes, rhs, partition.scratch)
+    name = judged.name
     if names is not None:  # a literal class is told by the merged code of its value
-        value = np.empty(int(columns.codes[-1].max(initial=-1)) + 1, np.int32)
+        value = np.empty(columns.diversity, np.int32)
         value[columns.codes[-1]] = columns.codes[rhs]
         name = np.where(name < 0, -1 - value[-1 - np.minimum(name, -1)], name)
-    offsets = scratch.offsets[rhs]
-    sizes = offsets[which + 1] - offsets[which]
-    by_name = best == sizes
-    deficit = int((sizes - best).sum())
-    strong = None
-    if chance is not None and table.rows:
-        gain = (int((sizes - alone).sum()) - deficit) / table.rows
-        by_chance = (table.rows - chance.result()) / table.rows
-        strong = Strength(int(by_name.sum()), int(sizes[by_name].sum()), gain, by_chance)
-    support = (table.rows - deficit) / table.rows if table.rows else 1.0
+    by_name = judged.best == judged.sizes
+    strength = judged.strength(chance.result(), table.rows) if chance and judged.gain else None
+    support = (table.rows - judged.deficit) / table.rows if table.rows else 1.0
     return Report(
-        replace(ofd, support=support, strength=strong),
+        replace(ofd, support=support, strength=strength),
         rows=table.rows,
         classes=classes,
-        constant=classes - found,
+        constant=classes - len(by_name),
         by_name=int(by_name.sum()),
         violated=int((~by_name).sum()),
-        deficit=deficit,
-        flagged=int(sizes[~by_name].sum()),
-        flagged_without_names=int(sizes.sum()),
+        deficit=judged.deficit,
+        flagged=int(judged.sizes[~by_name].sum()),
+        flagged_without_names=int(judged.sizes.sum()),
         _table=table,
         _names=names,
         _row_ids=None,
-        _members=scratch.rows[rhs],
-        _begins=offsets[which],
-        _sizes=sizes,
-        _best=best,
-        _name=name,
+        _members=partition.scratch.rows[rhs],
+        _judged=judged._replace(name=name),
     )
 
 
-def _broken_by_chance(columns: Columns, classes: int, scratch: Scratch) -> int:
-    """Tuples to drop from the classes in `scratch` when the right-hand column, the last one, is permuted."""
-    rows, rhs = columns.codes.shape[1], len(columns.right) - 1
-    codes = partitions.shuffle(columns.codes[-1:], *permutation(rows))[0]
+def _by_chance(columns: Columns, rhs: int, classes: int, scratch: Scratch) -> int:
+    """`broken_by_chance` in a thread of its own."""
     own = scratch._replace(counts=np.zeros_like(scratch.counts), codes=np.empty_like(scratch.codes))
-    broken: int = partitions.deficit(
-        codes, columns.base[rhs], columns, scratch.rows[rhs], scratch.offsets[rhs], classes, own, rows, True,
-        np.zeros(5, np.int64),
-    )
-    return broken
+    return broken_by_chance(columns, rhs, permuted(columns, rhs), classes, rhs, own)
 
 
 def left_positions(ofd: OFD, names: Sequence[str]) -> list[int]:
@@ -219,13 +201,3 @@ def left_positions(ofd: OFD, names: Sequence[str]) -> list[int]:
     if ofd.rhs in ofd.lhs:
         raise ValueError(f"{str(ofd)!r} has {ofd.rhs!r} on both sides and so always holds; leave it out on the left")
     return [known(name, names) for name in dict.fromkeys(ofd.lhs)]
-
-
-def _partitioned(table: Table, positions: Sequence[int], names: NameLists | None) -> tuple[Columns, Scratch, int]:
-    """The columns at `positions`, the last being the right side, and the partition by all others."""
-    columns = arrange(table, [names if at == positions[-1] else None for at in range(len(table.names))], positions)
-    depth = len(positions) - 1
-    scratch = Scratch.of(columns, depth)
-    by_diversity = sorted(range(depth), key=lambda column: -len(table.values[positions[column]]))
-    classes = partitions.partition(columns, np.array(by_diversity, np.int64), scratch) if table.rows > 1 else 0
-    return columns, scratch, classes

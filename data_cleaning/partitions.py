@@ -90,18 +90,6 @@ def refine(
 
 
 @kernel
-def partition(columns: Columns, lhs: Longs, scratch: Scratch) -> int:
-    """The partition by some columns, at depth len(lhs) of `scratch`; returns the number of its classes."""
-    classes = 1
-    for depth in range(len(lhs)):
-        classes = refine(
-            columns.codes[lhs[depth]], scratch.rows[depth], scratch.offsets[depth], classes,
-            scratch.rows[depth + 1], scratch.offsets[depth + 1], scratch,
-        )
-    return classes
-
-
-@kernel
 def deficit(
     codes: Ints, base: int, columns: Columns, rows: Ints, offsets: Ints, classes: int, scratch: Scratch, limit: int,
     skip_constant: bool, counters: Longs,
@@ -198,6 +186,37 @@ def _compare(columns: Columns, one: int, other: int) -> tuple[np.uint64, np.uint
         if right[one] != right[other] and not _share_name(columns, column, right[one], right[other]):
             apart |= _ONE << np.uint64(column)
     return agree, apart
+
+
+@kernel
+def sample(columns: Columns, order: Longs, most: int, scratch: Scratch, agreed: Masks, apart: Masks) -> int:
+    """Compare rows that agree on the first columns of `order`: two of each class of each of its prefixes.
+
+    Args:
+        most: classes of a prefix to look at, about.
+        scratch: two columns deep at least.
+        agreed, apart: out, see `walk`.
+
+    Returns:
+        How many pairs were written.
+    """
+    known = source = 0
+    classes = 1
+    for column in order:
+        target = 2 if source == 1 else 1
+        classes = refine(
+            columns.codes[column], scratch.rows[source], scratch.offsets[source], classes,
+            scratch.rows[target], scratch.offsets[target], scratch,
+        )
+        source = target
+        for g in range(0, classes, 1 + classes // most):
+            if known == len(agreed):
+                return known
+            one = scratch.offsets[source, g]
+            rows = scratch.rows[source]
+            agreed[known], apart[known] = _compare(columns, rows[one], rows[one + 1])
+            known += apart[known] != 0
+    return known
 
 
 @kernel
@@ -416,60 +435,3 @@ def judge(
                 best[found], name[found] = best_name(held, end - begin, base, columns, scratch.counts)
         found += 1
     return found
-
-
-@kernel
-def shuffle(codes: Ints, stride: int, start: int, prime: int) -> Ints:
-    """[B, N] codes with their rows permuted as `columns.permutation` says."""
-    out = np.empty_like(codes)
-    source = start % prime
-    for row in range(codes.shape[1]):
-        at = source
-        while at >= codes.shape[1]:
-            at = (at * stride + start) % prime
-        for line in range(len(codes)):
-            out[line, row] = codes[line, at]
-        source += stride
-        if source >= prime:
-            source -= prime
-    return out
-
-
-@kernel
-def weigh(columns: Columns, lefts: Masks, rights: Longs, shuffled: Ints, scratch: Scratch, out: Longs) -> None:
-    """What the names add to each of some dependencies.
-
-    Args:
-        lefts: [K] masks.
-        rights: [K] bound columns.
-        shuffled: [bound, N], right-hand codes of the bound columns in another order of the rows.
-        out: [K, 4]: classes of unequal values with a common name, their tuples, tuples to drop without names, tuples to
-            drop (with names) when the column is shuffled.
-    """
-    lhs = np.empty(64, np.int64)
-    counters = np.zeros(5, np.int64)
-    counts, held = scratch.counts, scratch.codes
-    for k in range(len(lefts)):
-        depth = _list(lefts[k], lhs)
-        classes = partition(columns, lhs[:depth], scratch)
-        rows, offsets = scratch.rows[depth], scratch.offsets[depth]
-        right, base = columns.right[rights[k]], columns.base[rights[k]]
-        values, codes = columns.codes[rights[k]], columns.codes[right]
-        out[k] = 0
-        for g in range(classes):
-            begin, end = offsets[g], offsets[g + 1]
-            for i in range(begin, end):
-                held[i - begin] = values[rows[i]]
-            alone, _ = best_name(held, end - begin, -1, columns, counts)
-            out[k, 2] += end - begin - alone
-            if alone < end - begin:
-                for i in range(begin, end):
-                    held[i - begin] = codes[rows[i]]
-                best, _ = best_name(held, end - begin, base, columns, counts)
-                if best == end - begin:
-                    out[k, 0] += 1
-                    out[k, 1] += best
-        out[k, 3] = deficit(
-            shuffled[right - len(columns.right)], base, columns, rows, offsets, classes, scratch, len(values), True,
-            counters,
-        )

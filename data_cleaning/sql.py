@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data_cleaning import fastofd, logic
 from data_cleaning.columns import Names, arrange, bind
-from data_cleaning.lattice import Counters, Masks, Progress, Pruning, search
+from data_cleaning.lattice import Counters, Masks, Progress, Pruning, mask_columns, search
 from data_cleaning.store import INTERPRETER, Relation, size_in_bytes, stored
 from data_cleaning.tables import Nulls
 from data_cleaning.types import OFD, Kind
@@ -22,24 +22,25 @@ def discover(
 ) -> list[OFD]:
     """`fastofd.discover` within a memory limit, by the kernels if the encoded table fits and inside DuckDB if not."""
     with stored(source, memory_limit, threads, nulls) as relation:
-        if _bytes_needed(relation, threads) <= size_in_bytes(memory_limit):
-            table, _ = relation.table()
-            return fastofd.discover(
-                table, ontology, kind=kind, theta=theta, kappa=kappa, max_lhs=max_lhs, allow_empty_lhs=allow_empty_lhs,
-                threads=threads, pruning=pruning, counters=counters, progress=progress,
-            )
-        width = len(relation.names)
-        fastofd.check_width(width)
-        bound = relation.bind(ontology, theta, range(width))
-        order = range(width)
-        sample = arrange(relation.sample, bind(relation.sample, ontology, theta), order)
-        limit = fastofd.allowed(relation.rows, kappa)
-        tester = Queries(relation, bound, limit, fastofd.Kernels(sample, limit, threads, pruning, Counters()), counters)
-        found = search(tester, width, max_lhs, allow_empty_lhs, pruning, counters, progress)
-        strengths = [
-            relation.strength(_columns(one.left), one.right) if one.right in bound else None for one in found
-        ]
-        return fastofd.in_order(found, strengths, order, relation.names, relation.rows, kind, theta)
+        if _bytes_needed(relation, threads) > size_in_bytes(memory_limit):
+            width = len(relation.names)
+            fastofd.check_width(width)
+            bound = relation.bind(ontology, theta, range(width))
+            order = range(width)
+            sample = arrange(relation.sample, bind(relation.sample, ontology, theta), order)
+            limit = fastofd.allowed(relation.rows, kappa)
+            kernels = fastofd.Kernels(sample, limit, threads, pruning, Counters())
+            tester = Queries(relation, bound, limit, kernels, counters)
+            found = search(tester, width, max_lhs, allow_empty_lhs, pruning, counters, progress)
+            strengths = [
+                relation.strength(mask_columns(one.left), one.right) if one.right in bound else None for one in found
+            ]
+            return fastofd.in_order(found, strengths, order, relation.names, relation.rows, kind, theta)
+        table, _ = relation.table()
+    return fastofd.discover(
+        table, ontology, kind=kind, theta=theta, kappa=kappa, max_lhs=max_lhs, allow_empty_lhs=allow_empty_lhs,
+        threads=threads, pruning=pruning, counters=counters, progress=progress,
+    )
 
 
 def check(
@@ -82,7 +83,7 @@ class Queries:
         holds = np.zeros(len(masks), np.uint64)
         deficits = np.zeros((len(masks), len(self._relation.names)), np.int32)
         for node in np.flatnonzero(possible):
-            lhs, wanted = _columns(int(masks[node])), _columns(int(possible[node]))
+            lhs, wanted = mask_columns(int(masks[node])), mask_columns(int(possible[node]))
             self._counters.tested += len(wanted)
             for column, broken in zip(wanted, self._broken(lhs, wanted), strict=True):
                 if broken <= self._limit:
@@ -101,10 +102,6 @@ class Queries:
             0 if same else rows - self._relation.measure(lhs, column, True)[0] if column in self._bound else 1
             for column, same in zip(wanted, constant, strict=True)
         ]
-
-
-def _columns(mask: int) -> list[int]:
-    return [column for column in range(mask.bit_length()) if mask >> column & 1]
 
 
 def _bytes_needed(relation: Relation, threads: int) -> int:

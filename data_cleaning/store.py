@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from data_cleaning.columns import Names, permutation
+from data_cleaning.columns import Names
 from data_cleaning.sources import stream
+from data_cleaning.strength import permutation
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import Strength, Table
 
@@ -49,8 +50,8 @@ class Relation:
 
     names: tuple[str, ...]
     rows: int
-    nulls: Nulls
     sample: Table
+    """Rows at equal distances."""
     connection: duckdb.DuckDBPyConnection
 
     def ask(self, query: str) -> tuple[Any, ...]:
@@ -59,17 +60,19 @@ class Relation:
 
     def bind(self, ontology: Names | None, theta: int, columns: Sequence[int]) -> set[int]:
         """Write the names of some columns to `n<column>` as (code, concept); returns the columns that have any."""
+        if ontology is None:
+            return set()
         bound = set()
-        for column in columns if ontology else ():
+        for column in columns:
             codes, values = self._dictionary(column)
-            assert ontology is not None
             names = ontology.names(self.names[column], values, theta)
-            if names is not None:
-                bound.add(column)
-                listed = pa.table({"code": np.repeat(codes, np.diff(names.offsets)), "concept": names.classes})
-                self.connection.register("listed", listed)
-                self.connection.execute(f"CREATE OR REPLACE TABLE n{column} AS SELECT * FROM listed")
-                self.connection.unregister("listed")
+            if names is None:
+                continue
+            bound.add(column)
+            listed = pa.table({"code": np.repeat(codes, np.diff(names.offsets)), "concept": names.classes})
+            self.connection.register("listed", listed)
+            self.connection.execute(f"CREATE OR REPLACE TABLE n{column} AS SELECT * FROM listed")
+            self.connection.unregister("listed")
         return bound
 
     def table(self, only_where_unequal: tuple[Sequence[int], int] | None = None) -> tuple[Table, NDArray[np.int64]]:
@@ -113,8 +116,16 @@ class Relation:
         return int(self.ask(f"SELECT count(*) FROM (SELECT count(*) AS n FROM t {_grouped(lhs)}) WHERE n > 1")[0])
 
     def measure(self, lhs: Sequence[int], rhs: int, bound: bool, table: str = "t") -> tuple[int, int, int, int]:
-        """(tuples that the best names cover, that the most frequent values cover, classes that hold only by a concept,
-        their tuples)."""
+        """What `lhs` -> `rhs` comes to.
+
+        Args:
+            bound: whether `rhs` has names.
+            table: where to look.
+
+        Returns:
+            Tuples that the best names cover, tuples that the most frequent values cover, classes that hold only by a
+            concept, their tuples.
+        """
         left = ", ".join(f"c{column}" for column in lhs) or "0 AS c"
         keys = ", ".join(f"c{column}" for column in lhs) or "c"
         concepts = f"UNION ALL SELECT {keys}, concept, n FROM g JOIN n{rhs} ON a = code" if bound else ""
@@ -132,19 +143,22 @@ class Relation:
                 coalesce(sum(size) FILTER (best = size AND alone < size), 0)::BIGINT
             FROM judged""")
 
-    def strength(self, lhs: Sequence[int], rhs: int) -> Strength:
-        """Of a dependency on a bound column."""
+    def strength(self, lhs: Sequence[int], rhs: int) -> Strength | None:
+        """Of a dependency on a bound column; None if names add nothing."""
+        best, alone, classes, held = self.measure(lhs, rhs, True)
+        if best == alone:
+            return None
         stride, start, prime = permutation(self.rows)
+        # f of `strength.permutation`, then again as often as it may take
         step = f"(%s::BIGINT * {stride} + {start}) %% {prime}"
-        source, beyond = step % "id", _longest_walk(self.rows)
-        for _ in range(beyond):
+        source = step % "id"
+        for _ in range(_longest_walk(self.rows)):
             source = f"(SELECT CASE WHEN s < {self.rows} THEN s ELSE {step % 's'} END FROM (SELECT {source} AS s))"
         columns = "".join(f"left_.c{column}, " for column in lhs)
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE shuffled AS SELECT {columns} right_.c{rhs} "
             f"FROM (SELECT *, {source} AS source FROM t) left_ JOIN t right_ ON right_.id = left_.source"
         )
-        best, alone, classes, held = self.measure(lhs, rhs, True)
         chance = self.measure(lhs, rhs, True, "shuffled")[0]
         return Strength(classes, held, (best - alone) / self.rows, chance / self.rows)
 
@@ -169,7 +183,7 @@ def stored(
             kept = connection.sql(f"SELECT * FROM raw WHERE rowid % {step} = 0 ORDER BY rowid").to_arrow_table()
             sample = read(kept.rename_columns(names), nulls=nulls)
             _encode(connection, len(names), nulls)
-            yield Relation(tuple(names), rows, nulls, sample, connection)
+            yield Relation(tuple(names), rows, sample, connection)
 
 
 def _encode(connection: duckdb.DuckDBPyConnection, width: int, nulls: Nulls) -> None:
@@ -192,7 +206,7 @@ def _grouped(lhs: Sequence[int]) -> str:
 
 
 def _longest_walk(rows: int) -> int:
-    """How often `columns.permutation` is applied again at most, to come back below `rows`."""
+    """How often f of `strength.permutation` is applied again at most, to come back below `rows`."""
     stride, start, prime = permutation(rows)
     longest = 0
     for beyond in range(rows, prime):

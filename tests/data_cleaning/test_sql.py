@@ -1,6 +1,8 @@
 """Out of core: the same answers from disk."""
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,17 @@ from data_cleaning.logic import check
 from data_cleaning.store import size_in_bytes
 from data_cleaning.tables import Nulls, read
 from data_cleaning.types import OFD
+from tests.conftest import ROOT, environment
 from tests.data_cleaning.oracle import Binding, random_binding, random_rows
 
 LIMIT = "600MB"
+MILLION = """
+import sys
+from data_cleaning import discover, sql
+sql._bytes_needed = lambda relation, threads: float("inf")
+print(len(discover(sys.argv[1], memory_limit="1.5GB")))
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+"""
 
 
 @pytest.fixture
@@ -97,3 +107,16 @@ def test_bad_limits_and_tables_are_one_sentence(tmp_path: Path):
 def test_a_table_of_200_000_rows(tmp_path: Path):
     path, binding = written(tmp_path, 9, rows=200_000, width=6)
     assert discover(path, binding, memory_limit=LIMIT) == discover(path, binding)
+
+
+@pytest.mark.slow
+def test_a_million_rows_stay_within_the_limit(tmp_path: Path):
+    from benchmarks.ofd_tables import write_csv
+
+    write_csv(1_000_000, 10, tmp_path / "t.csv")
+    command = [sys.executable, "-c", MILLION, str(tmp_path / "t.csv")]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found, peak = done.stdout.split()
+    assert int(peak) * 1024 < 1.5e9
+    assert int(found) == len(discover(tmp_path / "t.csv"))
