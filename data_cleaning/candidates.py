@@ -12,7 +12,7 @@ from data_cleaning.typos import Neighbours
 
 TYPO_RATIO = 5
 """An unknown value one slip away from another one that is this much more frequent in the same classes is a typo."""
-FALSE = 0.1
+FALSE = 0.2
 """Share of errors among the values that are taken for labels the ontology lacks."""
 CHANCE = 1e-3
 """A value that errors repeat as often with less than this probability is not counted where their repeats are estimated."""
@@ -95,9 +95,10 @@ def find_candidates(
     allowed = (their < readings.concepts) & ~readings.null[values]
     if typo_guard:
         allowed &= ~typo
-    # a value that has a meaning elsewhere gets here by another kind of error than one without any
-    kind = 2 * their[lacking] + readings.known[values[lacking]]
-    chance = _chance(kind, outlying[lacking])
+    near = np.array([word is not None for word in nearest], dtype=bool)
+    # errors of different kinds repeat differently: values with a meaning elsewhere, slips of the keyboard, all others
+    kind = 3 * their + np.where(readings.known[values], 2, near)
+    chance = _chance(kind[lacking], outlying[lacking])
     return Candidates(
         values[lacking], their[lacking], outlying[lacking], typo[lacking],
         tuple(word for word, kept in zip(nearest, lacking.tolist(), strict=True) if kept),
