@@ -15,7 +15,7 @@ TYPO_RATIO = 5
 FALSE = 0.2
 """Share of errors among the values that are taken for labels the ontology lacks."""
 CHANCE = 1e-3
-"""A value that errors repeat as often with less than this probability is not counted where their repeats are estimated."""
+"""A value that errors repeat as often less probably than this is left out where their repeats are estimated."""
 REPEATS = 1.25
 """How often an error is expected to repeat where the data do not tell; weighs as much as one value seen."""
 
