@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from functools import partial
+from statistics import median
 
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
@@ -24,7 +25,7 @@ from agents.coso.counterfactual import (
 from agents.coso.scm import ScmNetwork
 from benchmarks.figures import Figure
 
-ROWS, LENGTH, REPEATS = 16, 70, 3
+ROWS, LENGTH, REPEATS = 16, 70, 7
 
 TYPES = ("DUAL_POINT", "TYPE", "PRESS_HOME", "PRESS_BACK", "PRESS_ENTER", "STATUS_TASK_COMPLETE", "TASK_IMPOSSIBLE")
 QUERIES = (
@@ -123,17 +124,16 @@ def batched(scm: ScmNetwork, ids: Tensor, mask: Tensor, labels: Tensor, zeroed: 
     return counterfactual_weights(scm, ids, mask, labels, zeroed=zeroed, unk_id=unk_id)
 
 
-def best_of(times: int, run: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    results = []
-    for _ in range(times):
-        began = time.perf_counter()
-        out = run()
-        results.append(time.perf_counter() - began)
-    return min(results), out
+def seconds(run: Callable[[], Tensor]) -> tuple[float, Tensor]:
+    began = time.perf_counter()
+    out = run()
+    return time.perf_counter() - began, out
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Times of both forms on the same batches, and how far apart their weights are.
+    """Times of both forms on the same batches, in turns so that both meet the same load, and how far apart they are.
+
+    The ratio is the median over the turns.
 
     The square root magnifies float32's rounding near 0 in either form, so equality is judged in float64.
     """
@@ -144,15 +144,20 @@ def measure(quick: bool = False) -> list[Figure]:
         scm = ScmNetwork(len(words), len(TYPES) + 1).eval()
         naive = ModuleScm(scm)
         inputs = (ids, mask, labels, zeroed_ids(words), int(words.unk_token_id))
-        fast, quickly = best_of(1 if quick else REPEATS, partial(batched, scm, *inputs))
-        slow, plainly = best_of(1 if quick else REPEATS, partial(loop, naive, *inputs))
+        batched(scm, *inputs), naive(ids[:1], mask[:1])  # warm
+        slow, fast = [], []
+        for _ in range(1 if quick else REPEATS):
+            took, plainly = seconds(partial(loop, naive, *inputs))
+            slow.append(took)
+            took, quickly = seconds(partial(batched, scm, *inputs))
+            fast.append(took)
         exact = (batched(scm.double(), *inputs) - loop(naive.double(), *inputs)).abs().max()
         details = {
             "rows": len(ids),
             "distinct_rows": len(torch.unique(ids, dim=0)),
             "zeroed_tokens": float((torch.isin(ids, inputs[3]) & mask).sum() / mask.sum()),
-            "loop_seconds": slow,
-            "batched_seconds": fast,
+            "loop_seconds": median(slow),
+            "batched_seconds": median(fast),
             "max_difference_float32": float((quickly - plainly).abs().max()),
             "threads": torch.get_num_threads(),
         }
@@ -160,7 +165,7 @@ def measure(quick: bool = False) -> list[Figure]:
         figures += [
             {
                 "figure": f"loop / batched time, {about}",
-                "measured": slow / fast,
+                "measured": median(a / b for a, b in zip(slow, fast, strict=True)),
                 "unit": "x",
                 "bar": ">= 10",
                 "details": details,

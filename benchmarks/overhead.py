@@ -5,7 +5,7 @@ from typing import Any
 
 from agents.coso.agent import CosoAgent
 from benchmarks.figures import Figure, Stopwatch, spread
-from benchmarks.setting import QUICK, Envs, phones, warm_start
+from benchmarks.setting import QUICK, Envs, environments, warm_start
 from runners.rng import seed_everything
 from runners.rollout import collect, episode_seeds
 from runners.trainer import Trainer
@@ -23,7 +23,7 @@ def measure(quick: bool = False) -> list[Figure]:
     overrides = (*QUICK, "rollout_size=16", "agent.actor_steps=2") if quick else ()
     with warm_start(overrides) as start:
         agents = {entropy: start.agent(entropy=entropy) for entropy in ("none", "causal")}
-        envs = phones(overrides)
+        envs = environments(overrides)
         seconds: dict[str, list[float]] = {entropy: [] for entropy in agents}
         cpu: dict[str, list[float]] = {entropy: [] for entropy in agents}
         causal: list[float] = []

@@ -3,7 +3,7 @@
 import time
 
 from benchmarks.figures import Figure
-from benchmarks.setting import phones
+from benchmarks.setting import environments
 from envs.android.scripted_user import ScriptedUser
 
 WARM_UP, EPISODES = 20, 300
@@ -14,7 +14,7 @@ def measure(quick: bool = False) -> list[Figure]:
 
     One process and one thread; the first episodes fill the caches of glyphs and widgets and do not count.
     """
-    (env,) = phones(["env.task_set=all", "env.templates=[]", "env.horizon=null"], count=1)
+    (env,) = environments(["env.task_set=all", "env.templates=[]", "env.horizon=null"], count=1)
     user = ScriptedUser(wander=0.05)
     steps, spent = 0, 0.0
     for episode in range(WARM_UP + (20 if quick else EPISODES)):

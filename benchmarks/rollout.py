@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from agents.coso.agent import CosoAgent
 from benchmarks.figures import Figure, Stopwatch, spread
-from benchmarks.setting import QUICK, Envs, phones, warm_start
+from benchmarks.setting import QUICK, Envs, environments, warm_start
 from runners.rng import seed_everything
 from runners.rollout import collect, episode_seeds
 from runners.types import Decision, Observation, Trajectory
@@ -35,7 +35,7 @@ def measure(quick: bool = False) -> list[Figure]:
     """
     rounds = 1 if quick else ROUNDS
     with warm_start(QUICK if quick else ()) as start:
-        agent, envs = start.agent(), phones(QUICK if quick else (), count=PHONES)
+        agent, envs = start.agent(), environments(QUICK if quick else (), count=PHONES)
         ways: dict[str, CosoAgent | OneByOne] = {"batched": agent, "one by one": OneByOne(agent)}
         _play(agent, agent, envs, 0)  # fills the caches of prompts and prepared pixels for both
         seconds: dict[str, list[float]] = {name: [] for name in ways}

@@ -94,7 +94,7 @@ def discover(
     columns = arrange(table, bind(table, ontology, theta), order)
     tester = Kernels(columns, allowed(table.rows, kappa), threads, pruning, counters)
     found = search(tester, width, max_lhs, allow_empty_lhs, pruning, counters, progress)
-    strengths = _strengths(columns, found, threads)
+    strengths = _strengths(columns, found, tester, threads)
     return in_order(found, strengths, order, table.names, table.rows, kind, theta)
 
 
@@ -143,6 +143,12 @@ class Kernels:
         self._counters = counters
         self._agreed = np.empty(0, np.uint64)
         self._apart = np.empty(0, np.uint64)
+        self._named = {0: (1 << len(columns.right)) - 1}
+
+    def names_matter(self, one: Found) -> bool:
+        """Whether names may add something to a dependency that was found: its right side is bound, and not constant in
+        every class."""
+        return self._columns.base[one.right] >= 0 and self._named.get(one.left, 0) >> one.right & 1 == 1
 
     def test(
         self, level: int, masks: Masks, pending: Masks, report: Callable[[int], None]
@@ -150,7 +156,7 @@ class Kernels:
         """See `lattice.Tester`."""
         if level == 0:
             return self._test_empty(pending)
-        holds = np.zeros(len(masks), np.uint64)
+        holds, named = np.zeros((2, len(masks)), np.uint64)
         deficits = np.zeros((len(masks) if self._limit else 0, len(self._columns.right)), np.int32)
         if level == 1 and self._limit == 0 and self._pruning.refutation:
             self._sample()  # a pair refutes only what may have no exception
@@ -168,7 +174,7 @@ class Kernels:
             scratch = free.get()
             total = partitions.walk(
                 self._columns, masks[part], pending[part], self._limit, use, agreed, apart, known, scratch, holds[part],
-                deficits[part], counts,
+                named[part], deficits[part], counts,
             )
             free.put(scratch)
             return agreed[known:total].copy(), apart[known:total].copy(), counts
@@ -186,6 +192,7 @@ class Kernels:
             except BaseException:  # an interrupt waits for the parts under way, not for those in line
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        self._named |= {int(masks[node]): int(named[node]) for node in np.flatnonzero(named)}
         return holds, deficits if self._limit else None
 
     def _sample(self) -> None:
@@ -229,26 +236,28 @@ class Kernels:
     def _test_empty(self, pending: Masks) -> tuple[Masks, NDArray[np.int32]]:
         """Level 0: the whole table is one class."""
         columns = self._columns
-        scratch = Scratch.of(columns, 0)
-        counts = np.zeros(5, np.int64)
         holds = 0
         deficits = np.zeros((1, len(columns.right)), np.int32)
         for column, right in enumerate(columns.right):
-            if columns.codes.shape[1]:
-                deficits[0, column] = partitions.deficit(
-                    columns.codes[right], columns.base[column], columns, scratch.rows[0], scratch.offsets[0], 1,
-                    scratch, self._limit, True, counts,
-                )
+            by_code = np.bincount(columns.codes[right])
+            best = by_code.max(initial=0)
+            if columns.base[column] >= 0:
+                begins = columns.offsets[columns.base[column] :][: len(by_code) + 1]
+                listed = columns.classes[begins[0] : begins[-1]]
+                best = max(best, np.bincount(listed, np.repeat(by_code, np.diff(begins))).max(initial=0))
+            deficits[0, column] = columns.codes.shape[1] - best
             holds |= int(deficits[0, column] <= self._limit) << column
         self._counters.tested += len(columns.right)
         return np.array([holds], np.uint64) & pending, deficits
 
 
-def _strengths(columns: Columns, found: Sequence[Found], threads: int) -> list[Strength | None]:
+def _strengths(
+    columns: Columns, found: Sequence[Found], tester: Kernels, threads: int
+) -> list[Strength | None]:
     """The strength of each dependency to which names add something."""
-    bound = [one for one in found if columns.base[one.right] >= 0]
     rows = columns.codes.shape[1]
-    if not rows or not bound:
+    bound = [one for one in found if rows and tester.names_matter(one)]
+    if not bound:
         return [None] * len(found)
     shuffled = functools.cache(functools.partial(permuted, columns))
     depth = max(one.left.bit_count() for one in bound)

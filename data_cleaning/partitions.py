@@ -90,6 +90,25 @@ def refine(
 
 
 @kernel
+def _share_name(columns: Columns, base: int, one: int, other: int) -> bool:
+    """Whether two unequal codes of a column, whose name lists begin at `base`, have a concept in common."""
+    if base < 0:
+        return False
+    i, i_end = columns.offsets[base + one], columns.offsets[base + one + 1]
+    j, j_end = columns.offsets[base + other], columns.offsets[base + other + 1]
+    if i_end - i == 1 and j_end - j == 1:
+        return False  # equal sets of names have one code
+    while i < i_end and j < j_end:
+        if columns.classes[i] == columns.classes[j]:
+            return True
+        if columns.classes[i] < columns.classes[j]:
+            i += 1
+        else:
+            j += 1
+    return False
+
+
+@kernel
 def deficit(
     codes: Ints, base: int, columns: Columns, rows: Ints, offsets: Ints, classes: int, scratch: Scratch, limit: int,
     skip_constant: bool, counters: Longs,
@@ -107,6 +126,15 @@ def deficit(
     for g in range(classes):
         begin, end = offsets[g], offsets[g + 1]
         head = codes[rows[begin]]
+        if end - begin == 2 and skip_constant:
+            other = codes[rows[begin + 1]]
+            if other == head:
+                counters[CONSTANT] += 1
+            elif not _share_name(columns, base, head, other):
+                total += 1
+                if total > limit:
+                    break
+            continue
         constant = True
         for i in range(begin, end):
             code = codes[rows[i]]
@@ -156,24 +184,6 @@ def best_name(held: Ints, size: int, base: int, columns: Columns, counts: Ints) 
 
 
 @kernel
-def _share_name(columns: Columns, column: int, one: int, other: int) -> bool:
-    """Whether two unequal codes of a column have a concept in common."""
-    base = columns.base[column]
-    if base < 0:
-        return False
-    i, i_end = columns.offsets[base + one], columns.offsets[base + one + 1]
-    j, j_end = columns.offsets[base + other], columns.offsets[base + other + 1]
-    while i < i_end and j < j_end:
-        if columns.classes[i] == columns.classes[j]:
-            return True
-        if columns.classes[i] < columns.classes[j]:
-            i += 1
-        else:
-            j += 1
-    return False
-
-
-@kernel
 def _compare(columns: Columns, one: int, other: int) -> tuple[np.uint64, np.uint64]:
     """Columns two rows agree on, and columns on which they have no name in common."""
     agree = np.uint64(0)
@@ -183,7 +193,7 @@ def _compare(columns: Columns, one: int, other: int) -> tuple[np.uint64, np.uint
             agree |= _ONE << np.uint64(column)
             continue
         right = columns.codes[columns.right[column]]
-        if right[one] != right[other] and not _share_name(columns, column, right[one], right[other]):
+        if right[one] != right[other] and not _share_name(columns, columns.base[column], right[one], right[other]):
             apart |= _ONE << np.uint64(column)
     return agree, apart
 
@@ -223,20 +233,22 @@ def sample(columns: Columns, order: Longs, most: int, scratch: Scratch, agreed: 
 def _scan(
     columns: Columns, last: int, pending: np.uint64, rows: Ints, offsets: Ints, classes: int, scratch: Scratch,
     agreed: Masks, apart: Masks, known: int,
-) -> tuple[np.uint64, np.uint64, bool, int]:
+) -> tuple[np.uint64, np.uint64, np.uint64, bool, int]:
     """One pass over the classes of a prefix: which of `pending` may depend on prefix + `last`.
 
     Every row is compared with the first of its class under `last`. Rows without a common name refute a candidate; the
-    pair is noted in `agreed` and `apart` while there is room. Unequal rows with a common name leave it open ("mixed").
+    pair is noted in `agreed` and `apart` while there is room. Different sets of names with a common one leave it open
+    ("mixed"); unequal values, whatever their names, make it more than a functional dependency ("named").
 
     Returns:
-        (candidates not refuted, those of them that are mixed, whether a class has two rows, how many pairs are known).
+        (candidates not refuted, those of them that are mixed, those that are named, whether a class has two rows, how
+        many pairs are known).
     """
     left = columns.codes[last]
     first, stamp = scratch.first, scratch.stamp
     wanted = np.empty(64, np.int64)
     count = _list(pending, wanted)
-    mixed = np.uint64(0)
+    mixed = named = np.uint64(0)
     kept = False
     for g in range(classes):
         scratch.serial[0] += 1
@@ -256,8 +268,10 @@ def _scan(
                 k += 1
                 right = columns.codes[columns.right[column]]
                 if right[row] == right[head]:
+                    if columns.base[column] >= 0 and columns.codes[column, row] != columns.codes[column, head]:
+                        named |= _ONE << np.uint64(column)
                     continue
-                if _share_name(columns, column, right[head], right[row]):
+                if _share_name(columns, columns.base[column], right[head], right[row]):
                     mixed |= _ONE << np.uint64(column)
                     continue
                 agree, differ = _compare(columns, head, row)
@@ -267,16 +281,16 @@ def _scan(
                     apart[known] = differ
                     known += 1
                 if not pending:
-                    return pending, pending, kept, known
+                    return pending, pending, pending, kept, known
                 count = _list(pending, wanted)
                 k = 0
-    return pending, mixed & pending, kept, known
+    return pending, mixed & pending, (mixed | named) & pending, kept, known
 
 
 @kernel
 def walk(
     columns: Columns, masks: Masks, pending: Masks, limit: int, use: tuple[bool, bool, bool], agreed: Masks,
-    apart: Masks, known: int, scratch: Scratch, holds: Masks, deficits: Ints, counters: Longs,
+    apart: Masks, known: int, scratch: Scratch, holds: Masks, named: Masks, deficits: Ints, counters: Longs,
 ) -> int:
     """Test the candidates of some nodes of one level, given in lexicographic order.
 
@@ -293,6 +307,7 @@ def walk(
         known: how many pairs these hold.
         scratch: as deep as the level.
         holds: [M] out, the right sides that hold.
+        named: [M] out, those of them to which names may add something.
         deficits: [M, n] out if limit > 0, the tuples to drop for each candidate that holds.
         counters: [5], added to.
 
@@ -341,7 +356,7 @@ def walk(
                     if not left:
                         break
             counters[REFUTED] += _size(pending[m] & ~left)
-        holds[m] = 0
+        holds[m] = named[m] = 0
         if not left:
             continue
 
@@ -358,7 +373,7 @@ def walk(
         kept = True
         if limit == 0:
             before = known
-            left, mixed, kept, known = _scan(
+            left, mixed, named[m], kept, known = _scan(
                 columns, last, left & ~counted, rows, offsets, classes, scratch, agreed, apart, known
             )
             open_ = mixed | (asked & counted)
@@ -367,6 +382,7 @@ def walk(
                 for level in range(listed + 1):
                     lists[level, lengths[level]] = pair
                     lengths[level] += 1
+        named[m] |= open_
         if open_ and (kept or not skip_keys):
             rows, offsets = scratch.rows[depth + 1], scratch.offsets[depth + 1]
             classes = refine(
@@ -389,6 +405,7 @@ def walk(
         else:
             counters[TESTED] += _size(asked)
         holds[m] = left
+        named[m] &= left
     return known
 
 
@@ -418,9 +435,12 @@ def judge(
         if i >= end:
             continue
         which[found] = g
-        for i in range(begin, end):
-            held[i - begin] = values[rows[i]]
-        alone[found], name[found] = best_name(held, end - begin, -1, columns, scratch.counts)
+        if end - begin == 2:
+            alone[found], name[found] = 1, -1 - values[rows[begin]]
+        else:
+            for i in range(begin, end):
+                held[i - begin] = values[rows[i]]
+            alone[found], name[found] = best_name(held, end - begin, -1, columns, scratch.counts)
         best[found] = alone[found]
         base = columns.base[column]
         if base >= 0:

@@ -24,9 +24,11 @@ class CleaningSettings(Settings):
     env: None
     model: None
     trainer: None
+    rollout: None
     total_iterations: None
-    total_env_steps: None = None
+    total_env_steps: None
     rollout_size: None
+    group_size: None
     eval: None
     warm_start: None
     offline: None

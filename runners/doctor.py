@@ -65,14 +65,16 @@ def experiments() -> Iterator[tuple[str, list[str]]]:
 
 
 def lacking(need: str) -> str | None:
-    """What is missing for an entry of `requires` (adb, cuda, chromium, kvm, extra:NAME); None if nothing is."""
+    """What is missing for an entry of `requires` (adb, cuda, cuda:N, chromium, kvm, extra:NAME); None if nothing is."""
     kind, _, name = need.partition(":")
     if kind == "extra" and name in extras():
         check = extra(name)
+    elif kind == "cuda" and name.isdecimal():
+        check = gpus(int(name))
     elif need in ("adb", "cuda", "chromium", "kvm"):
         check = {"adb": devices, "cuda": cuda, "chromium": chromium, "kvm": kvm}[need]()
     else:
-        return f"it requires {need!r}, which is none of adb, cuda, chromium, kvm, extra:NAME"
+        return f"it requires {need!r}, which is none of adb, cuda, cuda:N, chromium, kvm, extra:NAME"
     return None if check.state == "ok" else f"{check.name}: {check.detail}; {check.fix}"
 
 
@@ -93,6 +95,14 @@ def cuda(gpus: list[str] | None = None) -> Check:
     if is_available():
         return Check("cuda", "ok", ", ".join(gpus))
     return Check("cuda", "missing", f"{', '.join(gpus)}, which this torch cannot use", "install a CUDA build of torch")
+
+
+def gpus(wanted: int) -> Check:
+    """Whether there are as many GPUs as an experiment of several processes wants."""
+    check = cuda()
+    if check.state != "ok" or (found := len(hardware()["gpu"])) >= wanted:
+        return check
+    return Check("cuda", "missing", f"{found} of {wanted} GPUs", f"use trainer.processes={found}, or trainer=gpu")
 
 
 def kvm() -> Check:

@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from runners.compose import change, chosen, compose, draft, parse
+from runners.crew import crew, follow, follows
 from runners.errors import RunFailed, UserError
 from runners.experiment import Experiment
 from runners.listing import choices, is_group
@@ -54,8 +55,10 @@ def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metr
         KeyboardInterrupt: after the run has saved; its message says how to go on.
     """
     cfg = compose(overrides)
+    if follows():
+        follow()
     with _inside(_create(cfg, "train", overrides, name)) as run:
-        return run.path, build(cfg).train(run)
+        return run.path, train_in(run, cfg)
 
 
 def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
@@ -67,15 +70,19 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
     if "run" in own:
         run = open_run(own)
         cfg = change(run.config, rest, like=_overrides(run))
+        if follows():
+            follow()
         with _explained(run, "eval/error.txt"):
-            return run.path, build(cfg).evaluate(run, own.get("checkpoint", "last"))
+            return run.path, _evaluate_in(run, cfg, own.get("checkpoint", "last"))
     if "checkpoint" in own:
         raise UserError("checkpoint= belongs to a run; name the run with run=latest or run=PATH")
     if not rest:
         raise UserError("nothing to evaluate; name a run with run=latest or run=PATH, or an experiment with +exp=NAME")
     cfg = compose(overrides)
+    if follows():
+        follow()
     with _inside(_create(cfg, "eval", overrides, name)) as run:
-        return run.path, build(cfg).evaluate(run, "none")
+        return run.path, _evaluate_in(run, cfg, "none")
 
 
 def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
@@ -87,6 +94,8 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
     if "run" not in own:
         raise UserError("which run is to go on? name it with run=latest or run=PATH")
     run = open_run(own)
+    if follows():
+        follow()
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
     if "checkpoint" in own:
@@ -95,7 +104,18 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
     with _inside(run):
         if "checkpoint" in own:
             run.rewind(own["checkpoint"])
-        return run.path, build(run.config).train(run)
+        return run.path, train_in(run, run.config)
+
+
+def train_in(run: Run, cfg: DictConfig) -> Metrics:
+    """Train inside `run`, in as many processes as the config asks for."""
+    with crew(run, cfg, "train"):
+        return build(cfg).train(run)
+
+
+def _evaluate_in(run: Run, cfg: DictConfig, checkpoint: str) -> Metrics:
+    with crew(run, cfg, "evaluate", checkpoint=checkpoint):
+        return build(cfg).evaluate(run, checkpoint)
 
 
 def build(cfg: DictConfig) -> Experiment:

@@ -15,7 +15,7 @@ from typing import Any, TypedDict, cast
 
 from runners.errors import UserError
 
-HARMLESS = ("logger", "runs_dir", "trainer.device", "checkpoint")
+HARMLESS = ("logger", "runs_dir", "trainer.device", "trainer.strategy", "trainer.processes", "rollout", "checkpoint")
 """Config keys that do not change what a run computes: a resumed run may change them, the config hash omits them."""
 
 

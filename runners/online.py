@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from runners.checkpoint import restore_rng, rng_state
 from runners.errors import UserError
 from runners.evaluation import headline, summarise
 from runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent
 from runners.interrupt import Patience
+from runners.processes import from_first, gather
 from runners.progress import Progress
 from runners.rng import forked, seed_everything
-from runners.rollout import collect, demonstrate, episode_seeds
+from runners.rollout import Rollout, demonstrate, episode_seeds
 from runners.types import Metrics, Trajectory
 from runners.warm_start import WarmStartCache, cache_key, corpus, env_settings
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 TRAIN, EVAL, DEMO, OFFLINE = range(4)
 """Names of the seed streams; the episodes of one never repeat those of another."""
-
-Envs = list[gymnasium.Env[Any, Any]]
 
 
 class OnlineExperiment:
@@ -40,7 +39,7 @@ class OnlineExperiment:
         cfg = self.cfg
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
-        envs, eval_envs = self._envs(), self._envs(cfg.eval.env)
+        rollout, held_out = self._rollout(trainer), self._rollout(trainer, cfg.eval.env)
         try:
             if run.has_checkpoint():
                 agent = self._agent(run, trainer)
@@ -51,14 +50,16 @@ class OnlineExperiment:
                 fixed = self._fixed_episodes()  # first: a damaged file would make the warm start vain
                 agent, done = self._start(run, trainer), 0
                 if cfg.offline:
-                    episodes = self._play_offline(agent, envs) if fixed is None else fixed
+                    episodes = self._play_offline(agent, rollout) if fixed is None else fixed
                     self._learn_offline(run, trainer, agent, episodes)
-                result = self._evaluate(agent, eval_envs, run, "iteration_0")
+                result = self._evaluate(agent, held_out, run, "iteration_0")
                 run.log(result, step=0)
-                self._checkpoint(run, 0, agent, result)
-            return self._iterate(run, trainer, agent, envs, eval_envs, done)
+                self._checkpoint(run, 0, trainer, agent, result)
+            restore_rng(from_first(rng_state()))  # all draw what the process that leads draws
+            return self._iterate(run, trainer, agent, rollout, held_out, done)
         finally:
-            _close([*envs, *eval_envs])
+            rollout.close()
+            held_out.close()
 
     def evaluate(self, run: "Run", checkpoint: str) -> Metrics:
         cfg = self.cfg
@@ -71,15 +72,15 @@ class OnlineExperiment:
             step, state = run.load_checkpoint(checkpoint)
             agent.load_state_dict(state["agent"])
             name = f"checkpoint_{step}"
-        envs = self._envs(cfg.eval.env)
+        held_out = self._rollout(trainer, cfg.eval.env)
         try:
             with Progress(cfg.eval.episodes, "evaluating") as progress:
-                return self._evaluate(agent, envs, run, name, progress)
+                return self._evaluate(agent, held_out, run, name, progress)
         finally:
-            _close(envs)
+            held_out.close()
 
     def _iterate(
-        self, run: "Run", trainer: Any, agent: LearningAgent, envs: Envs, eval_envs: Envs, done: int
+        self, run: "Run", trainer: Any, agent: LearningAgent, rollout: Rollout, held_out: Rollout, done: int
     ) -> Metrics:
         cfg = self.cfg
         result: Metrics = run.last("eval/success")
@@ -90,32 +91,34 @@ class OnlineExperiment:
                 if self._env_steps >= budget:
                     break
                 began = time.perf_counter()
-                seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size)
-                trajectories = collect(agent, envs, seeds)
+                seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
+                trajectories = rollout.collect(agent, seeds, group_size=cfg.group_size)
                 collected = time.perf_counter()
                 self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
-                rollout = summarise(trajectories)
-                metrics = {**headline(rollout, "train"), "train/env_steps": float(self._env_steps)}
+                played = summarise(trajectories)
+                metrics = {**headline(played, "train"), "train/env_steps": float(self._env_steps)}
                 metrics |= agent.learn(trajectories, trainer)
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
                 last = iteration == cfg.total_iterations or self._env_steps >= budget
                 evaluated = last or iteration % cfg.eval.every == 0
                 if evaluated:
-                    result = self._evaluate(agent, eval_envs, run, f"iteration_{iteration}")
+                    result = self._evaluate(agent, held_out, run, f"iteration_{iteration}")
                     metrics |= result
                 run.log(metrics, step=iteration)
-                if evaluated or patience.asked or iteration % cfg.checkpoint.every == 0:
-                    self._checkpoint(run, iteration, agent, result if evaluated else {})
-                progress.update(iteration, train=rollout["success"], held_out=_score(result))
-                if patience.asked and not last:
+                stop = from_first(patience.asked)
+                if evaluated or stop or iteration % cfg.checkpoint.every == 0:
+                    self._checkpoint(run, iteration, trainer, agent, result if evaluated else {})
+                progress.update(iteration, train=played["success"], held_out=_score(result))
+                if stop and not last:
                     raise KeyboardInterrupt
         return result
 
-    def _checkpoint(self, run: "Run", step: int, agent: LearningAgent, result: Metrics) -> None:
-        run.save_checkpoint(step, {"agent": agent.state_dict(), "env_steps": self._env_steps}, _score(result))
+    def _checkpoint(self, run: "Run", step: int, trainer: Any, agent: LearningAgent, result: Metrics) -> None:
+        state = {"agent": trainer.whole(agent.state_dict()), "env_steps": self._env_steps}
+        run.save_checkpoint(step, state, _score(result))
 
     def _evaluate(
-        self, agent: Agent, envs: Envs, run: "Run", name: str, progress: Progress | None = None
+        self, agent: Agent, held_out: Rollout, run: "Run", name: str, progress: Progress | None = None
     ) -> Metrics:
         """Held-out episodes with a random stream of their own, so that evaluating never changes what training draws."""
         cfg = self.cfg.eval
@@ -128,7 +131,7 @@ class OnlineExperiment:
                 progress.update(len(played), success=sum(t.success for t in played) / len(played))
 
         with forked(cfg.seed):
-            trajectories = collect(agent, envs, seeds, deterministic=cfg.deterministic, on_episode=on_episode)
+            trajectories = held_out.collect(agent, seeds, deterministic=cfg.deterministic, on_episode=on_episode)
         summary = summarise(trajectories)
         run.write_eval(name, summary)
         run.save_episodes(name, trajectories, limit=cfg.record)
@@ -144,7 +147,7 @@ class OnlineExperiment:
         cfg = self.cfg
         cache, key = WarmStartCache(), cache_key(cfg)
         model = run.path / "model"
-        kept = cache.restore(key, model)
+        kept = from_first(cache.restore(key, model) if trainer.is_main else None)
         if kept is not None:
             agent = self._agent(run, trainer)
             agent.load_state_dict(kept["agent"])
@@ -152,13 +155,17 @@ class OnlineExperiment:
             return agent
         demonstrator = instantiate(cfg.warm_start.demonstrator)
         seeds = episode_seeds(cfg.seed, DEMO, count=cfg.warm_start.episodes)
-        env = self._envs(cfg.warm_start.get("env"), count=1)
+        settings = env_settings(cfg, cfg.warm_start.get("env"))
+        settings.pop("num_envs")
+        env = instantiate(settings, worker=0, _convert_="all")
         try:
             with Progress(len(seeds), "demonstrations") as progress:
-                demonstrations = demonstrate(demonstrator, env[0], seeds, lambda _: progress.advance())
+                demonstrations = demonstrate(demonstrator, env, seeds, lambda _: progress.advance())
         finally:
-            _close(env)
-        self._make_model(model, demonstrations)
+            env.close()
+        if trainer.is_main:
+            self._make_model(model, demonstrations)
+        gather(None)  # nobody goes on before the model is there
         agent = self._agent(run, trainer)
         if not isinstance(agent, ImitatingAgent):
             raise UserError(f"{cfg.agent._target_} cannot learn from demonstrations; run it with warm_start=null")
@@ -166,7 +173,9 @@ class OnlineExperiment:
             learnt = agent.imitate(demonstrations, trainer, progress.report)
         metrics = {f"warm_start/{name}": value for name, value in learnt.items() if isinstance(value, float)}
         run.log(metrics, step=0)
-        cache.store(key, model, {"agent": dict(agent.state_dict()), "metrics": metrics})
+        state = trainer.whole(dict(agent.state_dict()))
+        if trainer.is_main:
+            cache.store(key, model, {"agent": state, "metrics": metrics})
         return agent
 
     def _make_model(self, folder: Path, demonstrations: Sequence[Trajectory]) -> None:
@@ -198,12 +207,12 @@ class OnlineExperiment:
         episodes: list[Trajectory] | None = instantiate(source) if source else None
         return episodes
 
-    def _play_offline(self, agent: LearningAgent, envs: Envs) -> list[Trajectory]:
+    def _play_offline(self, agent: LearningAgent, rollout: Rollout) -> list[Trajectory]:
         """The offline data set as the warm-started policy plays it."""
         count = self.cfg.offline.episodes
         with Progress(count, "offline episodes") as progress:
             seeds = episode_seeds(self.cfg.seed, OFFLINE, count=count)
-            return collect(agent, envs, seeds, on_episode=lambda _: progress.advance())
+            return rollout.collect(agent, seeds, on_episode=lambda _: progress.advance())
 
     def _learn_offline(self, run: "Run", trainer: Any, agent: LearningAgent, episodes: list[Trajectory]) -> None:
         if not isinstance(agent, OfflineAgent):
@@ -211,10 +220,13 @@ class OnlineExperiment:
         with Progress(1, "offline phase") as progress:
             run.log(agent.learn_offline(episodes, trainer, progress.report), step=0)
 
-    def _envs(self, changes: DictConfig | None = None, count: int | None = None) -> Envs:
+    def _rollout(self, trainer: Any, changes: DictConfig | None = None) -> Rollout:
         settings = env_settings(self.cfg, changes)
         number = settings.pop("num_envs")
-        return [instantiate(settings, worker=worker, _convert_="all") for worker in range(count or number)]
+        if not self.cfg.get("rollout"):
+            return Rollout(settings, number, trainer)  # a run older than the choice
+        made: Rollout = instantiate(self.cfg.rollout, env=settings, num_envs=number, trainer=trainer, _recursive_=False)
+        return made
 
 
 def _score(result: Metrics) -> float | None:
@@ -222,7 +234,3 @@ def _score(result: Metrics) -> float | None:
     score = result.get("eval/success")
     return score if isinstance(score, float) else None
 
-
-def _close(envs: Sequence[gymnasium.Env[Any, Any]]) -> None:
-    for env in envs:
-        env.close()

@@ -2,18 +2,23 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
+from hydra.utils import instantiate
 
-from runners.errors import RunFailed
+from runners.errors import RunFailed, UserError
 from runners.experiment import Agent, Demonstrator
+from runners.processes import gather
 from runners.types import Decision, Observation, Step, StopReason, Trajectory
+
+if TYPE_CHECKING:
+    from runners.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +38,7 @@ class _Live:
     """One environment and the episode it is playing."""
 
     env: gymnasium.Env[Any, Any]
+    group_size: int = 1
     number: int = -1
     seed: int = 0
     observation: Observation = field(default_factory=dict)
@@ -41,7 +47,8 @@ class _Live:
 
     def reset(self, number: int, seed: int) -> None:
         self.number, self.seed, self.steps = number, seed, []
-        self.observation, self.start = self.env.reset(seed=seed, options={"episode": number})
+        options = {"episode": number // self.group_size}
+        self.observation, self.start = self.env.reset(seed=seed, options=options)
 
     def step(self, decision: Decision) -> Trajectory | None:
         observation, reward, terminated, truncated, info = self.env.step(decision.action)
@@ -69,9 +76,13 @@ def collect(
     seeds: Sequence[int],
     *,
     deterministic: bool = False,
+    group_size: int = 1,
+    share: slice = slice(None),
     on_episode: OnEpisode | None = None,
 ) -> list[Trajectory]:
-    """Play one episode a seed and return them in the order of `seeds`.
+    """Play `group_size` episodes a seed, all from the same start, and return them in the order of `seeds`.
+
+    Of all these episodes only those in `share` are played; an episode keeps its number.
 
     Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next seed.
     Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads.
@@ -80,9 +91,10 @@ def collect(
     Raises:
         RunFailed: when every environment has been retired.
     """
-    waiting = deque(enumerate(seeds))
+    waiting = deque(list(enumerate(seed for seed in seeds for _ in range(group_size)))[share])
+    numbers = [number for number, _ in waiting]
     finished: dict[int, Trajectory] = {}
-    slots = [_Live(env) for env in envs]
+    slots = [_Live(env, group_size) for env in envs]
     blocking = any((env.metadata or {}).get("blocking") for env in envs)
     with _mapper(len(slots) if blocking else 0) as over:
         live = _start(slots, waiting, agent, over)
@@ -100,7 +112,62 @@ def collect(
         raise RunFailed(
             f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault"
         )
-    return [finished[number] for number in range(len(seeds))]
+    return [finished[number] for number in numbers]
+
+
+class Rollout:
+    """The environments of one purpose (training, evaluation) in this process, and the episodes played in them.
+
+    The processes of a trainer have an equal share each of the environments and of the episodes.
+
+    Args:
+        env: the environment's node, without `num_envs`.
+        num_envs: environments in all.
+        trainer: whose processes share them.
+
+    Raises:
+        UserError: if there are fewer environments than processes.
+    """
+
+    def __init__(self, env: Mapping[str, Any], num_envs: int, trainer: "Trainer") -> None:
+        self._trainer = trainer
+        self.envs: list[gymnasium.Env[Any, Any]] = []
+        if num_envs < trainer.processes:
+            raise UserError(f"{trainer.processes} processes cannot share num_envs={num_envs}; give each one or more")
+        for number in range(trainer.rank, num_envs, trainer.processes):
+            self.envs.append(self.make(env, number))
+
+    def make(self, env: Mapping[str, Any], number: int) -> gymnasium.Env[Any, Any]:
+        """The environment with this number."""
+        made: gymnasium.Env[Any, Any] = instantiate(env, worker=number, _convert_="all")
+        return made
+
+    def collect(
+        self,
+        agent: Agent,
+        seeds: Sequence[int],
+        *,
+        deterministic: bool = False,
+        group_size: int = 1,
+        on_episode: OnEpisode | None = None,
+    ) -> list[Trajectory]:
+        """As the function `collect`; every process gets the episodes of all, and `on_episode` hears of its own."""
+        with self._trainer.apart() as (rank, count):
+            own = collect(
+                agent,
+                self.envs,
+                seeds,
+                deterministic=deterministic,
+                group_size=group_size,
+                share=slice(rank, None, count),
+                on_episode=on_episode,
+            )
+        everyones = gather(own)
+        return [everyones[number % count][number // count] for number in range(len(seeds) * group_size)]
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()
 
 
 def demonstrate(

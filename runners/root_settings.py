@@ -57,10 +57,21 @@ class RootSettings(Settings):
     model: Node | None
     trainer: Node | None
     logger: Node | None
+    rollout: Node
     total_iterations: int = Field(ge=0)
     total_env_steps: int | None = Field(default=None, ge=1)
     rollout_size: int = Field(ge=1)
+    group_size: int = Field(ge=1)
     eval: EvalSettings
     checkpoint: CheckpointSettings
     warm_start: WarmStartSettings | None
     offline: OfflineSettings | None
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        if self.rollout_size % self.group_size:
+            raise ValueError(
+                f"rollout_size {self.rollout_size} must be a multiple of group_size {self.group_size}, since every "
+                "group is played whole"
+            )
+        return self

@@ -267,7 +267,7 @@ class Run:
     def check_config(self, cfg: Config, allow: Sequence[str] = ()) -> dict[str, tuple[Any, Any]]:
         """The keys in which `cfg` differs from this run's config: `{key: (ours, theirs)}`, all of them harmless.
 
-        Harmless: `logger`, `runs_dir`, `trainer.device`, `checkpoint`, and a larger `total_iterations`.
+        Harmless: what `manifest.HARMLESS` names, and a larger `total_iterations`.
 
         Args:
             cfg: the config somebody wants to go on with.

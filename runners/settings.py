@@ -1,8 +1,8 @@
 """What may stand in the runner's own config nodes; checked before anything heavy is imported."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
@@ -14,9 +14,28 @@ class Settings(BaseModel):
 class TrainerSettings(Settings):
     """conf/trainer/*.yaml, see runners.trainer.Trainer."""
 
-    device: Literal["cpu", "cuda"] = "cpu"
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    precision: Literal["auto", "no", "bf16", "fp16"] = "no"
     strategy: Literal["single", "ddp", "fsdp"] = "single"
+    processes: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if self.strategy == "single" and (self.processes or 1) > 1:
+            raise ValueError(f"strategy single is one process, not {self.processes}; use trainer=ddp or trainer=fsdp")
+        return self
+
+
+class RolloutSettings(Settings):
+    """conf/rollout/local.yaml, see runners.rollout.Rollout."""
+
+
+class RaySettings(Settings):
+    """conf/rollout/ray.yaml, see runners.ray_rollout.RayRollout."""
+
+    workers: int = Field(default=2, ge=1)
+    address: str | None = None
+    cpus: float = Field(default=0.5, ge=0)
 
 
 class WandbSettings(Settings):

@@ -237,7 +237,7 @@ def main(folder: Path) -> int:
 
 
 def _train(folder: Path, cfg: DictConfig, overrides: list[str]) -> None:
-    from runners.launch import build
+    from runners.launch import train_in
 
     if (folder / "manifest.json").exists():
         run = Run.open(folder)
@@ -245,7 +245,7 @@ def _train(folder: Path, cfg: DictConfig, overrides: list[str]) -> None:
     else:
         run = Run.create(cfg, folder.parent, ["agentlab", "train", *overrides], path=folder)
     with run:
-        build(cfg).train(run)
+        train_in(run, cfg)
 
 
 def _stop_at_end_of_input() -> None:

@@ -1,27 +1,34 @@
 """The device, precision and number of processes behind one optimiser step; no algorithm."""
 
-import math
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Literal
 
 import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate import Accelerator, InitProcessGroupKwargs  # type: ignore[import-untyped]
 from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from runners import processes
 from runners.errors import RunFailed, UserError
+
+PATIENCE = timedelta(days=1)
+"""How long a process waits for the others: their episodes may take long, and whoever started them sees one die."""
 
 
 class Trainer:
     """Where and how precisely gradients are computed.
 
     Args:
-        device: `cpu` or `cuda`; one GPU is chosen with CUDA_VISIBLE_DEVICES.
-        precision: what the forward pass computes in; weights and optimiser stay as they are.
-        strategy: `single`: one process. `ddp`: as many as `torchrun` started, each with its share of the samples and a
-            copy of the weights, gradients averaged once a step. `fsdp`: the same with the weights split among them.
+        device: `cpu`, `cuda` (one GPU is chosen with CUDA_VISIBLE_DEVICES), or `auto`: a GPU where there is one.
+        precision: what the forward pass computes in; weights and optimiser stay as they are. `auto`: bf16 on a GPU.
+        strategy: `single`: one process. `ddp`: several, each with all the weights; they divide the rows of every
+            forward pass and average gradients once a step. `fsdp`: the same with the weights split among them.
+        processes: how many `agentlab` starts on this machine; null: one a GPU, or 2 where there is none. Under
+            `torchrun` it is torchrun that says how many.
 
     Raises:
         UserError: if the machine or the way the program was started does not give what is asked for.
@@ -29,34 +36,55 @@ class Trainer:
 
     def __init__(
         self,
-        device: Literal["cpu", "cuda"] = "cpu",
-        precision: Literal["no", "bf16", "fp16"] = "no",
+        device: Literal["auto", "cpu", "cuda"] = "cpu",
+        precision: Literal["auto", "no", "bf16", "fp16"] = "no",
         strategy: Literal["single", "ddp", "fsdp"] = "single",
+        processes: int | None = None,
     ) -> None:
-        if device == "cuda" and not torch.cuda.is_available():
+        gpu = torch.cuda.is_available()
+        device = ("cuda" if gpu else "cpu") if device == "auto" else device
+        precision = ("bf16" if device == "cuda" else "no") if precision == "auto" else precision
+        if device == "cuda" and not gpu:
             raise UserError(
                 "trainer.device=cuda needs a CUDA GPU and a torch built for it, and torch sees none; use trainer=cpu"
             )
         if precision == "fp16" and device == "cpu":
             raise UserError("trainer.precision=fp16 needs a GPU; on the CPU use trainer.precision=no or bf16")
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
-        if strategy == "single" and processes > 1:
-            raise UserError(f"{processes} processes were started but trainer.strategy=single uses one; use trainer=ddp")
+        started = int(os.environ.get("WORLD_SIZE", "1"))
+        if processes == started == 1:
+            strategy = "single"
+        if strategy == "single" and started > 1:
+            raise UserError(f"{started} processes were started but trainer.strategy=single uses one; use trainer=ddp")
         if strategy != "single" and "WORLD_SIZE" not in os.environ:
             raise UserError(
-                f"trainer.strategy={strategy} runs in several processes; start it with "
-                "`torchrun --nproc-per-node=N -m runners.cli train ...`"
+                f"trainer.strategy={strategy} runs in several processes; start it with `agentlab train` or `torchrun`"
+            )
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        if device == "cuda" and local > torch.cuda.device_count():
+            raise UserError(
+                f"{local} processes were started for {torch.cuda.device_count()} GPUs; "
+                f"use trainer.processes={torch.cuda.device_count()}"
             )
         self.strategy = strategy
-        if processes == 1:  # a second Trainer in this process (a sweep's next job) may want another device or precision
+        if started == 1:  # a second Trainer in this process (a sweep's next job) may want another device or precision
             AcceleratorState._reset_state(reset_partial_state=True)
-        self.accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
+        self.accelerator = Accelerator(
+            cpu=device == "cpu",
+            mixed_precision=precision,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        )
         self.device: torch.device = self.accelerator.device
+        self._prepared: list[nn.Module] = []
 
     @property
     def is_main(self) -> bool:
         """Whether this process is the one that writes the run folder."""
-        return bool(self.accelerator.is_main_process)
+        return self.rank == 0
+
+    @property
+    def rank(self) -> int:
+        """Number of this process, from 0."""
+        return int(self.accelerator.process_index)
 
     @property
     def processes(self) -> int:
@@ -71,12 +99,29 @@ class Trainer:
             The same module, or `(module, *optimizers)` if optimisers were given.
         """
         module.to(self.device)
+        self._prepared.append(module)
         if self.processes > 1:
             for tensor in [*module.parameters(), *module.buffers()]:
                 torch.distributed.broadcast(tensor.data, src=0)
         if self.strategy == "fsdp":
-            _split(module)
+            from runners.sharding import split
+
+            split(module)
         return (module, *optimizers) if optimizers else module
+
+    @contextmanager
+    def apart(self) -> Iterator[tuple[int, int]]:
+        """Inside, this process uses what was prepared without the others; see `runners.processes.apart`."""
+        with processes.apart(self._prepared) as here:
+            yield here
+
+    def whole(self, state: Any) -> Any:
+        """A state dict as one process has it, whatever is split; all processes call it together."""
+        if self.strategy != "fsdp":
+            return state
+        from runners.sharding import whole
+
+        return whole(state)
 
     def step(
         self,
@@ -104,6 +149,10 @@ class Trainer:
             RunFailed: if that norm is not finite; nothing was changed, so the last checkpoint is worth going back to.
         """
         parameters = list(parameters)
+        if self.strategy == "fsdp":
+            from runners.sharding import split_moments
+
+            split_moments(optimizer)
         iterator = iter(losses)
         while True:
             with self.accelerator.autocast():
@@ -115,11 +164,9 @@ class Trainer:
         scaler = self.accelerator.scaler  # fp16 only
         if scaler is not None:
             scaler.unscale_(optimizer)
-        if self.strategy == "ddp":
-            self._average_gradients(parameters)
-        norm = nn.utils.clip_grad_norm_(parameters, math.inf if max_grad_norm is None else max_grad_norm)
-        if self.strategy == "fsdp":
-            norm = cast(Any, norm).full_tensor()
+        norm = self._finish_gradients(parameters)
+        if max_grad_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, max_grad_norm, norm)
         if scaler is not None:
             scaler.step(optimizer)  # leaves out a step whose gradients overflowed, and lowers the scale
             scaler.update()
@@ -133,6 +180,17 @@ class Trainer:
             )
         optimizer.zero_grad()
         return float(norm)
+
+    def _finish_gradients(self, parameters: Sequence[nn.Parameter]) -> Tensor:
+        """Make the gradients those of all processes, and give their norm."""
+        if self.strategy == "fsdp":
+            from runners.sharding import is_split, total_norm
+
+            self._average_gradients([parameter for parameter in parameters if not is_split(parameter)])
+            return total_norm(parameters)  # FSDP itself has averaged the gradients of what it split
+        if self.strategy == "ddp":
+            self._average_gradients(parameters)
+        return nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
     def _average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Mean of the gradients over the processes, in one exchange; a process that has none counts as zero."""
@@ -150,13 +208,3 @@ class Trainer:
         for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
-
-def _split(module: nn.Module) -> None:
-    """Shard the weights over the processes, a block of layers at a time (torch's FSDP2)."""
-    from torch.distributed.fsdp import fully_shard
-
-    for child in module.modules():
-        if isinstance(child, nn.ModuleList):
-            for block in child:
-                fully_shard(block)
-    fully_shard(module)

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 log = logging.getLogger(__name__)
 
-KEYS = ("seed", "model", "warm_start", "agent.imitation")
+KEYS = ("seed", "model", "warm_start", "agent._target_", "agent.imitation")
 """The parts of a config that decide what a warm start learns; entropy, iterations and the like share one."""
 
 

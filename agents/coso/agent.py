@@ -1,8 +1,6 @@
 """DigiRL (arXiv 2406.11896) and, with an entropy bonus weighted by causal influence, CoSo (arXiv 2505.03792)."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +10,12 @@ from torch import Tensor
 from agents.coso.actor import Sample, Tally, draw_batches, update_actor
 from agents.coso.advantage import doubly_robust_advantage, hard_indicator, instruction_filter, released_advantage
 from agents.coso.causal import CausalWeights, Ids
+from agents.coso.clock import Clock
 from agents.coso.critics import InstructionCritic, StepCritic
 from agents.coso.heatmap import heatmap, weight_histogram
 from agents.coso.settings import CosoSettings
 from agents.coso.steps import StepTable, step_table
-from agents.llm.imitation import fit
+from agents.llm.imitation import fit_episodes
 from agents.rl.replay import TrajectoryReplay
 from agents.rl.streams import generator_state, next_seed, restore_generator
 from runners.errors import UserError
@@ -76,12 +75,7 @@ class CosoAgent:
     def imitate(self, demonstrations: Sequence[Trajectory], trainer: "Trainer", report: "Report") -> dict[str, float]:
         """Supervised warm start; afterwards the critics' features are taken from the policy as it then is."""
         options = self.settings.imitation.model_dump()
-        held_out = int(options.pop("validation_fraction") * len(demonstrations))
-        parts = [
-            [(step.observation, step.decision.action) for trajectory in chosen for step in trajectory.steps]
-            for chosen in (demonstrations[held_out:], demonstrations[:held_out])
-        ]
-        metrics = fit(self.policy, parts[0], trainer, validation=parts[1], report=report, **options)
+        metrics = fit_episodes(self.policy, demonstrations, trainer, report, **options)
         self._freeze()
         return metrics
 
@@ -107,7 +101,7 @@ class CosoAgent:
         """One iteration: remember, update the SCM, the instruction critic, the filter, the step critic, the actor."""
         s = self.settings
         usable = _usable(trajectories)
-        clock = _Clock()
+        clock = Clock()
         with clock("features"):
             self._remember(usable)
         self.iteration += 1
@@ -269,8 +263,8 @@ class CosoAgent:
         )
         return hard_indicator(advantage, s.advantage_threshold)
 
-    def _fit_actor(self, kept: Sequence[bool], *, online: bool, clock: "_Clock | None" = None) -> Results:
-        s, clock = self.settings, clock or _Clock()
+    def _fit_actor(self, kept: Sequence[bool], *, online: bool, clock: Clock | None = None) -> Results:
+        s, clock = self.settings, clock or Clock()
         batches = draw_batches(self._samples(kept), s.actor_steps, s.batch_size, self._rng)
         causal = self.causal if online and s.entropy != "none" else None
         if causal is not None and causal.cacheable:
@@ -346,16 +340,3 @@ def _usable(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
 
 def _said(replay: TrajectoryReplay) -> list[Ids]:
     return [tuple(step.decision.extras["token_ids"]) for trajectory, _ in replay.episodes for step in trajectory.steps]
-
-
-class _Clock:
-    """Seconds spent in each part of an iteration."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, part: str) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began

@@ -12,7 +12,7 @@ from agents.coso.counterfactual import PAPER, RELEASED, Recipe, counterfactual_w
 from agents.coso.entropy import mass_matched, permuted, random_weights
 from agents.coso.exact import hard_weights, soft_weights
 from agents.coso.scm import ScmNetwork, Utterances, check, pad, train_round
-from agents.coso.settings import CosoSettings, ScmSettings
+from agents.coso.settings import EntropySettings, ScmSettings
 from agents.rl.streams import generator_state, next_seed, restore_generator
 from runners.rng import forked
 
@@ -33,18 +33,19 @@ class CausalWeights:
         parser: `labels`, `parse`, `label` and `same`.
     """
 
-    def __init__(self, policy: "LanguagePolicy", parser: Any, settings: CosoSettings) -> None:
+    def __init__(self, policy: "LanguagePolicy", parser: Any, settings: EntropySettings) -> None:
         self.policy = policy
         self.parser = parser
         self.settings: ScmSettings = settings.scm
         self.mode = "uniform" if settings.entropy == "uniform" else settings.scm.mode
         self.mass_matched = settings.mass_matched
-        reference = settings.scm.mode if settings.scm.mode in ("paper", "exact") else "released"
+        measures = settings.scm.mode in ("released", "paper", "exact")
+        reference = settings.scm.mode if measures else settings.scm.reference
         self.measure = reference if self.mass_matched or self.mode not in ("uniform", "random") else "none"
         """How B is measured on the utterances: released | paper | exact, or none if no measurement is wanted."""
         if settings.entropy == "none":
             self.measure = "none"
-        self.recipe = _recipe(settings.scm)
+        self.recipe = _recipe(settings.scm, PAPER if self.measure == "paper" else RELEASED)
         tokenizer = policy.tokenizer
         self.pad_id = int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
         stand_ins = (tokenizer.unk_token_id, tokenizer.mask_token_id, self.pad_id)
@@ -68,15 +69,17 @@ class CausalWeights:
         """Train the SCM on what was `said`; the first call, whenever it comes, is the pretraining.
 
         Args:
-            said: every utterance in the replay, repeats included.
-            held_out: those of the validation replay.
+            said: every utterance to learn from, repeats included.
+            held_out: others, to measure its accuracy on.
 
         Returns:
             `causal/loss`, `causal/acc` of the last round and their `val_` versions; empty if no SCM is needed, or
             nothing that was said parses.
         """
-        self._weights.clear()
-        self._labels = {ids: self.label(ids) for ids in dict.fromkeys((*said, *held_out))}
+        distinct = dict.fromkeys((*said, *held_out))
+        self._labels = {ids: self.label(ids) for ids in distinct}
+        lasting = self.measure == "exact"  # the parser does not change, a classifier does
+        self._weights = {ids: self._weights[ids] for ids in distinct if lasting and ids in self._weights}
         if self.measure not in ("released", "paper"):
             return {}
         pool = {ids: label for ids, label in self._labels.items() if label is not None}
@@ -229,9 +232,9 @@ class CausalWeights:
             optimizer.load_state_dict(state["optimizer"])
 
 
-def _recipe(settings: ScmSettings) -> Recipe:
+def _recipe(settings: ScmSettings, base: Recipe) -> Recipe:
     given = {name: getattr(settings, name) for name in ("window", "signed", "norm", "zero_punctuation")}
-    return replace(PAPER if settings.mode == "paper" else RELEASED, **{k: v for k, v in given.items() if v is not None})
+    return replace(base, **{k: v for k, v in given.items() if v is not None})
 
 
 def _stack(rows: Sequence[Tensor], width: int) -> Tensor:

@@ -25,7 +25,7 @@ def heatmap(weights: Mapping[tuple[int, ...], Tensor], decode: Callable[[list[in
     for ids, row in list(weights.items())[:rows]:
         x: float = _MARGIN
         for token, weight in zip(ids, row.tolist(), strict=True):
-            text = decode([token]) or "∅"
+            text = "".join(c if c.isprintable() else "·" for c in decode([token])) or "∅"
             wide = pen.textlength(text, font=font) + 2
             if x + wide > _WIDTH - _MARGIN:
                 x, y = _MARGIN, y + _LINE

@@ -1,6 +1,6 @@
 """What an `agent` config node of this room may say; light, so a wrong value is refused before torch is imported."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,7 +20,9 @@ class ScmSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mode: Literal["released", "paper", "exact", "uniform", "random", "permuted"] = "released"
-    """`released`, `paper`: by the classifier; `exact`: by the parser; else controls (`permuted`: released B)."""
+    """`released`, `paper`: by the classifier; `exact`: by the parser; else controls."""
+    reference: Literal["released", "paper", "exact"] = "released"
+    """How B is measured for a control (`permuted`, or `random` with the causal mass) that has no measure of its own."""
     window: PositiveInt | None = None
     """Tokens nullified together; null: as the recipe has it (released 4, paper 1)."""
     signed: bool | None = None
@@ -81,17 +83,34 @@ class ImitationSettings(BaseModel):
     """Of the episodes, held out to measure token accuracy and exact match."""
 
 
-class CosoSettings(BaseModel):
-    """DigiRL or filtered behaviour cloning, with the entropy bonus of choice."""
+class EntropySettings(BaseModel):
+    """What every agent with an entropy bonus of choice may be told."""
 
     model_config = ConfigDict(extra="forbid")
 
-    algorithm: Literal["digirl", "filtered_bc"] = "digirl"
     entropy: Literal["none", "uniform", "causal"] = "causal"
     alpha: NonNegativeFloat = 1.0
-    entropy_norm: Literal["row", "released_outer", "sum"] = "row"
     mass_matched: bool = False
     """A control's weights (uniform, random) get the total mass the causal ones would have had, row by row."""
+    heatmap_every: NonNegativeInt = 10
+    """Iterations between two token heat maps; 0 draws none."""
+    seed: NonNegativeInt = 0
+    scm: ScmSettings = Field(default_factory=ScmSettings)
+    imitation: ImitationSettings = Field(default_factory=ImitationSettings)
+
+    @model_validator(mode="after")
+    def _control_has_a_target(self) -> Self:
+        control = self.entropy == "uniform" or (self.entropy == "causal" and self.scm.mode in ("uniform", "random"))
+        if self.mass_matched and not control:
+            raise ValueError("mass_matched scales a control to the causal mass; use it with entropy=uniform")
+        return self
+
+
+class CosoSettings(EntropySettings):
+    """DigiRL or filtered behaviour cloning, with the entropy bonus of choice."""
+
+    algorithm: Literal["digirl", "filtered_bc"] = "digirl"
+    entropy_norm: Literal["row", "released_outer", "sum"] = "row"
     gamma: float = Field(default=0.5, ge=0, le=1)
     advantage: Literal["released", "doubly_robust"] = "released"
     advantage_threshold: NonNegativeFloat = 0.05
@@ -116,16 +135,56 @@ class CosoSettings(BaseModel):
     instruction_critic_steps: PositiveInt = 20
     critic_batch_size: PositiveInt = 128
     critic_width: PositiveInt = 128
-    heatmap_every: NonNegativeInt = 10
-    """Iterations between two token heat maps; 0 draws none."""
-    seed: NonNegativeInt = 0
-    scm: ScmSettings = Field(default_factory=ScmSettings)
     offline: OfflineSettings = Field(default_factory=OfflineSettings)
-    imitation: ImitationSettings = Field(default_factory=ImitationSettings)
+
+
+class PpoSettings(EntropySettings):
+    """PPO on whole utterances (RL4VLM, arXiv 2405.10292), or its surrogate on group-relative advantages."""
+
+    advantage: Literal["gae", "grpo", "gigpo"] = "gae"
+    entropy_norm: Literal["sum", "row"] = "sum"
+    alpha: NonNegativeFloat = 0.01
+    thought_coef: float = Field(default=0.5, ge=0, le=1)
+    """lambda, of the tokens before the action."""
+    log_prob: Literal["text", "released"] = "text"
+    """How the marker is found and the slices are cut, see `agents.llm.marker.token_weights`."""
+    gamma: float = Field(default=0.9, ge=0, le=1)
+    gae_lambda: float = Field(default=0.95, ge=0, le=1)
+    truncation: Literal["terminal", "bootstrap"] = "terminal"
+    """Of an episode cut by the step limit: nothing follows, or what the critic expects does."""
+    group_size: PositiveInt = 1
+    """The run's own `group_size`: episodes that begin in one state."""
+    step_coef: NonNegativeFloat = 1.0
+    """omega, of GiGPO's step-level part."""
+    divide_by_std: bool = True
+    """Group-relative advantages in units of their group's standard deviation."""
+    clip_coef: PositiveFloat = 0.1
+    epochs: PositiveInt = 4
+    minibatch_size: PositiveInt = 128
+    """Samples of one optimiser step; a rollout is cut into minibatches of nearly equal size."""
+    micro_batch: PositiveInt = 64
+    """Distinct samples in one forward pass of the policy."""
+    lr: PositiveFloat = 3e-4
+    lr_end: PositiveFloat | None = None
+    """Where a cosine takes the rate in `lr_decay_iterations`; null keeps it constant."""
+    lr_decay_iterations: PositiveInt = 25
+    adam_eps: PositiveFloat = 1e-7
+    max_grad_norm: PositiveFloat | None = 0.5
+    value_coef: NonNegativeFloat = 0.5
+    value_clip_coef: PositiveFloat | None = None
+    """How far V may move in an iteration, in units of the return; null does not clip."""
+    value_lr: PositiveFloat | None = None
+    """Of the value head; null: `lr`."""
+    value_trunk: Literal["shared", "detached"] = "shared"
+    """Whether the value loss trains the policy's own layers too."""
+    value_widths: list[PositiveInt] = [64]
+    """Hidden layers of the value head."""
 
     @model_validator(mode="after")
-    def _control_has_a_target(self) -> "CosoSettings":
-        control = self.entropy == "uniform" or (self.entropy == "causal" and self.scm.mode in ("uniform", "random"))
-        if self.mass_matched and not control:
-            raise ValueError("mass_matched scales a control to the causal mass; use it with entropy=uniform")
+    def _groups_have_members(self) -> Self:
+        if self.advantage != "gae" and self.group_size < 2:
+            raise ValueError(
+                f"advantage={self.advantage} compares episodes that begin in one state; set the run's group_size to 2 "
+                "or more"
+            )
         return self

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from agents.llm.policy import LanguagePolicy
 from runners.errors import UserError
-from runners.types import Observation
+from runners.types import Observation, Trajectory
 
 if TYPE_CHECKING:
     from runners.experiment import Report
@@ -73,6 +73,24 @@ def fit(
     return metrics | (check(policy, validation, micro_batch) if validation else {})
 
 
+def fit_episodes(
+    policy: LanguagePolicy,
+    demonstrations: Sequence[Trajectory],
+    trainer: "Trainer",
+    report: "Report",
+    *,
+    validation_fraction: float = 0.0,
+    **options: Any,
+) -> dict[str, float]:
+    """`fit` on every step of demonstrated episodes, of which the first `validation_fraction` are held out."""
+    held_out = int(validation_fraction * len(demonstrations))
+    samples, validation = (
+        [(step.observation, step.decision.action) for trajectory in chosen for step in trajectory.steps]
+        for chosen in (demonstrations[held_out:], demonstrations[:held_out])
+    )
+    return fit(policy, samples, trainer, validation=validation, report=report, **options)
+
+
 def _losses(
     policy: LanguagePolicy, pairs: Sequence[tuple[Observation, tuple[int, ...]]], micro_batch: int, shares: list[float]
 ) -> Iterator[Tensor]:
@@ -97,7 +115,7 @@ def check(policy: LanguagePolicy, samples: Sequence[Sample], batch_size: int = 3
     for start in range(0, len(samples), batch_size):
         observations, texts = zip(*samples[start : start + batch_size], strict=True)
         targets = [policy.encode(text) for text in texts]
-        likeliest = policy.score(observations, targets).logits.argmax(-1).tolist()
+        likeliest = policy(observations, targets).logits.argmax(-1).tolist()
         for row, ids in zip(likeliest, targets, strict=True):
             right += sum(best == true for best, true in zip(row[: len(ids)], ids, strict=True))
         tokens += sum(map(len, targets))

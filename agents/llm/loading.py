@@ -1,56 +1,110 @@
 """Fetch a checkpoint by name, with one sentence for each way it can be wrong."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+)
 from transformers.utils import logging
 
+from agents.llm.gguf_file import PACKAGE, unpack
+from agents.llm.layers import last_layers
+from agents.llm.processors import reader
 from runners.errors import UserError
 
 
-def load(name: str, dtype: str) -> tuple[nn.Module, Any]:
-    """The model and the processor of a hub repository or local folder.
+def load(name: str, dtype: str, quantize: str | None = None) -> tuple[nn.Module, Any]:
+    """A model of a hub repository, local folder or GGUF file, and its processor (the tokenizer if it reads text alone).
 
     Raises:
-        UserError: if it cannot be reached, or is of another kind.
+        UserError: if it cannot be reached, is of another kind, or the machine cannot hold weights of `quantize` bits.
     """
+    options = {"dtype": getattr(torch, dtype), **_quantized(quantize, dtype)}
+    if name.startswith(PACKAGE) or name.endswith(".gguf"):
+        with without_progress_bars():
+            name = str(unpack(name))
+    source = locate(name)
+    with reaching(name):
+        config = AutoConfig.from_pretrained(source)
+        kind, processor_kind = _kind(name, config)
+        return kind.from_pretrained(source, **options), processor_kind.from_pretrained(source)
+
+
+def locate(name: str) -> str:
+    """The folder or the repository."""
     folder = Path(name).expanduser()
-    source = str(folder) if folder.is_dir() else name
-    if not folder.is_dir() and (folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1):
-        raise UserError(f"there is no model folder {name}; give an existing folder or a hub repository as owner/model")
-    if folder.is_dir() and not (folder / "config.json").is_file():
+    if not folder.is_dir():
+        if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
+            raise UserError(
+                f"there is no model folder {name}; give an existing folder or a hub repository as owner/model"
+            )
+        return name
+    if not (folder / "config.json").is_file():
         raise UserError(f"{name} holds no config.json; give a folder with a checkpoint in Hugging Face format")
+    return str(folder)
+
+
+@contextmanager
+def reaching(name: str) -> Iterator[None]:
+    """Inside, a repository or folder is read; what goes wrong is told in one sentence.
+
+    Raises:
+        UserError: instead of what transformers raises.
+    """
     with without_progress_bars():
         try:
-            config = AutoConfig.from_pretrained(source)
-            _check_kind(name, config)
-            processor = AutoProcessor.from_pretrained(source)
-            model = AutoModelForImageTextToText.from_pretrained(source, dtype=getattr(torch, dtype))
+            yield
         except ImportError as error:
             raise UserError(f"{name} needs a package that is not installed: {_one_line(error)}") from error
         except OSError as error:
-            if folder.is_dir():
+            if Path(name).expanduser().is_dir():
                 raise UserError(f"the checkpoint in {name} is incomplete or damaged: {_one_line(error)}") from error
             raise UserError(
                 f"the hub repository {name} cannot be reached; check its name and the connection, or fetch it "
                 f"elsewhere with `huggingface-cli download {name} --local-dir FOLDER` and set model.name=FOLDER"
             ) from error
-        except ValueError as error:
+        except UnpicklingError as error:
+            raise UserError(f"a file of {name} holds more than weights, or is damaged, and is not read") from error
+        except (ValueError, RuntimeError) as error:
             raise UserError(f"{name} cannot be loaded by this version of transformers: {_one_line(error)}") from error
-    return model, processor
 
 
-def _check_kind(name: str, config: Any) -> None:
-    if type(config) not in AutoModelForImageTextToText._model_mapping:
-        raise UserError(
-            f"{name} is a {config.model_type} model, which does not read images and text together; choose one that "
-            "AutoModelForImageTextToText loads, such as SmolVLM or Qwen2.5-VL"
-        )
+def _quantized(quantize: str | None, dtype: str) -> dict[str, Any]:
+    """How transformers is to load weights of 4 or 8 bits (arXiv 2305.14314, 2208.07339)."""
+    if quantize is None:
+        return {}
+    if not torch.cuda.is_available():
+        raise UserError(f"model.quantize={quantize} needs a CUDA GPU, and torch sees none; use model.quantize=null")
+    if find_spec("bitsandbytes") is None:
+        raise UserError(f"model.quantize={quantize} needs bitsandbytes; pip install 'agentlab-runner[quantize]'")
+    four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": getattr(torch, dtype)}
+    config = BitsAndBytesConfig(**four if quantize == "4bit" else {"load_in_8bit": True})
+    return {"quantization_config": config, "device_map": {"": torch.cuda.current_device()}}
+
+
+def _kind(name: str, config: Any) -> tuple[Any, Any]:
+    """What loads the model, and what loads the thing that prepares its input."""
+    if type(config) in AutoModelForImageTextToText._model_mapping:
+        return AutoModelForImageTextToText, reader(config.model_type)
+    if type(config) in AutoModelForCausalLM._model_mapping:
+        return AutoModelForCausalLM, AutoTokenizer
+    if config.model_type == "t5":
+        raise UserError(f"{name} is a T5 model; an Auto-UI checkpoint, which is one with eyes, loads by model=autoui")
+    raise UserError(
+        f"{name} is a {config.model_type} model, which does not generate text; choose a vision-language model such as "
+        "SmolVLM or Qwen2.5-VL, or a causal language model such as SmolLM2"
+    )
 
 
 def _one_line(error: Exception) -> str:
@@ -58,10 +112,12 @@ def _one_line(error: Exception) -> str:
 
 
 def add_lora(model: nn.Module, lora: Mapping[str, Any]) -> nn.Module:
-    """The model with low-rank adapters (`{r, alpha, dropout, targets}`); everything else stops training."""
+    """The model with low-rank adapters (`{r, alpha, dropout, targets, last_k_layers}`); all else stops training."""
     from peft import LoraConfig, get_peft_model
 
     targets = lora.get("targets", "all-linear")
+    if lora.get("last_k_layers") is not None:
+        targets = _inside(model, last_layers(model, lora["last_k_layers"]), targets)
     config = LoraConfig(
         r=lora.get("r", 16),
         lora_alpha=lora.get("alpha", 32.0),
@@ -75,6 +131,16 @@ def add_lora(model: nn.Module, lora: Mapping[str, Any]) -> nn.Module:
         names = sorted({name.rsplit(".", 1)[-1] for name, part in model.named_modules() if isinstance(part, nn.Linear)})
         raise UserError(f"lora.targets {targets} match no layer of the model; it has {', '.join(names)}") from error
     return adapted
+
+
+def _inside(model: nn.Module, layers: Sequence[str], targets: str | Sequence[str]) -> list[str]:
+    """Full names of the targets that stand in `layers`."""
+    return [
+        name
+        for name, part in model.named_modules()
+        if any(name.startswith(f"{layer}.") for layer in layers)
+        and (isinstance(part, nn.Linear) if targets == "all-linear" else name.rsplit(".", 1)[-1] in targets)
+    ] or list(targets)
 
 
 @contextmanager

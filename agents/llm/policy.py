@@ -1,58 +1,31 @@
-"""A vision-language model as a policy: sample utterances for a batch of screens, score them with gradients."""
+"""A language model, with eyes or without, as a policy: sample utterances for a batch of observations, score them."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from agents.llm.adapters import load_adapters
 from agents.llm.kv_cache import ReservedCache
 from agents.llm.loading import add_lora, load
 from agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache, image_key
+from agents.llm.server import RolloutServer
+from agents.llm.utterances import Prompt, TokenScores, Utterance, check, draw, pad
 from runners.errors import UserError
+from runners.processes import divided, unsplit
 from runners.types import Observation
 
 
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """What the policy said to one observation."""
-
-    text: str
-    """Decoded without special tokens."""
-    token_ids: tuple[int, ...]
-    """Generated ids, the end token included when it was generated."""
-    logprobs: tuple[float, ...]
-    """Under the sampling distribution (temperature applied), one a token."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenScores:
-    """What the policy now thinks of given utterances, a row each, right-padded."""
-
-    logits: Tensor
-    """[B, T, V] float32, next-token logits (temperature applied) at the generated positions."""
-    logprobs: Tensor
-    """[B, T] float32, of the given tokens; 0 on padding."""
-    mask: Tensor
-    """[B, T] bool, True on given tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    """Prompts with their images in place, left-padded."""
-
-    embeds: Tensor  # [B, P, D]
-    mask: Tensor  # [B, P] bool
-    positions: Tensor  # [B, P], or [3, B, P] for a multimodal rotary embedding
-
-
 class LanguagePolicy(nn.Module):
-    """Any `AutoModelForImageTextToText` with its processor; `from_pretrained` says what the arguments mean."""
+    """Any `AutoModelForImageTextToText` with its processor, or any `AutoModelForCausalLM` with its tokenizer.
+
+    The latter leaves images aside. `from_pretrained` says what the arguments mean.
+    """
 
     def __init__(
         self,
@@ -68,10 +41,11 @@ class LanguagePolicy(nn.Module):
     ) -> None:
         super().__init__()
         self.processor = processor
-        self.tokenizer = processor.tokenizer
         self.prompts = PromptEncoder(processor, prompt_format, image_cache_mb)
+        self.tokenizer = self.prompts.tokenizer
         self.has_adapters = lora is not None
         self.model: Any = add_lora(model, lora) if lora is not None else model
+        self.server: RolloutServer | None = None
         self.frozen: Any = None
         self.max_new_tokens = max_new_tokens
         self.temperature = temperature
@@ -80,11 +54,12 @@ class LanguagePolicy(nn.Module):
         if freeze_vision:
             for parameter in self._vision_parameters():
                 parameter.requires_grad_(False)
-        self._image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token)
+        self._image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token) if self.prompts.sees else -1
         self._pad_id = self.tokenizer.pad_token_id or 0
         self._seen = TensorCache(image_cache_mb)
         self._seen_version = -1
         self._features = TensorCache(image_cache_mb)
+        cast(Any, self).register_state_dict_post_hook(_drop_loaded)
 
     @classmethod
     def from_pretrained(
@@ -93,29 +68,35 @@ class LanguagePolicy(nn.Module):
         *,
         lora: Mapping[str, Any] | None = None,
         dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+        quantize: Literal["4bit", "8bit"] | None = None,
         prompt_format: PromptFormat = "raw",
         freeze_vision: bool = False,
         max_new_tokens: int = 96,
         temperature: float = 1.0,
         image_cache_mb: int = 256,
+        server: Mapping[str, Any] | None = None,
     ) -> "LanguagePolicy":
-        """Load a hub repository or a local folder.
+        """Load a hub repository, a local folder or a GGUF file.
 
         Args:
-            name: `owner/model` on the hub, or a folder with a checkpoint in Hugging Face format.
-            lora: `{r, alpha, dropout, targets}` to train low-rank adapters alone (arXiv 2106.09685), or None.
+            name: `owner/model` on the hub, a folder with a checkpoint in Hugging Face format, a `.gguf` file, or
+                `package:MODULE/FILE.gguf` for one that an installed package brought.
+            lora: `{r, alpha, dropout, targets, last_k_layers, start}` to train low-rank adapters alone (arXiv
+                2106.09685), as they are in the PEFT folder `start` or new.
             dtype: of the weights; logits and log-probabilities are float32 always.
+            quantize: load the weights in 4 or 8 bits, which needs a CUDA GPU; they cannot train then, adapters can.
             prompt_format: `raw` = image, then the text as it is; `chat` = one user turn in the model's chat template.
             freeze_vision: the vision tower and its projection do not train, and each distinct image is encoded once.
             max_new_tokens: where an utterance is cut if no end token came.
             temperature: divides the logits, in sampling and in scoring alike.
             image_cache_mb: bound of the prepared images kept, again of the encoded ones, and again of the features.
+            server: the keys of `ServerSettings`; generation is left to that server.
 
         Raises:
-            UserError: if the checkpoint cannot be reached, or is not a vision-language model.
+            UserError: if the checkpoint cannot be reached, or is of no kind that generates text.
         """
-        model, processor = load(str(name), dtype)
-        return cls(
+        model, processor = load(str(name), dtype, quantize)
+        policy = cls(
             model,
             processor,
             lora=lora,
@@ -125,6 +106,11 @@ class LanguagePolicy(nn.Module):
             temperature=temperature,
             image_cache_mb=image_cache_mb,
         )
+        if lora is not None and lora.get("start"):
+            load_adapters(policy, lora["start"])
+        if server is not None:
+            policy.server = RolloutServer(str(name), **server)
+        return policy
 
     @property
     def device(self) -> torch.device:
@@ -135,12 +121,21 @@ class LanguagePolicy(nn.Module):
         """The model itself, under any adapters."""
         return self.model.get_base_model() if self.has_adapters else self.model
 
+    @property
+    def lora_rank(self) -> int:
+        return max((config.r for config in self.model.peft_config.values()), default=0) if self.has_adapters else 0
+
+    @property
+    def hidden_size(self) -> int:
+        """D of the states."""
+        return int(self._base.config.get_text_config().hidden_size)
+
     def trainable_parameters(self) -> list[nn.Parameter]:
         """What an optimiser should get."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def _vision_parameters(self) -> Iterator[nn.Parameter]:
-        """Whatever is neither the language model nor its head: the vision tower and its projection."""
+        """Whatever is neither the language model nor its head: the vision tower, if any, and its projection."""
         language = {id(parameter) for parameter in self._base.get_decoder().parameters()}
         language |= {id(parameter) for parameter in self._base.get_output_embeddings().parameters()}
         return (parameter for parameter in self._base.parameters() if id(parameter) not in language)
@@ -152,18 +147,24 @@ class LanguagePolicy(nn.Module):
         """One utterance an observation, sampled by torch's global generator, or the greedy one."""
         if not observations:
             return []
-        with _evaluating(self.model):
-            tokens, logprobs = self._decode(self._prompt(observations), deterministic)
+        if self.server is not None:
+            with _evaluating(self.model), unsplit(self):
+                return self.server.generate(self, observations, deterministic)
+        with _evaluating(self.model), unsplit(self):
+            tokens, logprobs, states = self._decode(self._prompt(observations), deterministic)
         utterances = []
-        for row, row_logprobs in zip(tokens.tolist(), logprobs.tolist(), strict=True):
+        states = states.clone()  # a value head may learn from them, which tensors made in inference mode forbid
+        for row, row_logprobs, state in zip(tokens.tolist(), logprobs.tolist(), states, strict=True):
             length = next((i + 1 for i, token in enumerate(row) if token in self.eos_ids), len(row))
             ids = tuple(row[:length])
-            utterances.append(Utterance(self.decode(ids), ids, tuple(row_logprobs[:length])))
+            utterances.append(Utterance(self.decode(ids), ids, tuple(row_logprobs[:length]), state))
         return utterances
 
     @torch.inference_mode()
-    def _decode(self, prompt: _Prompt, deterministic: bool) -> tuple[Tensor, Tensor]:
+    def _decode(self, prompt: Prompt, deterministic: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens [B, T] and their log-probabilities, until every row has ended; what follows a row's end is noise.
+
+        Also the states [B, D] the first tokens were predicted from.
 
         As fast as transformers' `generate`, which would not take the positions and the temperature that `score` uses.
         """
@@ -174,18 +175,20 @@ class LanguagePolicy(nn.Module):
         mask = F.pad(prompt.mask, (0, self.max_new_tokens), value=True)
         inputs, positions = {"inputs_embeds": prompt.embeds}, prompt.positions
         tokens, logprobs = [], []
+        states: list[Tensor] = []
         for step in range(self.max_new_tokens):
             seen = mask[:, : length + step]
-            logits = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)
+            logits, hidden = self._logits(inputs, seen, positions, keep=1, past_key_values=cache, use_cache=True)
+            states = states or [hidden[:, 0]]
             scores = torch.log_softmax(logits[:, -1], dim=-1)
-            token = scores.argmax(-1) if deterministic else _draw(scores)
+            token = scores.argmax(-1) if deterministic else draw(scores)
             tokens.append(token)
             logprobs.append(scores.gather(-1, token[:, None]).squeeze(-1))
             done |= torch.isin(token, ends)
             if done.all():
                 break
             inputs, positions = {"input_ids": token[:, None]}, positions[..., -1:] + 1
-        return torch.stack(tokens, dim=1), torch.stack(logprobs, dim=1)
+        return torch.stack(tokens, dim=1), torch.stack(logprobs, dim=1), states[0]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of generated ids, without special tokens."""
@@ -198,25 +201,31 @@ class LanguagePolicy(nn.Module):
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 
-    def score(self, observations: Sequence[Observation], token_ids: Sequence[Sequence[int]]) -> TokenScores:
+    def forward(self, observations: Sequence[Observation], token_ids: Sequence[Sequence[int]]) -> TokenScores:
+        """`score`, with the rows divided among the processes of a trainer; what is trained is called this way."""
+        if self.server is not None and torch.is_grad_enabled():
+            self.server.outdated()
+        return divided(self.score, observations, token_ids, width=max(map(len, token_ids), default=0))
+
+    def score(
+        self, observations: Sequence[Observation], token_ids: Sequence[Sequence[int]], width: int | None = None
+    ) -> TokenScores:
         """Logits and log-probabilities of given utterances, differentiable.
 
         Args:
             observations: B of them.
             token_ids: B utterances of at least one id each, as `generate` or `encode` gave them.
+            width: T of the result; None: of the longest utterance.
 
         Raises:
             ValueError: if the two differ in number or an utterance is empty.
         """
-        if len(observations) != len(token_ids):
-            raise ValueError(f"{len(observations)} observations came with {len(token_ids)} utterances; give one each")
-        if not all(len(ids) for ids in token_ids):
-            raise ValueError("an utterance to score has no token; give at least its end token")
+        check(observations, token_ids)
         prompt = self._prompt(observations)
-        targets, mask = _pad(token_ids, self._pad_id, self.device)
+        targets, mask = pad(token_ids, self._pad_id, self.device, width)
         said = self._base.get_input_embeddings()(targets[:, :-1])
         steps = torch.arange(1, targets.shape[1], device=self.device)
-        logits = self._logits(
+        logits, hidden = self._logits(
             {"inputs_embeds": torch.cat([prompt.embeds, said], dim=1)},
             torch.cat([prompt.mask, mask[:, :-1]], dim=1),
             torch.cat([prompt.positions, prompt.positions[..., -1:] + steps], dim=-1),
@@ -224,26 +233,38 @@ class LanguagePolicy(nn.Module):
             use_cache=False,
         )
         logprobs = torch.log_softmax(logits, dim=-1).gather(-1, targets[..., None]).squeeze(-1)
-        return TokenScores(logits, logprobs.masked_fill(~mask, 0.0), mask)
+        return TokenScores(logits, logprobs.masked_fill(~mask, 0.0), mask, hidden[:, 0])
 
-    forward = score
-    """A wrapped policy (DDP, FSDP) is called, not asked to score."""
+    def _logits(
+        self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, keep: int, **options: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Logits [B, keep, V], the head being computed on the last `keep` positions alone, and what it read there."""
+        with self._reading_head() as read:
+            output = self.model(**inputs, attention_mask=mask, position_ids=positions, logits_to_keep=keep, **options)
+        return output.logits.float() / self.temperature, read[0].float()
 
-    def _logits(self, inputs: dict[str, Tensor], mask: Tensor, positions: Tensor, keep: int, **options: Any) -> Tensor:
-        """[B, keep, V]: the head is computed on the last `keep` positions alone."""
-        output = self.model(**inputs, attention_mask=mask, position_ids=positions, logits_to_keep=keep, **options)
-        return output.logits.float() / self.temperature  # type: ignore[no-any-return]
+    @contextmanager
+    def _reading_head(self) -> Iterator[list[Tensor]]:
+        """Inside, what the head is given is put into the list."""
+        read: list[Tensor] = []
+        hook = self._base.get_output_embeddings().register_forward_pre_hook(lambda _, given: read.append(given[0]))
+        try:
+            yield read
+        finally:
+            hook.remove()
 
-    def _prompt(self, observations: Sequence[Observation]) -> _Prompt:
-        ids, mask = _pad([self.prompts.ids(o)[::-1] for o in observations], self._pad_id, self.device)
+    def _prompt(self, observations: Sequence[Observation]) -> Prompt:
+        ids, mask = pad([self.prompts.ids(o)[::-1] for o in observations], self._pad_id, self.device)
         ids, mask = ids.flip(1), mask.flip(1)
         embeds = self._base.get_input_embeddings()(ids)
+        if not self.prompts.sees:
+            return Prompt(embeds, mask, self._positions(ids, mask, observations))
         images = torch.cat(self._see(observations)).to(embeds.dtype)
         places = (ids == self._image_id)[..., None].expand_as(embeds)
-        return _Prompt(embeds.masked_scatter(places, images), mask, self._positions(ids, mask, observations))
+        return Prompt(embeds.masked_scatter(places, images), mask, self._positions(ids, mask, observations))
 
     def _positions(self, ids: Tensor, mask: Tensor, observations: Sequence[Observation]) -> Tensor:
-        rope_index = getattr(self._base.model, "get_rope_index", None)
+        rope_index = getattr(getattr(self._base, "model", None), "get_rope_index", None)
         if rope_index is None:
             return (mask.long().cumsum(-1) - 1).clamp(min=0)
         positions, _ = rope_index(
@@ -271,6 +292,7 @@ class LanguagePolicy(nn.Module):
         keys = [image_key(o["image"]) for o in observations]
         distinct = dict(zip(keys, observations, strict=True))
         if torch.is_grad_enabled() and not self.freeze_vision:
+            self._seen.clear()  # the weights are about to change, and those split by FSDP do not tell
             found = dict(zip(distinct, self._encode_images(list(distinct.values())), strict=True))
             return [found[key] for key in keys]
         version = sum(parameter._version for parameter in self._vision_parameters())
@@ -303,6 +325,10 @@ class LanguagePolicy(nn.Module):
         """Let `features` come from the weights as they are now; adapters are left out, so LoRA copies nothing."""
         self._features.clear()
         if not self.has_adapters:
+            if hasattr(self, "unshard"):
+                raise UserError(
+                    "a model split among processes cannot be copied; train adapters (model.lora) or use trainer=ddp"
+                )
             self.frozen = copy.deepcopy(self.model).requires_grad_(False).eval()
 
     @torch.no_grad()
@@ -310,14 +336,15 @@ class LanguagePolicy(nn.Module):
         """What a critic may see without touching the policy: text [B, Dt] and image [B, Di], float32, each made once.
 
         Text: mean over the prompt's text of the last hidden states, read without the image. Image: mean of the vision
-        tokens in the language model's width. A row does not depend on the batch it is asked in, to the last bit.
+        tokens in the language model's width; Di is 0 for a model without eyes. A row does not depend on the batch it is
+        asked in, to the last bit.
 
         Raises:
             ValueError: before `freeze_features`.
         """
         if self.frozen is None and not self.has_adapters:
             raise ValueError("features come from frozen weights; call freeze_features() first")
-        with self._frozen_model() as model:
+        with unsplit(self), self._frozen_model() as model:
             return (
                 torch.stack([self._text_features(model, o) for o in observations]),
                 torch.stack([self._image_features(model, o) for o in observations]),
@@ -340,6 +367,8 @@ class LanguagePolicy(nn.Module):
         return torch.as_tensor(self._features[text])
 
     def _image_features(self, model: Any, observation: Observation) -> Tensor:
+        if not self.prompts.sees:
+            return torch.zeros(0, device=self.device)
         key = image_key(observation["image"])
         if key not in self._features:
             (tokens,) = self._encode_images([observation], model)
@@ -356,10 +385,17 @@ class LanguagePolicy(nn.Module):
     # -- keeping ------------------------------------------------------------------------------------------------------
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As `nn.Module`; what is kept of images is dropped where it may be encoded anew, as after loading."""
+        """As `nn.Module`, but of a model with adapters the adapters alone: the rest is as it was loaded.
+
+        What is kept of images is dropped where it may be encoded anew, as after loading.
+        """
         if not self.freeze_vision:
             self.forget_images()
         return super().state_dict(*args, **kwargs)
+
+    def _trains(self, name: str) -> bool:
+        """Whether the weight of this name in a state may differ from what was loaded."""
+        return not self.has_adapters or ".lora_" in name
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As `nn.Module`; also takes a state saved after `freeze_features`."""
@@ -367,7 +403,13 @@ class LanguagePolicy(nn.Module):
             self.freeze_features()
         self._seen.clear()
         self._features.clear()
-        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+        if self.server is not None:
+            self.server.outdated()
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        odd = [name for name in result.missing_keys if self._trains(name)] + result.unexpected_keys
+        if strict and odd:
+            raise RuntimeError(f"this state is of another model: {odd[0]} does not match")
+        return result
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model (its adapters alone if it has any) and its processor in Hugging Face format."""
@@ -375,22 +417,9 @@ class LanguagePolicy(nn.Module):
         self.processor.save_pretrained(folder)
 
 
-def _pad(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids [B, T] int64 padded on the right, and mask [B, T] bool."""
-    lengths = torch.tensor([len(row) for row in rows], device=device)
-    width = int(lengths.max())
-    ids = torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], device=device)
-    return ids, torch.arange(width, device=device) < lengths[:, None]
-
-
-def _draw(logprobs: Tensor) -> Tensor:
-    """One index a row [B] of log-probabilities [B, V]: where the cumulated distribution passes a uniform number.
-
-    `torch.multinomial` draws a number for every entry, which took as long as a layer of a small model.
-    """
-    cumulated = logprobs.exp().cumsum(-1)
-    passed = torch.rand(len(logprobs), 1, device=logprobs.device) * cumulated[:, -1:]
-    return torch.searchsorted(cumulated, passed, right=True)[:, 0].clamp(max=logprobs.shape[1] - 1)
+def _drop_loaded(policy: LanguagePolicy, state: dict[str, Any], *others: Any) -> None:
+    for name in [name for name in state if not policy._trains(name)]:
+        del state[name]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""From an observation to what a vision-language model eats: prompt ids and prepared pixels, each made once."""
+"""From an observation to what a model eats: prompt ids and, where it sees, prepared pixels, each made once."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from runners.errors import UserError
 from runners.types import Observation
@@ -60,7 +61,7 @@ def image_key(image: NDArray[np.uint8]) -> Hashable:
 
 
 class PromptEncoder:
-    """Formats prompts and prepares images through a hub processor.
+    """Formats prompts and prepares images through a hub processor; a tokenizer stands for a model without eyes.
 
     The image processor sees each distinct image once. What its placeholder expands to, which depends on the image's
     size alone, is taken from the whole processor, once a size, with a prompt that holds the image alone. A prompt's ids
@@ -72,25 +73,28 @@ class PromptEncoder:
         if prompt_format == "chat" and not getattr(processor, "chat_template", None):
             raise UserError("prompt_format is chat but the model has no chat template; use prompt_format=raw")
         self.processor = processor
-        self.tokenizer = processor.tokenizer
+        self.sees = not isinstance(processor, PreTrainedTokenizerBase)
+        self.tokenizer = processor.tokenizer if self.sees else processor
         self.prompt_format = prompt_format
-        self.image_token = _image_token(processor)
-        self.image_markup = _image_markup(processor, self.image_token)
+        self.image_token = _image_token(processor) if self.sees else ""
+        self.image_markup = _image_markup(processor, self.image_token) if self.sees else ""
         self._images = TensorCache(cache_mb)
         self._ids: dict[str, tuple[int, ...]] = {}
         self._expansions: dict[tuple[int, ...], str] = {}
         self._expands_alike: bool | None = None
 
     def prompt(self, text: str) -> str:
-        """The whole prompt, with one image placeholder in it."""
+        """The whole prompt, with one image placeholder in it if the model sees."""
         if self.prompt_format == "raw":
             return self.image_markup + text
-        content = [{"type": "image"}, {"type": "text", "text": text}]
+        content = [{"type": "image"}, {"type": "text", "text": text}] if self.sees else text
         turn = [{"role": "user", "content": content}]
-        return str(self.processor.apply_chat_template(turn, add_generation_prompt=True))
+        return str(self.processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False))
 
     def ids(self, observation: Observation) -> tuple[int, ...]:
         """Ids of the prompt, one image placeholder for each vision token."""
+        if not self.sees:
+            return self.text_ids(self.prompt(observation["text"]))
         image = observation["image"]
         prompt, expansion = self.prompt(observation["text"]), self._expansion(image)
         if self._expands_alike is None:
@@ -118,7 +122,10 @@ class PromptEncoder:
         return self._expansions[image.shape]
 
     def _by_tokenizer(self, prompt: str, expansion: str) -> tuple[int, ...]:
-        text = prompt.replace(self.image_token, expansion)
+        return self.text_ids(prompt.replace(self.image_token, expansion))
+
+    def text_ids(self, text: str) -> tuple[int, ...]:
+        """Ids of a whole prompt whose images, if any, are expanded; a beginning-of-sequence token stands once."""
         if text not in self._ids:
             if len(self._ids) == PROMPTS_KEPT:
                 self._ids.clear()

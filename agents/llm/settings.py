@@ -15,6 +15,34 @@ class LoraSettings(BaseModel):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     targets: list[str] | str = "all-linear"
     """Names of the linear layers that get an adapter, or `all-linear`."""
+    last_k_layers: PositiveInt | None = None
+    """Adapters on the last k layers of the language model alone; None: wherever `targets` match."""
+    start: str | None = None
+    """Folder of a PEFT checkpoint whose weights the adapters start from."""
+
+
+class ServerSettings(BaseModel):
+    """A server that generates in the model's place, see `agents.llm.server.RolloutServer`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(pattern=r"^https?://")
+    """Up to and including `/v1`."""
+    model: str | None = None
+    """What the server calls the base model; None: `model.name`."""
+    token_env: str = "OPENAI_API_KEY"
+    """Environment variable with the token; a token in a config would be written into the run folder."""
+    folder: str | None = None
+    """Where adapters are put for the server to fetch; None: a temporary folder, for a server on this machine."""
+    timeout: PositiveFloat = 120.0
+    """Seconds for an answer."""
+    retries: int = Field(default=3, ge=0)
+    pause: float = Field(default=1.0, ge=0)
+    """Seconds before the first retry; doubled for each further one."""
+    parallel: PositiveInt = 32
+    """Requests under way at once."""
+    tolerance: PositiveFloat = 0.1
+    """Nats by which the server's log-probabilities may differ from the model's own, on an utterance's average."""
 
 
 class ModelSettings(BaseModel):
@@ -23,21 +51,35 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
-    """Hub repository or local folder; only a model that is made (`make`) may leave it out."""
+    """Hub repository, local folder or GGUF file; only a model that is made (`make`) may leave it out."""
     make: dict[str, Any] | None = None
     lora: LoraSettings | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    quantize: Literal["4bit", "8bit"] | None = None
+    """The loaded weights' own width, on a CUDA GPU; the adapters keep `dtype`."""
     prompt_format: Literal["raw", "chat"] = "raw"
     freeze_vision: bool = False
     max_new_tokens: PositiveInt = 96
     temperature: PositiveFloat = 1.0
     image_cache_mb: PositiveInt = 256
+    server: ServerSettings | None = None
 
     @model_validator(mode="after")
     def _has_weights(self) -> "ModelSettings":
         if self.name is None and self.make is None:
             raise ValueError("name is missing: give a hub repository or a local folder")
+        if self.quantize is not None and self.lora is None:
+            raise ValueError(f"weights of {self.quantize} do not train; give the model adapters by lora")
+        if self.server is not None and (self.lora is None or self.prompt_format != "chat"):
+            raise ValueError("a server gets adapters and applies the chat template: set lora and prompt_format=chat")
         return self
+
+
+class AutoUISettings(ModelSettings):
+    """The keyword arguments of `agents.llm.autoui.AutoUIPolicy.from_pretrained`."""
+
+    vision: str | None = None
+    """Hub repository or folder of the BLIP-2 model whose eyes it was trained with."""
 
 
 class TinySettings(BaseModel):

@@ -64,8 +64,8 @@ def test_a_run_can_be_evaluated_again_compared_reported_and_resumed(lab, tmp_pat
 
 
 def test_sweeping_rates(lab, tmp_path):
-    rates = ("clean.err=0.03,0.15", "clean.tables=1")
-    lab("sweep", "+exp=ofd_clean", *rates, *SMALL, "--metric", "eval/f1", "--name", "s")
+    rates = ["clean.err=0.03,0.15", "clean.tables=1", *SMALL]
+    lab("sweep", "+exp=ofd_clean", *rates, "--metric", "eval/f1", "--name", "s")
     assert len(list(tmp_path.glob("*/s*/jobs/*/manifest.json"))) == 2
 
 

@@ -59,7 +59,7 @@ def own_conf(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("given", "incomplete", "offered"),
     [
-        (["+exp=counting"], "rollo", ["rollout_size=16"]),
+        (["+exp=counting"], "rollout_", ["rollout_size=16"]),
         (["+exp=counting"], "fail", ["fail_at=null"]),
         (["+exp=counting"], "agent.greedy=", ["agent.greedy=true", "agent.greedy=false"]),
         (["+exp=counting"], "agent.window", ["agent.window=auto"]),
@@ -67,7 +67,7 @@ def own_conf(monkeypatch, tmp_path):
         (["+exp=counting", "agent=open"], "agent.lr", ["agent.lr="]),
         (["+exp=counting"], "++agent.gam", ["++agent.gamma=0.5"]),
         ([], "exp=cou", ["exp=counting"]),
-        (["+exp=nothing"], "rollo", []),
+        (["+exp=nothing"], "rollout_", []),
     ],
 )
 def test_candidates(own_conf, given, incomplete, offered):

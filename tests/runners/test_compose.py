@@ -83,6 +83,7 @@ def test_a_wrong_override_is_told_in_one_sentence(overrides, sentence):
         ("~agent.gamma", "agent.gamma has no value; add agent.gamma=VALUE"),
         ("total_iterations=-1", "total_iterations is -1, but must be at least 0"),
         ("rollout_size=1.5", "rollout_size is 1.5, but must be an integer"),
+        ("group_size=3", "rollout_size 16 must be a multiple of group_size 3"),
         ("seed=-1", "seed is -1, but must be at least 0"),
         ("eval.episodes=0", "eval.episodes is 0, but must be at least 1"),
         ("checkpoint.every=0", "checkpoint.every is 0, but must be at least 1"),
@@ -144,6 +145,7 @@ def test_schemas_are_found_by_the_key_of_their_node():
         "": "tests.runners.fake_experiment.CountingSettings",
         "agent": "tests.runners.fake_experiment.ToySettings",
         "logger": "runners.settings.NullSettings",
+        "rollout": "runners.settings.RolloutSettings",
     }
 
 

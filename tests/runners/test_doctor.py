@@ -72,4 +72,13 @@ def test_an_extra_names_what_it_lacks(monkeypatch, tmp_path):
     missing = doctor.extra("moon")
     assert (missing.state, missing.detail) == ("missing", "without lunar-lander")
     assert missing.fix == "pip install -e '.[moon]'"
-    assert "none of adb, cuda, chromium, kvm, extra:NAME" in (doctor.lacking("extra:sun") or "")
+    assert "none of adb, cuda, cuda:N, chromium, kvm, extra:NAME" in (doctor.lacking("extra:sun") or "")
+
+
+def test_gpus_are_counted(monkeypatch):
+    monkeypatch.setattr(doctor, "hardware", lambda: {"gpu": ["A100", "A100"]})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert doctor.lacking("cuda:2") is None
+    assert doctor.lacking("cuda:4") == "cuda: 2 of 4 GPUs; use trainer.processes=2, or trainer=gpu"
+    monkeypatch.setattr(doctor, "hardware", lambda: {"gpu": []})
+    assert "no NVIDIA GPU" in (doctor.lacking("cuda:4") or "")

@@ -10,6 +10,7 @@ from runners.interrupt import Patience
 from runners.online import OnlineExperiment
 from runners.run import Run
 from runners.warm_start import WarmStartCache
+from tests.runners.toy import Gambler
 
 
 def config(**changes):
@@ -27,6 +28,7 @@ def config(**changes):
             "total_iterations": 6,
             "total_env_steps": None,
             "rollout_size": 4,
+            "group_size": 1,
             "eval": {
                 "every": 2,
                 "episodes": 5,
@@ -129,3 +131,11 @@ def test_two_processes_may_make_the_same_warm_start(tmp_path, caplog):
     assert caplog.text == ""
     assert cache.restore("key", model) == {"agent": {"weight": 1.0}, "metrics": {}}
     assert [path.name for path in (tmp_path / "warm_start").iterdir()] == ["key"]
+
+
+def test_a_rollout_is_made_of_whole_groups(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Gambler, "end", lambda self, ended: seen.extend(t.seed for t in ended))
+    train(config(rollout_size=6, group_size=3, total_iterations=1, **{"eval.episodes": 1}), tmp_path / "run")
+    counts = [seen.count(seed) for seed in dict.fromkeys(seen)]
+    assert sorted(counts) == [1 + 1, 3, 3]  # the evaluation's one, twice, and two groups

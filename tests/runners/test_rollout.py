@@ -98,3 +98,14 @@ def test_a_scripted_user_looks_inside_the_environment():
 
     played = demonstrate(User(), Countdown(), [12, 27])
     assert all(t.success for t in played)
+
+
+def test_a_group_begins_in_one_state_whatever_its_start_depends_on():
+    class Listed(Countdown):
+        def reset(self, *, seed=None, options=None):
+            observation, info = super().reset(seed=seed)
+            return observation, info | {"task": f"{seed}/{options['episode']}"}
+
+    played = collect(Scripted(0), [Listed() for _ in range(4)], [13, 20, 3], group_size=2)
+    assert [t.seed for t in played] == [13, 13, 20, 20, 3, 3]
+    assert [t.task for t in played] == ["13/0", "13/0", "20/1", "20/1", "3/2", "3/2"]

@@ -113,7 +113,7 @@ def test_what_this_machine_cannot_do_is_refused(monkeypatch):
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         Trainer(precision="fp16")
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with pytest.raises(UserError, match="start it with `torchrun"):
+    with pytest.raises(UserError, match="start it with `agentlab train"):
         Trainer(strategy="ddp")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="use trainer=ddp"):
@@ -170,8 +170,8 @@ def test_two_processes_train_as_one(model, strategy, tmp_path):
         for rank in range(2)
     ]
     try:
-        out, _ = processes[0].communicate(timeout=120)
-        assert processes[1].wait(timeout=60) == processes[0].returncode == 0
+        out, _ = processes[0].communicate()
+        assert processes[1].wait() == processes[0].returncode == 0
     finally:
         for process in processes:
             process.kill()

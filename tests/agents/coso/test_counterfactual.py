@@ -1,14 +1,15 @@
 """Counterfactual weights against the recipe written again, and the edges of their input."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from agents.coso.counterfactual import (
     PAPER,
-    RELEASED,
     Recipe,
-    causal_effects,
     counterfactual_weights,
     minmax_sqrt,
     nullified,
@@ -91,6 +92,39 @@ def test_chunk_size_alters_nothing(chunk_size):
     assert_close(weights(scm, ids, mask, LABELS, chunk_size=chunk_size), weights(scm, ids, mask, LABELS))
 
 
+def test_threads_alter_nothing_and_leave_torch_as_it_was():
+    scm = network()
+    ids, mask = padded(ROWS)
+    before, seen = torch.get_num_threads(), set()
+
+    def watched(ids, mask):
+        seen.add((threading.current_thread() is threading.main_thread(), torch.get_num_threads()))
+        return scm(ids, mask)
+
+    try:
+        torch.set_num_threads(1)
+        alone = weights(scm, ids, mask, LABELS)
+        torch.set_num_threads(3)
+        assert_close(weights(watched, ids, mask, LABELS, chunk_size=1), alone)
+        assert seen == {(False, 1)}
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_classifier_that_fails_says_so_and_leaves_torch_as_it_was():
+    def broken(ids, mask):
+        raise RuntimeError("no such token")
+
+    before = torch.get_num_threads()
+    ids, mask = padded(ROWS)
+    with pytest.raises(RuntimeError, match="no such token"):
+        weights(broken, ids, mask, LABELS)
+    assert torch.get_num_threads() == before
+
+
 def test_weights_lie_between_0_and_1_and_zeroed_tokens_have_none():
     ids, mask = padded(ROWS)
     b = weights(network(), ids, mask, LABELS)
@@ -137,14 +171,13 @@ def test_paper_recipe_is_the_signed_loss_of_probability():
 def test_effects_are_constants_of_the_policy_gradient():
     scm = network()
     ids, mask = padded(ROWS)
-    effects = causal_effects(scm, ids, mask, LABELS, zeroed=ZEROED, unk_id=UNK, recipe=RELEASED)
-    assert not effects.requires_grad
+    assert not weights(scm, ids, mask, LABELS).requires_grad
 
 
 def test_no_rows_is_an_error():
     empty = torch.zeros(0, 3, dtype=torch.int64)
     with pytest.raises(ValueError, match="at least one utterance"):
-        causal_effects(network(), empty, empty.bool(), empty[:, 0], zeroed=ZEROED, unk_id=UNK)
+        weights(network(), empty, empty.bool(), empty[:, 0])
 
 
 def test_zeroed_ids_are_specials_and_the_encoded_punctuation(folder):

@@ -1,27 +1,29 @@
 """Random checkpoints of hub families, in their own formats, held against their own forward pass."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from conftest import corpus, prompt
 from torch.testing import assert_close
 from transformers import (
-    Idefics3ImageProcessorPil,
-    Idefics3Processor,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLProcessor,
     Qwen2VLImageProcessorPil,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
+    SmolVLMImageProcessorPil,
 )
 
 from agents.llm.policy import LanguagePolicy
+from agents.llm.processors import Qwen2_5_VLProcessor, SmolVLMProcessor
 from agents.llm.tiny import CHAT_TEMPLATE, train_tokenizer
+from runners.errors import UserError
 
 VISION = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 TEXT = {**VISION, "num_key_value_heads": 2, "bos_token_id": None}
@@ -39,10 +41,10 @@ def tokenizer_with(*marks: str):
 
 
 def smolvlm():
-    """With the hub model's tiles. Its own processor needs torchvision; Idefics3's does the same to an image."""
+    """With the hub model's tiles."""
     tokenizer, text = tokenizer_with("<image>")
-    image = Idefics3ImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
-    processor = Idefics3Processor(image, tokenizer, image_seq_len=4, chat_template=CHAT_TEMPLATE)
+    image = SmolVLMImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    processor = SmolVLMProcessor(image, tokenizer, image_seq_len=4, chat_template=CHAT_TEMPLATE)
     config = SmolVLMConfig(
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         pad_token_id=tokenizer.pad_token_id,
@@ -76,13 +78,6 @@ def llava_next():
     return LlavaNextForConditionalGeneration(config), processor
 
 
-class ImageOnlyQwen(Qwen2_5_VLProcessor):
-    """Its video half needs torchvision, which is not needed for screens."""
-
-    def check_argument_for_proper_class(self, name, argument):
-        return None if name == "video_processor" else super().check_argument_for_proper_class(name, argument)
-
-
 def qwen2_5_vl():
     marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
     tokenizer, text = tokenizer_with(*marks)
@@ -101,7 +96,7 @@ def qwen2_5_vl():
         },
         text_config={**text, "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]}},
     )
-    return Qwen2_5_VLForConditionalGeneration(config), ImageOnlyQwen(image, tokenizer, None, chat_template=template)
+    return Qwen2_5_VLForConditionalGeneration(config), Qwen2_5_VLProcessor(image, tokenizer, chat_template=template)
 
 
 def observations() -> list[dict]:
@@ -136,17 +131,64 @@ def test_family_agrees_with_its_own_forward_pass(make, prompt_format):
     assert [part.shape for part in policy.features(screens)] == [(4, 32), (4, 32)]
 
 
-@pytest.mark.parametrize("make", [smolvlm, llava_next])
+@pytest.mark.parametrize("make", [smolvlm, llava_next, qwen2_5_vl])
 def test_family_loads_from_its_folder_with_adapters(make, tmp_path):
+    torch.manual_seed(0)
     model, processor = make()
-    model.save_pretrained(tmp_path)
-    processor.save_pretrained(tmp_path)
-    policy = LanguagePolicy.from_pretrained(tmp_path, lora={"r": 2}, freeze_vision=True, prompt_format="chat")
-    scores = policy.score(observations()[:2], [(5, 6)] * 2)
+    model.save_pretrained(tmp_path / "base")
+    processor.save_pretrained(tmp_path / "base")
+    load = functools.partial(LanguagePolicy.from_pretrained, freeze_vision=True, prompt_format="chat")
+    policy = load(tmp_path / "base", lora={"r": 2}, max_new_tokens=3)
+    screens = observations()[:2]
+    said = policy.generate(screens, deterministic=True)
+    assert [one.token_ids for one in said] == [
+        one.token_ids for one in load(tmp_path / "base", max_new_tokens=3).generate(screens, deterministic=True)
+    ]  # new adapters change nothing
+    scores = policy.score(screens, [(5, 6)] * 2)
     scores.logprobs.sum().backward()
     trained = [name for name, parameter in policy.named_parameters() if parameter.grad is not None]
     assert trained
     assert all("lora_" in name and "vision" not in name for name in trained)
+
+    with torch.no_grad():
+        for parameter in policy.trainable_parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    changed = policy.score(screens, [(5, 6)] * 2).logprobs
+    assert (changed - scores.logprobs).abs().max() > 1e-3
+    state = policy.state_dict()
+    assert all("lora_" in name for name in state)
+    other = load(tmp_path / "base", lora={"r": 2})
+    other.load_state_dict(state)
+    assert_close(other.score(screens, [(5, 6)] * 2).logprobs, changed)
+    with policy.model.disable_adapter():
+        assert_close(policy.score(screens, [(5, 6)] * 2).logprobs, scores.logprobs)
+
+    policy.save_pretrained(tmp_path / "adapters")
+    third = load(tmp_path / "base", lora={"r": 2, "start": str(tmp_path / "adapters")})
+    assert_close(third.score(screens, [(5, 6)] * 2).logprobs, changed)
+    state.popitem()
+    with pytest.raises(RuntimeError, match="this state is of another model"):
+        third.load_state_dict(state)
+
+
+@pytest.mark.parametrize("make", [smolvlm, llava_next, qwen2_5_vl])
+def test_whole_model_is_saved_and_loaded(make, tmp_path):
+    policy = LanguagePolicy(*make())
+    policy.save_pretrained(tmp_path)
+    screens = observations()[:2]
+    again = LanguagePolicy.from_pretrained(tmp_path)
+    assert again.prompts.prompt("x") == policy.prompts.prompt("x")
+    assert_close(again.score(screens, [(5, 6)] * 2).logprobs, policy.score(screens, [(5, 6)] * 2).logprobs)
+
+
+def test_adapters_of_another_base_are_refused(tmp_path):
+    for name, make in (("smolvlm", smolvlm), ("llava", llava_next)):
+        model, processor = make()
+        model.save_pretrained(tmp_path / name)
+        processor.save_pretrained(tmp_path / name)
+    LanguagePolicy.from_pretrained(tmp_path / "smolvlm", lora={"r": 2}).save_pretrained(tmp_path / "adapters")
+    with pytest.raises(UserError, match=r"belong to another base model.*load the model they were trained on, .*smolv"):
+        LanguagePolicy.from_pretrained(tmp_path / "llava", lora={"r": 2, "start": str(tmp_path / "adapters")})
 
 
 def test_image_marks_come_from_the_chat_template():

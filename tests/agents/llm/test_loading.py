@@ -2,11 +2,8 @@ import json
 import shutil
 
 import pytest
-from conftest import corpus
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from agents.llm.policy import LanguagePolicy
-from agents.llm.tiny import train_tokenizer
 from runners.errors import UserError
 
 
@@ -28,15 +25,6 @@ def test_unreachable_hub_names_the_repository_and_the_way_round(monkeypatch, tmp
         LanguagePolicy.from_pretrained("a/vlm")
 
 
-def test_text_model_is_refused_by_its_kind(tmp_path):
-    tokenizer = train_tokenizer(corpus(), 400)
-    config = LlamaConfig(vocab_size=400, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
-    LlamaForCausalLM(config).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="is a llama model, which does not read images"):
-        LanguagePolicy.from_pretrained(tmp_path)
-
-
 def test_unknown_model_type(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no_such_type"}))
     with pytest.raises(UserError, match="cannot be loaded by this version of transformers"):
@@ -56,3 +44,13 @@ def test_chat_format_needs_a_template(tiny_folder, tmp_path):
     assert LanguagePolicy.from_pretrained(tmp_path / "model").prompts.prompt("x") == "<image>x"
     with pytest.raises(UserError, match="use prompt_format=raw"):
         LanguagePolicy.from_pretrained(tmp_path / "model", prompt_format="chat")
+
+
+def test_narrow_weights_need_a_gpu(tiny_folder, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=r"quantize=4bit needs a CUDA GPU.*use model\.quantize=null"):
+        LanguagePolicy.from_pretrained(tiny_folder, lora={"r": 2}, quantize="4bit")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("agents.llm.loading.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs bitsandbytes; pip install 'agentlab-runner\[quantize\]'"):
+        LanguagePolicy.from_pretrained(tiny_folder, lora={"r": 2}, quantize="8bit")

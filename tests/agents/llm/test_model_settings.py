@@ -4,20 +4,22 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from agents.llm.settings import ModelSettings, TinySettings
+from agents.llm.settings import AutoUISettings, ModelSettings, TinySettings
 
 CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
 
 
 def options(node: dict) -> dict:
-    return {key: value for key, value in node.items() if key not in ("_target_", "_schema_")}
+    return {key: value for key, value in node.items() if key not in ("_target_", "_schema_", "defaults")}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_is_valid_and_says_what_it_is(path):
     text = path.read_text()
     assert text.startswith("# ")
-    settings = ModelSettings(**options(yaml.safe_load(text)))
+    node = yaml.safe_load(text)
+    kind = {"ModelSettings": ModelSettings, "AutoUISettings": AutoUISettings}[node["_schema_"].rpartition(".")[2]]
+    settings = kind(**options(node))
     if settings.make:
         TinySettings(**options(settings.make))
 
@@ -31,6 +33,11 @@ def test_every_config_is_valid_and_says_what_it_is(path):
         {"name": "a/b", "temperature": 0},
         {"name": "a/b", "lora": {"rank": 8}},
         {"name": "a/b", "max_new_tokens": 0},
+        {"name": "a/b", "quantize": "4bit"},
+        {"name": "a/b", "quantize": "2bit", "lora": {"r": 8}},
+        {"name": "a/b", "lora": {"r": 8}, "prompt_format": "chat", "server": {"url": "here:8000"}},
+        {"name": "a/b", "lora": {"r": 8}, "prompt_format": "raw", "server": {"url": "http://here:8000/v1"}},
+        {"name": "a/b", "prompt_format": "chat", "server": {"url": "http://here:8000/v1"}},
     ],
 )
 def test_wrong_model_options_are_refused(wrong):

@@ -211,3 +211,13 @@ def test_nothing_to_say_to_nobody(policy):
 def test_lora_without_a_layer_names_the_layers(tiny_folder):
     with pytest.raises(UserError, match=r"no layer of the model; it has .*q_proj"):
         LanguagePolicy.from_pretrained(tiny_folder, lora={"targets": ["query"]})
+
+
+def test_the_state_is_the_last_prompt_tokens_whatever_follows(policy):
+    observations = screens(4)
+    said = policy.generate(observations)
+    scored = policy.score(observations, [(5, 6), (7,), (8, 9, 10), (5,)])
+    assert_close(torch.stack([one.state for one in said]), scored.states, atol=1e-4, rtol=0)
+    assert_close(policy.model.lm_head(scored.states), scored.logits[:, 0])
+    scored.states.sum().backward()
+    assert policy.model.get_input_embeddings().weight.grad.abs().sum() > 0

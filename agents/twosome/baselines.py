@@ -1,0 +1,67 @@
+"""Agents that learn nothing: the language model as it is, and chance."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from agents.twosome.actor import PhraseActor
+from agents.twosome.settings import RandomSettings, ZeroShotSettings
+from agents.twosome.states import question_of
+from runners.types import Decision, Metrics, Observation, Trajectory
+
+if TYPE_CHECKING:
+    from agents.llm.policy import LanguagePolicy
+    from runners.trainer import Trainer
+
+
+class _Unlearning:
+    """A `LearningAgent` that stays as it is."""
+
+    def setup(self, trainer: "Trainer") -> None:
+        """Nothing to optimise."""
+
+    def begin(self, episodes: Sequence[int]) -> None:
+        """Nothing is remembered between steps."""
+
+    def end(self, trajectories: Sequence[Trajectory]) -> None:
+        """Nothing is remembered between steps."""
+
+    def learn(self, trajectories: Sequence[Trajectory], trainer: "Trainer") -> Metrics:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Nothing was learnt."""
+
+
+class ZeroShotAgent(_Unlearning):
+    """Chooses among the admissible phrases by the untouched language model; `ZeroShotSettings` says how."""
+
+    def __init__(self, policy: "LanguagePolicy", **settings: Any) -> None:
+        s = ZeroShotSettings(**settings)
+        self.policy = policy
+        self.actor = PhraseActor(policy, "twosome", s.normalisation, s.micro_batch, s.cache_mb)
+
+    def setup(self, trainer: "Trainer") -> None:
+        trainer.prepare(self.policy)
+
+    def act(self, observations: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        return self.actor.decide(observations, deterministic)
+
+
+class RandomAgent(_Unlearning):
+    """Every admissible action is as likely, by torch's global generator; a model given is left aside."""
+
+    def __init__(self, policy: "LanguagePolicy | None" = None, **settings: Any) -> None:
+        RandomSettings(**settings)
+
+    def act(self, observations: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        decisions = []
+        for observation in observations:
+            question_of(observation).check()
+            ids = observation["action_ids"]
+            decisions.append(Decision(int(ids[int(torch.randint(len(ids), ()))])))
+        return decisions

@@ -1,0 +1,91 @@
+"""From observations and episodes to what the learners of this room read, checked where a fault can come in."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.llm.candidates import Question
+from runners.errors import UserError
+from runners.types import Observation, Step, StopReason, Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What was asked and answered, T decisions."""
+
+    questions: tuple[Question, ...]
+    choices: tuple[int, ...]
+    """Index of the chosen phrase among the question's."""
+    rewards: tuple[float, ...]
+    durations: tuple[int, ...]
+    """k_t, primitive steps each action took."""
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+
+def question_of(observation: Observation) -> Question:
+    """The prompt and the admissible phrases of an observation.
+
+    Raises:
+        UserError: if it has no list of actions, or their ids do not match it.
+    """
+    if "actions" not in observation or "action_ids" not in observation:
+        raise UserError(
+            "this agent chooses among phrases, and the observation lists none; use an environment that gives `actions` "
+            "and `action_ids`, such as overcooked or virtualhome"
+        )
+    question = Question(str(observation["text"]), tuple(map(str, observation["actions"])))
+    if len(question.candidates) != len(observation["action_ids"]):
+        raise UserError(
+            f"the observation has {len(question.candidates)} actions and {len(observation['action_ids'])} action_ids; "
+            "the environment must give an id with each phrase"
+        )
+    return question
+
+
+def chosen(step: Step) -> int:
+    """Index of the decided action among the admissible ones.
+
+    Raises:
+        UserError: if it was not admissible.
+    """
+    ids = [int(i) for i in step.observation["action_ids"]]
+    if step.decision.action not in ids:
+        raise UserError(
+            f"action {step.decision.action} was taken where {ids} were admissible; learn from this agent's own episodes"
+        )
+    return ids.index(step.decision.action)
+
+
+def duration(step: Step) -> int:
+    """Primitive steps the action took, 1 where the environment says nothing."""
+    return int(step.info.get("steps", 1))
+
+
+def reward(step: Step) -> float:
+    """The step's reward.
+
+    Raises:
+        UserError: if it is not finite.
+    """
+    if not math.isfinite(step.reward):
+        raise UserError(
+            f"the reward of action {step.decision.action} is {step.reward}; the environment must give finite rewards"
+        )
+    return step.reward
+
+
+def usable(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
+    """Episodes that say something of the policy: not those that ended because the simulator went away."""
+    return [trajectory for trajectory in trajectories if trajectory.steps and trajectory.stop != StopReason.DEVICE_LOST]
+
+
+def episode(trajectory: Trajectory) -> Episode:
+    """What a learner over phrases keeps of a trajectory."""
+    return Episode(
+        questions=tuple(question_of(step.observation) for step in trajectory.steps),
+        choices=tuple(chosen(step) for step in trajectory.steps),
+        rewards=tuple(reward(step) for step in trajectory.steps),
+        durations=tuple(duration(step) for step in trajectory.steps),
+    )

