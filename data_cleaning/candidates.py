@@ -12,8 +12,10 @@ from data_cleaning.typos import Neighbours
 
 TYPO_RATIO = 5
 """An unknown value one slip away from another one that is this much more frequent in the same classes is a typo."""
+FALSE = 0.2
+"""Share of errors among the values that are taken for labels the ontology lacks."""
 CHANCE = 1e-3
-"""A value that errors would repeat as often with less than this probability is a label the ontology lacks."""
+"""A value that errors repeat as often less probably than this is left out where their repeats are estimated."""
 REPEATS = 1.25
 """How often an error is expected to repeat where the data do not tell; weighs as much as one value seen."""
 
@@ -38,8 +40,17 @@ class Candidates:
 
     @cached_property
     def supported(self) -> Bools:
-        """Whether the data say that it is a label the ontology lacks."""
-        return self.allowed & (self.chance < CHANCE) & ~self.typo
+        """Whether the data say that it is a label the ontology lacks.
+
+        Of those they say it of, `FALSE` are errors in expectation (Benjamini and Hochberg 1995 on `chance`).
+        """
+        possible = np.flatnonzero(self.allowed & ~self.typo)
+        chance = np.sort(self.chance[possible])
+        fit = np.flatnonzero(chance <= FALSE * np.arange(1, len(chance) + 1) / max(1, len(chance)))
+        found = np.zeros(len(self.value), dtype=bool)
+        if len(fit):
+            found[possible] = self.chance[possible] <= chance[fit[-1]]
+        return found
 
     @cached_property
     def row(self) -> dict[tuple[int, int], int]:
@@ -84,9 +95,10 @@ def find_candidates(
     allowed = (their < readings.concepts) & ~readings.null[values]
     if typo_guard:
         allowed &= ~typo
-    # a value that has a meaning elsewhere gets here by another kind of error than one without any
-    kind = 2 * their[lacking] + readings.known[values[lacking]]
-    chance = _chance(kind, outlying[lacking])
+    near = np.array([word is not None for word in nearest], dtype=bool)
+    # errors of different kinds repeat differently: values with a meaning elsewhere, slips of the keyboard, all others
+    kind = 3 * their + np.where(readings.known[values], 2, near)
+    chance = _chance(kind[lacking], outlying[lacking])
     return Candidates(
         values[lacking], their[lacking], outlying[lacking], typo[lacking],
         tuple(word for word, kept in zip(nearest, lacking.tolist(), strict=True) if kept),
