@@ -99,7 +99,7 @@ def test_a_wrong_address_a_wrong_token_a_wrong_model(stub, tiny_folder, monkeypa
 
 
 def test_faults_during_a_rollout(stub, tiny_folder):
-    policy = connect(stub, tiny_folder, timeout=0.5, retries=1)
+    policy = connect(stub, tiny_folder, retries=1)
     stub.refuse_adapters = "rank 2 is too large"
     with pytest.raises(RunFailed, match=r"refuses the adapters in .*rank 2 is too large.*rank of at least 2"):
         policy.generate(screens(1))
@@ -111,6 +111,8 @@ def test_faults_during_a_rollout(stub, tiny_folder):
     stub.fail = [(500, "out of memory")] * 2
     with pytest.raises(RunFailed, match=r"chat/completions answered 500: out of memory, 2 times"):
         policy.generate(screens(1))
+    policy = connect(stub, tiny_folder, retries=1)
+    policy.server.settings.timeout = 0.5
     stub.silent = 1.5
     with pytest.raises(RunFailed, match=r"did not answer within 0\.5 seconds, 2 times; .*model\.server\.timeout"):
         policy.generate(screens(1))
