@@ -59,7 +59,7 @@ class ScmNetwork(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids [N, L] int64 and mask [N, L] bool, True on tokens, L at most `max_tokens` -> logits [N, classes]."""
         places = torch.arange(ids.shape[1], device=ids.device)
-        first = self.encoder_layers[0].self_attn
+        first: Any = self.encoder_layers[0].self_attn
         if self.training:
             x = self._drop(self._embed(ids, places))
             projected = self._linear(x, first.in_proj_weight, first.in_proj_bias)
