@@ -19,6 +19,7 @@ from data_cleaning.options import (
     Nulls,
     Ofds,
     Ontologies,
+    Page,
     Related,
     Senses,
     Source,
@@ -133,6 +134,7 @@ def check(
     kind: Kinds = "synonym",
     theta: Theta = None,
     details: Details = None,
+    report: Page = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a dependency does not hold.")] = False,
     normalise: Normalise = None,
     sense: Senses = None,
@@ -162,6 +164,10 @@ def check(
         found = [check(given.table, one, given.ontology) for one in given.ofds]
     if details:
         _write(details, files.checked(found, given.ontology, None if memory_limit else given.table))
+    if report:
+        from data_cleaning.page import check_page
+
+        _write(report.parent, {report.name: check_page(found, given.ontology).encode()})
     if json:
         print_json([files.summary(one) for one in found])
     else:
@@ -179,9 +185,7 @@ def repair(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The repaired table.", show_default=False)] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Write the repaired table over the input.")] = False,
     details: Details = None,
-    report: Annotated[
-        Path | None, typer.Option(help="An HTML page with the front to click through.", show_default=False)
-    ] = None,
+    report: Page = None,
     choose: Annotated[
         str,
         typer.Option(

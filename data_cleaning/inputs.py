@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 
 from data_cleaning import dependencies
 from data_cleaning.binding import bind
+from data_cleaning.columns import check_kind, columns_of
 from data_cleaning.ontology import Ontology
 from data_cleaning.raha import DIRTY
 from data_cleaning.sources import known, load, stream
@@ -99,8 +100,10 @@ def gather(
         table = Table(names, codes, values)
     given = [ofd for text in ofds for ofd in _asked(text, table.names, kind, theta)] or given
     for ofd in given:
-        for name in (*ofd.lhs, ofd.rhs):
-            known(name, table.names)
+        columns_of(ofd, table.names)
+        kept = arrow.schema.field(ofd.rhs).type
+        if pa.types.is_floating(kept) and ofd.rhs not in ontology.columns:
+            notes.append(f"column {ofd.rhs!r} holds {kept}; numbers that differ a little violate {ofd} like any others")
     return Inputs(source, table, ontology, given, kappa, notes)
 
 
@@ -120,13 +123,9 @@ def steps(kind: str, theta: int | None) -> int:
     Raises:
         ValueError: if they do not go together.
     """
-    if kind not in get_args(Kind):
-        raise ValueError(f"kind is {kind!r}; choose {' or '.join(get_args(Kind))}")
-    if theta is not None and theta < 0:
-        raise ValueError(f"theta counts is-a steps and must be 0 or more, not {theta}")
-    if kind == "synonym" and theta:
-        raise ValueError(f"theta={theta} counts is-a steps, which synonyms have none of; use kind inheritance")
-    return (kind == "inheritance") * 1 if theta is None else theta
+    found = int(kind == "inheritance") if theta is None else theta
+    check_kind(kind, found)
+    return found
 
 
 def _parts(table: Table) -> tuple[Sequence[Any], ...]:

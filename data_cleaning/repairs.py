@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from data_cleaning.classes import Classes
-from data_cleaning.front import Front
+from data_cleaning.columns import columns_of
+from data_cleaning.front import Choice, Front
 from data_cleaning.labels import Reason
 from data_cleaning.ontology import Ontology
 from data_cleaning.problem import Bound, Outcome, Problem, Search
@@ -94,6 +95,11 @@ class Repair:
     problems: tuple[Problem, ...]
     """One a right-hand column; what the report page shows."""
     front: Front
+
+    @property
+    def choices(self) -> list[Choice]:
+        """What `Problem.under` makes the senses and labels of this repair of."""
+        return self.front.choose(int(self.front.points[self.chosen]))
 
     @property
     def changes(self) -> dict[str, dict[int, str | None]]:
@@ -216,12 +222,7 @@ def _check(table: Table, ofds: Sequence[OFD]) -> None:
         raise ValueError("there is nothing to repair by; name at least one dependency, as 'CC -> CTRY'")
     left = {name: ofd for ofd in ofds for name in ofd.lhs}
     for ofd in ofds:
-        for name in (*ofd.lhs, ofd.rhs):
-            if name not in table.names:
-                known = ", ".join(table.names)
-                raise ValueError(f"{ofd} names column {name!r}, which the table does not have; it has {known}")
-        if ofd.rhs in ofd.lhs:
-            raise ValueError(f"{ofd} has {ofd.rhs!r} on both sides; it holds always, so leave it out")
+        columns_of(ofd, table.names)
         if ofd.rhs in left:
             raise ValueError(
                 f"{ofd} would change {ofd.rhs!r}, by which {left[ofd.rhs]} groups; repair by the one, then by the other"
