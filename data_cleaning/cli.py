@@ -58,6 +58,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **options)
         except ValueError as fault:
             raise UserError(str(fault)) from fault
+        except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as fault:
+            raise UserError(f"{fault.filename2 or fault.filename}: {fault.strerror}; name another place") from fault
         except ModuleNotFoundError as fault:
             if str(fault.name).startswith("data_cleaning"):
                 raise
@@ -100,11 +102,11 @@ def discover(
     from data_cleaning.inputs import steps
     from runners.tables import print_json
 
-    if columns and memory_limit:
+    if columns is not None and memory_limit:
         raise UserError("--columns and --memory-limit do not go together; write a table of these columns first")
     given = _gather(
         table, (ontology, normalise, sense, related, condense_cycles), nulls, kind=kind, theta=theta,
-        columns=columns.split(",") if columns else (), beginning=bool(memory_limit),
+        columns=() if columns is None else columns.split(","), beginning=bool(memory_limit),
     )
     if len(given.table.names) > WIDE and max_lhs is None:
         _note(f"{len(given.table.names)} columns may take long; --max-lhs 3 or --columns make it less")

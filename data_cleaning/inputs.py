@@ -65,6 +65,8 @@ def gather(
         ValueError: if any of it is wrong, in one sentence.
     """
     theta = steps(kind, theta)
+    if meaning.normalise and not meaning.sources:
+        raise ValueError("normalise says how values are compared with labels; name the ontology that has them too")
     ontology, kappa = Ontology(), 1.0
     notes: list[str] = []
     given: list[OFD] = []
@@ -95,10 +97,10 @@ def gather(
     if not table.rows:
         notes.append("the table has no rows, so every dependency holds: vacuously")
     if columns:
-        places = [known(name.strip(), table.names) for name in columns]
+        places = [known(name, table.names) for name in dict.fromkeys(map(str.strip, columns))]
         names, codes, values = (tuple(part[place] for place in places) for part in _parts(table))
         table = Table(names, codes, values)
-    given = [ofd for text in ofds for ofd in _asked(text, table.names, kind, theta)] or given
+    given = list(dict.fromkeys(ofd for text in ofds for ofd in _asked(text, table.names, kind, theta))) or given
     for ofd in given:
         columns_of(ofd, table.names)
         kept = arrow.schema.field(ofd.rhs).type
@@ -135,6 +137,6 @@ def _parts(table: Table) -> tuple[Sequence[Any], ...]:
 def _asked(text: str, columns: Sequence[str], kind: str, theta: int) -> list[OFD]:
     path = Path(text)
     exact: Kind = "inheritance" if kind == "inheritance" else "synonym"
-    if "->" not in text or path.is_file():
+    if (text and "->" not in text) or path.is_file():
         return dependencies.read(path, columns, exact, theta)
     return dependencies.parse(text, exact, theta)

@@ -152,12 +152,13 @@ def repair(
         sense_init, emd, emd_threshold: see `senses.assign` and `senses.refine`.
 
     Raises:
-        ValueError: if a dependency does not fit the table or another one, or `tau` or `choose` cannot be met.
+        ValueError: if a dependency does not fit the table or another one, or `tau`, `choose` or `max_additions` cannot
+            be met.
     """
     table = _table(table, ofds)
     ontology = ontology or Ontology()
     ofds = list(dict.fromkeys(ofds))
-    _check(table, ofds)
+    _check(table, ofds, max_additions)
     columns = list(dict.fromkeys(ofd.rhs for ofd in ofds))
     problems = [
         Problem.pose(
@@ -217,7 +218,9 @@ def _table(source: Any, ofds: Sequence[OFD]) -> Table:
     return read(source, columns=list(dict.fromkeys(name for ofd in ofds for name in (*ofd.lhs, ofd.rhs))))
 
 
-def _check(table: Table, ofds: Sequence[OFD]) -> None:
+def _check(table: Table, ofds: Sequence[OFD], max_additions: int | None) -> None:
+    if max_additions is not None and max_additions < 0:
+        raise ValueError(f"max_additions is {max_additions}; it should be 0 or more")
     if not ofds:
         raise ValueError("there is nothing to repair by; name at least one dependency, as 'CC -> CTRY'")
     left = {name: ofd for ofd in ofds for name in ofd.lhs}
