@@ -86,11 +86,13 @@ def baran(planted: Planted, ofd: OFD, labels: int, seed: int) -> Cells:
         seed: of its sampling.
     """
     import random
+    from multiprocessing.pool import ThreadPool
 
     import pandas as pd
-    from raha.correction import Correction
+    from raha import correction
     from raha.dataset import Dataset
 
+    correction.Pool = ThreadPool  # a process with threads, as a run is, may hang in the workers that it forks
     random.seed(seed)
     np.random.seed(seed)
     data = Dataset.__new__(Dataset)  # its reader of files calls a method that pandas 3 no longer has
@@ -105,6 +107,6 @@ def baran(planted: Planted, ofd: OFD, labels: int, seed: int) -> Cells:
     )
     at = planted.dirty.names.index(ofd.rhs)
     data.detected_cells = {(row, at): "" for row in np.flatnonzero(planted.errors[ofd.rhs]).tolist()}
-    cleaner = Correction()
+    cleaner = correction.Correction()
     cleaner.LABELING_BUDGET, cleaner.SAVE_RESULTS, cleaner.NUM_WORKERS = labels, False, 1
     return {row: text for (row, column), text in cleaner.run(data).items() if column == at}

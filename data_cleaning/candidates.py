@@ -13,7 +13,7 @@ from data_cleaning.typos import Neighbours
 TYPO_RATIO = 5
 """An unknown value one slip away from another one that is this much more frequent in the same classes is a typo."""
 FALSE = 0.2
-"""Share of errors among the values that are taken for labels the ontology lacks."""
+"""Share of errors, at most, among the values that are taken for labels the ontology lacks: what is aimed at."""
 CHANCE = 1e-3
 """A value that errors repeat as often less probably than this is left out where their repeats are estimated."""
 REPEATS = 1.25
@@ -42,7 +42,7 @@ class Candidates:
     def supported(self) -> Bools:
         """Whether the data say that it is a label the ontology lacks.
 
-        Of those they say it of, `FALSE` are errors in expectation (Benjamini and Hochberg 1995 on `chance`).
+        Of those they say it of, about `FALSE` are errors at most (Benjamini and Hochberg 1995 on `chance`).
         """
         possible = np.flatnonzero(self.allowed & ~self.typo)
         chance = np.sort(self.chance[possible])
@@ -110,19 +110,21 @@ def _chance(kind: Ints, count: Ints) -> Floats:
     """How likely errors alone repeat a value so often.
 
     If an erroneous value repeats m times on average, it does so n times or more with probability (1 - 1/m)^(n - 1). For
-    each kind m is estimated on its values from the rarest upwards, until one is too frequent to be an error; that one
-    and all more frequent ones are judged by what lies below.
+    each kind m is estimated on its values below the first that is too frequent to be an error, without the value that
+    is judged.
     """
+    if not len(kind):
+        return np.empty(0)
     order = np.lexsort((count, kind))
     kind, count = kind[order], count[order]
     first, each = np.unique(kind, return_index=True, return_inverse=True)[1:]
-    begin = first[each]  # where the kind of each value begins
     place = np.arange(len(kind))
-    before = np.cumsum(count) - count
-    mean = (before - before[begin] + REPEATS) / (place - begin + 1)
-    stops = np.where((1 - 1 / mean) ** (count - 1) < CHANCE, place, len(kind))
-    stop = np.minimum.reduceat(stops, first)[each] if len(kind) else stops
-    mean = np.where(stop < place, mean[np.minimum(stop, place)], mean)
+    total = np.concatenate(([0], np.cumsum(count)))
+    mean = (total[:-1] - total[first[each]] + REPEATS) / (place - first[each] + 1)  # of the rarer ones
+    rare = np.where((1 - 1 / mean) ** (count - 1) < CHANCE, place, np.append(first[1:], len(kind))[each])
+    stop = np.minimum.reduceat(rare, first)
+    below = place < stop[each]
+    mean = ((total[stop] - total[first])[each] - below * count + REPEATS) / ((stop - first)[each] - below + 1)
     found = np.empty(len(kind))
     found[order] = (1 - 1 / mean) ** (count - 1)
     return found

@@ -99,11 +99,19 @@ class Classes:
             cells, _cover(cells, owners, sizes, ofds, readings), np.bincount(codes, minlength=len(readings.texts)),
         )  # fmt: skip
 
-    def key(self, node: int) -> str:
-        """What the tuples of a class agree on: `CC=US, YEAR=2020`."""
+    def key(self, node: int) -> tuple[str | None, ...]:
+        """The left-hand values that the tuples of a class agree on."""
         row, table = self.example[node], self.table
-        left = [(name, table.names.index(name)) for name in self.ofds[self.owner[node]].lhs]
-        return ", ".join(f"{name}={table.values[at][int(table.codes[at][row])]}" for name, at in left) or "all rows"
+        places = map(table.names.index, self.ofds[self.owner[node]].lhs)
+        return tuple(table.values[at][int(table.codes[at][row])] for at in places)
+
+    def tuples(self) -> list[NDArray[np.intp]]:
+        """[X], the rows of each class, ascending."""
+        members = np.vstack((self.members, np.full(self.members.shape[1], -1)))  # the last for rows of no group, -1
+        node = members[self.group].ravel()
+        order = np.argsort(node, kind="stable")
+        begins = np.searchsorted(node[order], np.arange(len(self.size) + 1))
+        return np.split(order // self.members.shape[1], begins)[1:-1]
 
     def theta(self, nodes: Ints) -> Ints:
         return np.array([ofd.theta for ofd in self.ofds])[self.owner[nodes]]

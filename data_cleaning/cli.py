@@ -19,6 +19,7 @@ from data_cleaning.options import (
     Nulls,
     Ofds,
     Ontologies,
+    Page,
     Related,
     Senses,
     Source,
@@ -57,6 +58,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **options)
         except ValueError as fault:
             raise UserError(str(fault)) from fault
+        except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as fault:
+            raise UserError(f"{fault.filename2 or fault.filename}: {fault.strerror}; name another place") from fault
         except ModuleNotFoundError as fault:
             if str(fault.name).startswith("data_cleaning"):
                 raise
@@ -99,11 +102,11 @@ def discover(
     from data_cleaning.inputs import steps
     from runners.tables import print_json
 
-    if columns and memory_limit:
+    if columns is not None and memory_limit:
         raise UserError("--columns and --memory-limit do not go together; write a table of these columns first")
     given = _gather(
         table, (ontology, normalise, sense, related, condense_cycles), nulls, kind=kind, theta=theta,
-        columns=columns.split(",") if columns else (), beginning=bool(memory_limit),
+        columns=() if columns is None else columns.split(","), beginning=bool(memory_limit),
     )
     if len(given.table.names) > WIDE and max_lhs is None:
         _note(f"{len(given.table.names)} columns may take long; --max-lhs 3 or --columns make it less")
@@ -133,6 +136,7 @@ def check(
     kind: Kinds = "synonym",
     theta: Theta = None,
     details: Details = None,
+    report: Page = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a dependency does not hold.")] = False,
     normalise: Normalise = None,
     sense: Senses = None,
@@ -162,6 +166,10 @@ def check(
         found = [check(given.table, one, given.ontology) for one in given.ofds]
     if details:
         _write(details, files.checked(found, given.ontology, None if memory_limit else given.table))
+    if report:
+        from data_cleaning.page import check_page
+
+        _write(report.parent, {report.name: check_page(found, given.ontology).encode()})
     if json:
         print_json([files.summary(one) for one in found])
     else:
@@ -179,9 +187,7 @@ def repair(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The repaired table.", show_default=False)] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Write the repaired table over the input.")] = False,
     details: Details = None,
-    report: Annotated[
-        Path | None, typer.Option(help="An HTML page with the front to click through.", show_default=False)
-    ] = None,
+    report: Page = None,
     choose: Annotated[
         str,
         typer.Option(

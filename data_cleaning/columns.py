@@ -1,12 +1,13 @@
 """What the kernels see of a table: codes in the order of the walk, names in compressed rows, room to work in."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_cleaning.types import Codes, Kind, NameLists, Table
+from data_cleaning.sources import known
+from data_cleaning.types import OFD, Codes, Kind, NameLists, Table
 
 
 class Names(Protocol):
@@ -71,17 +72,29 @@ class Scratch(NamedTuple):
         return scratch
 
 
-def check_kind(kind: Kind, theta: int) -> None:
+def columns_of(ofd: OFD, names: Sequence[str]) -> list[int]:
+    """Where the columns of a dependency stand, the right-hand one last.
+
+    Raises:
+        ValueError: if one is not there or on both sides, or kind and theta do not go together.
+    """
+    check_kind(ofd.kind, ofd.theta)
+    if ofd.rhs in ofd.lhs:
+        raise ValueError(f"{str(ofd)!r} has {ofd.rhs!r} on both sides and so always holds; leave it out on the left")
+    return [known(name, names) for name in (*dict.fromkeys(ofd.lhs), ofd.rhs)]
+
+
+def check_kind(kind: str, theta: int) -> None:
     """
     Raises:
         ValueError: if the kind is not known, theta is negative or a synonym dependency is given a theta.
     """
-    if kind not in ("synonym", "inheritance"):
-        raise ValueError(f"kind is {kind!r}; choose synonym or inheritance")
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind is {kind!r}; choose {' or '.join(get_args(Kind))}")
     if theta < 0:
         raise ValueError(f"theta is {theta}; it counts is-a steps and should be 0 or more")
     if kind == "synonym" and theta:
-        raise ValueError(f"theta is {theta}, but a synonym dependency takes no is-a steps; use kind='inheritance'")
+        raise ValueError(f"theta is {theta}, but a synonym dependency takes no is-a steps; use kind inheritance")
 
 
 def bind(table: Table, ontology: Names | None, theta: int) -> list[NameLists | None]:

@@ -47,7 +47,7 @@ def read(path: Path, columns: Sequence[str], kind: Kind = "synonym", theta: int 
         return [_checked(_from_dict(one), str(path)) for one in content]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
         raise ValueError(f"the dependencies in {str(path)!r} cannot be read: {fault}") from fault
-    except (KeyError, TypeError, IndexError) as fault:
+    except (AttributeError, KeyError, TypeError, IndexError) as fault:
         form = '[{"lhs": ["A"], "rhs": "B"}, ...] or [[[0], 1], ...]'
         raise ValueError(f"{path} is JSON, but not of the form {form}") from fault
 
@@ -114,10 +114,12 @@ def is_plain(ofd: OFD) -> bool:
 
 
 def _from_dict(one: dict[str, Any]) -> OFD:
-    strength = one.get("strength")
+    lhs, rhs, theta, strength = one["lhs"], one["rhs"], one.get("theta", 0), one.get("strength")
+    texts = isinstance(lhs, list) and all(isinstance(name, str) for name in [*lhs, rhs])
+    if not texts or not isinstance(theta, int):
+        raise TypeError(f"{one} is no dependency")
     return OFD(
-        tuple(one["lhs"]), one["rhs"], one.get("kind", "synonym"), one.get("theta", 0), one.get("support", 1.0),
-        strength and Strength(**strength),
+        tuple(lhs), rhs, one.get("kind", "synonym"), theta, one.get("support", 1.0), strength and Strength(**strength)
     )
 
 

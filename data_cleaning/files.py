@@ -3,16 +3,16 @@
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_cleaning.dependencies import as_dicts, denial_constraints, index_tuples, original_lines
 from data_cleaning.ontology import Ontology
-from data_cleaning.show import meaning
+from data_cleaning.show import alternatives, meaning
 from data_cleaning.types import OFD, Table
 
 if TYPE_CHECKING:
-    from data_cleaning.logic import Reading, Report
+    from data_cleaning.logic import ClassReport, Reading, Report
     from data_cleaning.repairs import Repair
 
 Files = dict[str, bytes]
@@ -31,7 +31,15 @@ def discovery(ofds: Sequence[OFD], ontology: Ontology, columns: Sequence[str]) -
 
 def checked(reports: Sequence["Report"], ontology: Ontology, table: Table | None) -> Files:
     """`check.json`, and where the table is at hand per violated dependency the file of the original program."""
-    files = {"check.json": _json([summary(one) | {"violations": _violations(one, ontology)} for one in reports])}
+    files = {
+        "check.json": _json(
+            [
+                summary(one) | {"violations": _classes(one.violations(), one.ofd, ontology),
+                                "synonyms": _classes(one.synonyms(), one.ofd, ontology)}
+                for one in reports
+            ]
+        )
+    }
     for number, report in enumerate(reports):
         if table and not report.holds:
             name = re.sub(r"[/\\\0]", "_", f"{', '.join(report.ofd.lhs)}--{report.ofd.rhs}.json")
@@ -45,14 +53,15 @@ def summary(report: "Report") -> dict[str, Any]:
     return as_dicts([report.ofd])[0] | {name: getattr(report, name) for name in counts}
 
 
-def _violations(report: "Report", ontology: Ontology) -> list[dict[str, Any]]:
+def _classes(found: Iterable["ClassReport"], ofd: OFD, ontology: Ontology) -> list[dict[str, Any]]:
     return [
         {
-            "class": dict(zip(report.ofd.lhs, one.lhs, strict=True)),
-            "meaning": meaning(one, report.ofd, ontology),
+            "class": dict(zip(ofd.lhs, one.lhs, strict=True)),
+            "meaning": meaning(one, ofd, ontology),
             "values": [{"value": r.value, "rows": r.rows.tolist(), "covered": r.covered} for r in one.readings],
+            "alternatives": [{"meaning": name, "rows": rows} for name, rows in alternatives(one, ofd, ontology)],
         }
-        for one in report.violations()
+        for one in found
     ]
 
 
@@ -113,6 +122,7 @@ def repaired(repair: "Repair") -> Files:
              "chosen": repair.chosen, "search": repair.search, "verified": repair.verified}
         ),
         "original_repairs.txt": _lines(original_repairs(repair)),
+        "original_senses.txt": _lines(original_senses(repair)),
     }
     if repair.ontology.columns:
         files["ontology.json"] = _json(repair.ontology.to_dict())
@@ -129,6 +139,21 @@ def original_repairs(repair: "Repair") -> list[str]:
         rows.setdefault((change.column, change.new), []).append(change.row + 1)
     changes = [f"{{{','.join(map(str, numbers))}}}: {{{label}}}" for (_, label), numbers in rows.items()]
     return [*changes, *(f"{{{one.value}}}: {{{one.name}}}" for one in repair.additions)]
+
+
+def original_senses(repair: "Repair") -> list[str]:
+    """Its `senses.txt`: `{tuple numbers}|SENSE` for every class in question, by dependency.
+
+    A concept that has no sense of an authority goes by its name, a class that means one value by that value.
+    """
+    lines = []
+    for problem in repair.problems:
+        senses, readings = problem.under(repair.choices).senses.tolist(), problem.classes.readings
+        for rows, sense in zip(problem.classes.tuples(), senses, strict=True):
+            concept = readings.concept(sense)
+            told = readings.texts[sense - readings.concepts] if concept is None else concept.sense or concept.name
+            lines.append(f"{{{','.join(map(str, (rows + 1).tolist()))}}}|{told or ''}")
+    return lines
 
 
 def _json(content: Any) -> bytes:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 
 from data_cleaning import dependencies
 from data_cleaning.binding import bind
+from data_cleaning.columns import check_kind, columns_of
 from data_cleaning.ontology import Ontology
 from data_cleaning.raha import DIRTY
 from data_cleaning.sources import known, load, stream
@@ -64,6 +65,8 @@ def gather(
         ValueError: if any of it is wrong, in one sentence.
     """
     theta = steps(kind, theta)
+    if meaning.normalise and not meaning.sources:
+        raise ValueError("normalise says how values are compared with labels; name the ontology that has them too")
     ontology, kappa = Ontology(), 1.0
     notes: list[str] = []
     given: list[OFD] = []
@@ -94,13 +97,15 @@ def gather(
     if not table.rows:
         notes.append("the table has no rows, so every dependency holds: vacuously")
     if columns:
-        places = [known(name.strip(), table.names) for name in columns]
+        places = [known(name, table.names) for name in dict.fromkeys(map(str.strip, columns))]
         names, codes, values = (tuple(part[place] for place in places) for part in _parts(table))
         table = Table(names, codes, values)
-    given = [ofd for text in ofds for ofd in _asked(text, table.names, kind, theta)] or given
+    given = list(dict.fromkeys(ofd for text in ofds for ofd in _asked(text, table.names, kind, theta))) or given
     for ofd in given:
-        for name in (*ofd.lhs, ofd.rhs):
-            known(name, table.names)
+        columns_of(ofd, table.names)
+        kept = arrow.schema.field(ofd.rhs).type
+        if pa.types.is_floating(kept) and ofd.rhs not in ontology.columns:
+            notes.append(f"column {ofd.rhs!r} holds {kept}; numbers that differ a little violate {ofd} like any others")
     return Inputs(source, table, ontology, given, kappa, notes)
 
 
@@ -120,13 +125,9 @@ def steps(kind: str, theta: int | None) -> int:
     Raises:
         ValueError: if they do not go together.
     """
-    if kind not in get_args(Kind):
-        raise ValueError(f"kind is {kind!r}; choose {' or '.join(get_args(Kind))}")
-    if theta is not None and theta < 0:
-        raise ValueError(f"theta counts is-a steps and must be 0 or more, not {theta}")
-    if kind == "synonym" and theta:
-        raise ValueError(f"theta={theta} counts is-a steps, which synonyms have none of; use kind inheritance")
-    return (kind == "inheritance") * 1 if theta is None else theta
+    found = int(kind == "inheritance") if theta is None else theta
+    check_kind(kind, found)
+    return found
 
 
 def _parts(table: Table) -> tuple[Sequence[Any], ...]:
@@ -136,6 +137,6 @@ def _parts(table: Table) -> tuple[Sequence[Any], ...]:
 def _asked(text: str, columns: Sequence[str], kind: str, theta: int) -> list[OFD]:
     path = Path(text)
     exact: Kind = "inheritance" if kind == "inheritance" else "synonym"
-    if "->" not in text or path.is_file():
+    if (text and "->" not in text) or path.is_file():
         return dependencies.read(path, columns, exact, theta)
     return dependencies.parse(text, exact, theta)

@@ -1,6 +1,7 @@
 """Reasoning about dependencies, and checking one against a table with its reasons."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_cleaning.columns import Columns, Names, Scratch, arrange, check_kind
-from data_cleaning.sources import known
+from data_cleaning.columns import Columns, Names, Scratch, arrange, columns_of
 from data_cleaning.strength import Judged, broken_by_chance, judge, partition, permuted
 from data_cleaning.tables import read
 from data_cleaning.types import OFD, NameLists, Table
@@ -60,6 +60,18 @@ class ClassReport:
     """The concept that covers most tuples, by its position in the column's hierarchy; None if it is a single value."""
     readings: tuple[Reading, ...]
     """The values, most frequent first."""
+    alternatives: tuple[tuple[int, int], ...]
+    """(concept, tuples) of the other concepts that cover some of it, those with most tuples first."""
+
+    @property
+    def size(self) -> int:
+        """Tuples."""
+        return sum(len(one.rows) for one in self.readings)
+
+    @property
+    def covered(self) -> int:
+        """Tuples that the best name covers."""
+        return sum(len(one.rows) for one in self.readings if one.covered)
 
     @property
     def outliers(self) -> Ints:
@@ -123,20 +135,26 @@ class Report:
         values, first, counts = np.unique(codes, return_index=True, return_counts=True)
         concept = name if name >= 0 else None
         readings = []
+        tuples: Counter[int] = Counter()
         for at in np.lexsort((first, -counts)):
-            if concept is None:
-                covered = values[at] == -1 - name
-            else:
-                assert self._names is not None
-                begin, end = self._names.offsets[values[at]], self._names.offsets[values[at] + 1]
-                covered = concept in self._names.classes[begin:end]
-            text = table.values[rhs][int(values[at])]
-            readings.append(Reading(text, self._ids(rows[codes == values[at]]), bool(covered)))
+            value = int(values[at])
+            named = self._concepts(value)
+            tuples.update(dict.fromkeys(named, int(counts[at])))
+            covered = value == -1 - name if concept is None else concept in named
+            readings.append(Reading(table.values[rhs][value], self._ids(rows[codes == value]), covered))
+        others = sorted((-covers, other) for other, covers in tuples.items() if other != concept)
         lhs = tuple(
             table.values[position][int(table.codes[position][rows[0]])]
             for position in (table.names.index(name) for name in self.ofd.lhs)
         )
-        return ClassReport(lhs, concept, tuple(readings))
+        return ClassReport(lhs, concept, tuple(readings), tuple((other, -covers) for covers, other in others))
+
+    def _concepts(self, value: int) -> list[int]:
+        """Names of a value of the right side."""
+        if self._names is None:
+            return []
+        found: list[int] = self._names.classes[self._names.offsets[value] : self._names.offsets[value + 1]].tolist()
+        return found
 
     def _ids(self, rows: Ints) -> Ints:
         return rows if self._row_ids is None else self._row_ids[rows]
@@ -153,7 +171,7 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
             theta do not go together.
     """
     table = table if isinstance(table, Table) else read(table)
-    positions = [*left_positions(ofd, table.names), known(ofd.rhs, table.names)]
+    positions = columns_of(ofd, table.names)
     names = ontology.names(ofd.rhs, table.values[positions[-1]], ofd.theta) if ontology else None
     columns = arrange(table, [names if at == positions[-1] else None for at in range(len(table.names))], positions)
     rhs = len(positions) - 1
@@ -193,11 +211,3 @@ def _by_chance(columns: Columns, rhs: int, classes: int, scratch: Scratch) -> in
     """`broken_by_chance` in a thread of its own."""
     own = scratch._replace(counts=np.zeros_like(scratch.counts), codes=np.empty_like(scratch.codes))
     return broken_by_chance(columns, rhs, permuted(columns, rhs), classes, rhs, own)
-
-
-def left_positions(ofd: OFD, names: Sequence[str]) -> list[int]:
-    """Where the left-hand columns of a dependency stand, once it is found to make sense."""
-    check_kind(ofd.kind, ofd.theta)
-    if ofd.rhs in ofd.lhs:
-        raise ValueError(f"{str(ofd)!r} has {ofd.rhs!r} on both sides and so always holds; leave it out on the left")
-    return [known(name, names) for name in dict.fromkeys(ofd.lhs)]

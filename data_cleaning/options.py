@@ -55,6 +55,10 @@ Ofds = Annotated[
 Details = Annotated[
     Path | None, typer.Option("--details", help="A folder for the machine-readable results.", show_default=False)
 ]
+Page = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="PAGE.html", help="A page of every class with its values.", show_default=False),
+]
 Threads = Annotated[int, typer.Option("--threads", help="0: as many as there are cores.")]
 Memory = Annotated[
     str | None,

@@ -63,7 +63,7 @@ function classes() {
   const shown = data.classes.filter((c) => (!which || c.ofd === which) &&
     (!text || c.key.toLowerCase().includes(text) || c.values.some((v) => v[0].toLowerCase().includes(text))));
   const readings = data.points[at].readings;
-  byId("count").textContent = `${shown.length} of ${data.violated} classes`;
+  byId("count").textContent = `${shown.length} of ${data.total} classes`;
   byId("list").replaceChildren(...shown.map((c) => {
     const reading = c.readings[readings[c.id] ?? 0];
     const box = make("details", undefined, "class"), head = make("summary"), list = make("ul", undefined, "values");

@@ -1,11 +1,11 @@
-"""A repair as one HTML page that needs nothing else: the front to click through, and every class with its values."""
+"""A check or a repair as one HTML page that needs nothing else: every class with its values, the front to click on."""
 
 import base64
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
@@ -13,57 +13,115 @@ from markupsafe import Markup
 
 from data_cleaning.front import Addition
 from data_cleaning.labels import Labels
+from data_cleaning.ontology import Ontology
 from data_cleaning.problem import Problem
 from data_cleaning.repairs import Repair
+from data_cleaning.show import alternatives, cell, class_name, meaning
+from data_cleaning.types import OFD
+
+if TYPE_CHECKING:
+    from data_cleaning.logic import ClassReport, Report
 
 MOST_POINTS = 200
 MOST_CLASSES = 200
 MOST_VALUES = 40
+MOST_ALTERNATIVES = 4
 MOST_CHANGES = 1000
 """What a page shows of each kind at most; it says how many there are."""
 
 
-def write_report(repair: Repair, out: str | Path) -> None:
-    """Write the page of a repair, whole or not at all."""
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(page(repair), encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def page(repair: Repair) -> str:
-    """The page as text. Everything in it is escaped; its policy lets no other script run than its own."""
-    package = files("data_cleaning")
-    script = (package / "page.js").read_text("utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    """The page of a repair."""
     violated = sum(int(_violated(problem).sum()) for problem in repair.problems)
     payload = _payload(repair, violated)
-    return environment.from_string((package / "page.html").read_text("utf-8")).render(
+    return _render(
         title=", ".join(str(ofd) for problem in repair.problems for ofd in problem.classes.ofds),
-        verified=repair.verified,
-        changes=len(repair.provenance),
-        additions=repair.additions,
-        violated=violated,
-        bound=repair.bound,
+        about="repair by ontology functional dependencies",
+        good=repair.verified,
+        badge="verified" if repair.verified else "not satisfied",
+        tiles=[
+            (len(repair.provenance), "cells changed"),
+            (len(repair.additions), "labels added to the ontology"),
+            (violated, "classes in violation"),
+            (f"{repair.bound.lower}–{repair.bound.upper}", "changes without additions, by the conflict graph"),
+        ],
         notices=_notices(repair, payload),
+        columns=("support before", "after", "classes in violation", "rows outside their sense"),
         dependencies=[row for problem in repair.problems for row in _dependencies(problem, repair.verified)],
         search=repair.search,
         shown=repair.provenance[:MOST_CHANGES],
         payload=payload,
+    )
+
+
+def check_page(reports: Sequence["Report"], ontology: Ontology) -> str:
+    """The page of a check: what violates each dependency, and what has one meaning though not one text."""
+    violated, spared = (sum(getattr(one, name) for one in reports) for name in ("violated", "by_name"))
+    worst = sorted(
+        ((one, found) for one in reports for found in islice(one.violations(), MOST_CLASSES)),
+        key=lambda pair: pair[1].covered - pair[1].size,
+    )
+    others = ((one, found) for one in reports for found in islice(one.synonyms(), MOST_CLASSES))
+    listed = [*worst[:MOST_CLASSES], *islice(others, MOST_CLASSES)]
+    classes = [
+        {"id": str(number), **_reported(found, report.ofd, ontology)} for number, (report, found) in enumerate(listed)
+    ]
+    point = {"additions": 0, "changes": sum(one.deficit for one in reports), "plus": [], "minus": [], "readings": {}}
+    total = violated + spared
+    return _render(
+        title=", ".join(str(one.ofd) for one in reports),
+        about="check of ontology functional dependencies",
+        good=not violated,
+        badge="does not hold" if violated else "holds",
+        tiles=[
+            (max(one.rows for one in reports), "rows"),
+            (violated, "classes in violation"),
+            (spared, "classes of several texts and one meaning"),
+            (point["changes"], "rows outside what their class means"),
+        ],
+        notices=[f"of {total} classes of several texts {len(listed)} are shown"] if len(listed) < total else [],
+        columns=("support", "by text alone", "by chance", "classes in violation", "rows outside"),
+        dependencies=[(str(one.ofd), _measured(one)) for one in reports],
+        search=None,
+        shown=(),
+        payload={"points": [point], "taken": 0, "classes": classes, "total": total, "candidates": []},
+    )
+
+
+def _render(**told: Any) -> str:
+    """Everything in it is escaped; its policy lets no other script run than its own."""
+    package = files("data_cleaning")
+    script = (package / "page.js").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string((package / "page.html").read_text("utf-8")).render(
+        **told,
         style=Markup((files("runners") / "report" / "page.css").read_text("utf-8")),  # the look of all our pages
         script=Markup(script),
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
     )
 
 
+def _measured(report: "Report") -> tuple[str, ...]:
+    support, strength = report.ofd.support, report.ofd.strength
+    alone, chance = (support - strength.gain, f"{strength.chance:.4f}") if strength else (support, "-")
+    return f"{support:.4f}", f"{alone:.4f}", chance, str(report.violated), str(report.deficit)
+
+
+def _reported(found: "ClassReport", ofd: OFD, ontology: Ontology) -> dict[str, Any]:
+    seen = found.readings[:MOST_VALUES]
+    return {
+        "ofd": str(ofd), "key": class_name(ofd, found.lhs), "size": found.size,
+        "values": [[cell(one.value), len(one.rows)] for one in seen], "more": len(found.readings) - len(seen),
+        "readings": [{"name": meaning(found, ofd, ontology), "covered": [one.covered for one in seen],
+                      "candidates": [-1] * len(seen)}],
+        "alternatives": alternatives(found, ofd, ontology)[:MOST_ALTERNATIVES],
+    }  # fmt: skip
+
+
 def _notices(repair: Repair, payload: dict[str, Any]) -> list[str]:
     said = [str(one) for one in repair.unresolved]
-    if len(payload["classes"]) < payload["violated"]:
-        said.append(f"of {payload['violated']} classes in violation the {MOST_CLASSES} worst are shown")
+    if len(payload["classes"]) < payload["total"]:
+        said.append(f"of {payload['total']} classes in violation the {MOST_CLASSES} worst are shown")
     if len(payload["points"]) < len(repair.pareto):
         said.append(f"of {len(repair.pareto)} points of the front {len(payload['points'])} are shown")
     if len(repair.provenance) > MOST_CHANGES:
@@ -84,17 +142,16 @@ def _violated(problem: Problem) -> Any:
     return _best(problem)[1] > 0
 
 
-def _dependencies(problem: Problem, verified: bool) -> list[dict[str, Any]]:
+def _dependencies(problem: Problem, verified: bool) -> list[tuple[str, tuple[str, ...]]]:
     classes = problem.classes
     _, outside = _best(problem)
     rows = max(1, len(classes.group))
     found = []
     for position, ofd in enumerate(classes.ofds):
         mine = outside[classes.owner == position]
-        found.append({
-            "name": str(ofd), "before": 1 - mine.sum() / rows, "after": "1.0000" if verified else "see above",
-            "violated": int((mine > 0).sum()), "outside": int(mine.sum()),
-        })  # fmt: skip
+        after = "1.0000" if verified else "see above"
+        cells = (f"{1 - mine.sum() / rows:.4f}", after, str((mine > 0).sum()), str(mine.sum()))
+        found.append((str(ofd), cells))
     return found
 
 
@@ -119,7 +176,7 @@ def _payload(repair: Repair, violated: int) -> dict[str, Any]:
         before = now
     listed = _classes(repair, outcomes, points, candidates)
     return {
-        "points": points, "taken": numbers.index(repair.chosen), "classes": listed, "violated": violated,
+        "points": points, "taken": numbers.index(repair.chosen), "classes": listed, "total": violated,
         "candidates": [_candidate(repair, addition) for addition in candidates],
     }  # fmt: skip
 
@@ -176,10 +233,10 @@ def _class(problem: Problem, x: int, senses: Sequence[int], candidates: dict[Add
         told.append({"name": readings.describe(sense), "covered": covered.tolist(), "candidates": own})
     mine = classes.cover.node == x
     rivals = sorted(zip((-classes.cover.tuples[mine]).tolist(), classes.cover.sense[mine].tolist(), strict=True))
+    ofd = classes.ofds[classes.owner[x]]
     return {
-        "ofd": str(classes.ofds[classes.owner[x]]), "key": classes.key(x), "size": int(classes.size[x]),
-        "values": [["NULL" if readings.texts[v] is None else readings.texts[v], n]
-                   for v, n in zip(values.tolist(), counts.tolist(), strict=True)],
+        "ofd": str(ofd), "key": class_name(ofd, classes.key(x)), "size": int(classes.size[x]),
+        "values": [[cell(readings.texts[v]), n] for v, n in zip(values.tolist(), counts.tolist(), strict=True)],
         "more": int(span.stop - span.start) - len(values), "readings": told,
-        "alternatives": [[readings.describe(s), -n] for n, s in rivals if s not in senses][:4],
+        "alternatives": [[readings.describe(s), -n] for n, s in rivals if s not in senses][:MOST_ALTERNATIVES],
     }  # fmt: skip

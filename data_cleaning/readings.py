@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_cleaning.ontology import Ontology
+from data_cleaning.ontology_form import full_name
 from data_cleaning.types import Concept, Hierarchy, NameLists
 
 Ints = NDArray[np.int64]
@@ -80,7 +81,7 @@ class Readings:
         if concept is None:
             text = self.texts[sense - self.concepts]
             return "NULL" if text is None else f"{text!r} itself"
-        return f"{concept.name} ({concept.sense})" if concept.sense else concept.name
+        return full_name(concept)
 
     def _lists(self, texts: Sequence[str | None], theta: int) -> NameLists:
         lists = self.ontology.names(self.column, texts, theta)

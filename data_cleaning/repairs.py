@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from data_cleaning.classes import Classes
-from data_cleaning.front import Front
+from data_cleaning.columns import columns_of
+from data_cleaning.front import Choice, Front
 from data_cleaning.labels import Reason
 from data_cleaning.ontology import Ontology
 from data_cleaning.problem import Bound, Outcome, Problem, Search
@@ -96,6 +97,11 @@ class Repair:
     front: Front
 
     @property
+    def choices(self) -> list[Choice]:
+        """What `Problem.under` makes the senses and labels of this repair of."""
+        return self.front.choose(int(self.front.points[self.chosen]))
+
+    @property
     def changes(self) -> dict[str, dict[int, str | None]]:
         """New texts by column and row, as `tables.write` takes them."""
         found: dict[str, dict[int, str | None]] = {}
@@ -146,12 +152,13 @@ def repair(
         sense_init, emd, emd_threshold: see `senses.assign` and `senses.refine`.
 
     Raises:
-        ValueError: if a dependency does not fit the table or another one, or `tau` or `choose` cannot be met.
+        ValueError: if a dependency does not fit the table or another one, or `tau`, `choose` or `max_additions` cannot
+            be met.
     """
     table = _table(table, ofds)
     ontology = ontology or Ontology()
     ofds = list(dict.fromkeys(ofds))
-    _check(table, ofds)
+    _check(table, ofds, max_additions)
     columns = list(dict.fromkeys(ofd.rhs for ofd in ofds))
     problems = [
         Problem.pose(
@@ -211,17 +218,14 @@ def _table(source: Any, ofds: Sequence[OFD]) -> Table:
     return read(source, columns=list(dict.fromkeys(name for ofd in ofds for name in (*ofd.lhs, ofd.rhs))))
 
 
-def _check(table: Table, ofds: Sequence[OFD]) -> None:
+def _check(table: Table, ofds: Sequence[OFD], max_additions: int | None) -> None:
+    if max_additions is not None and max_additions < 0:
+        raise ValueError(f"max_additions is {max_additions}; it should be 0 or more")
     if not ofds:
         raise ValueError("there is nothing to repair by; name at least one dependency, as 'CC -> CTRY'")
     left = {name: ofd for ofd in ofds for name in ofd.lhs}
     for ofd in ofds:
-        for name in (*ofd.lhs, ofd.rhs):
-            if name not in table.names:
-                known = ", ".join(table.names)
-                raise ValueError(f"{ofd} names column {name!r}, which the table does not have; it has {known}")
-        if ofd.rhs in ofd.lhs:
-            raise ValueError(f"{ofd} has {ofd.rhs!r} on both sides; it holds always, so leave it out")
+        columns_of(ofd, table.names)
         if ofd.rhs in left:
             raise ValueError(
                 f"{ofd} would change {ofd.rhs!r}, by which {left[ofd.rhs]} groups; repair by the one, then by the other"

@@ -28,7 +28,7 @@ class Section(NamedTuple):
 
 def section(title: str, header: Sequence[str], rows: Sequence[Sequence[str | None]], shown: int = SHOWN) -> Section:
     """The first rows; NULL and empty text are made visible."""
-    seen = [tuple(map(_text, row)) for row in rows[:shown]]
+    seen = [tuple(map(cell, row)) for row in rows[:shown]]
     return Section(title, tuple(header), seen, max(0, len(rows) - shown))
 
 
@@ -66,35 +66,46 @@ def check(report: "Report", ontology: Ontology, whole: bool = False) -> list[Sec
     if told:
         facts.append(("the ontology adds", f"{told.gain:+.4f} to the support; by chance it would be {told.chance:.4f}"))
     shown = None if whole else SHOWN
-    rows = [
-        (_class(ofd, one.lhs), meaning(one, ofd, ontology), f"{_covered(one)}/{sum(len(r.rows) for r in one.readings)}",
-         ", ".join(f"{_text(r.value)} ({len(r.rows)})" for r in one.readings if not r.covered))
+    violated = [
+        (class_name(ofd, one.lhs), meaning(one, ofd, ontology), f"{one.covered}/{one.size}", _counts(one, False))
         for one in islice(report.violations(), shown)
     ]
-    head = section(f"{ofd} {'holds' if report.holds else 'does not hold'}", (), facts)
-    if report.holds:
-        return [head]
-    left_out = report.violated - len(rows)
-    return [head, Section("violated", ("class", "best meaning", "covers", "outside"), rows, left_out)]
+    spared = [
+        (class_name(ofd, one.lhs), meaning(one, ofd, ontology), _counts(one, True))
+        for one in islice(report.synonyms(), shown)
+    ]
+    sections = [
+        section(f"{ofd} {'holds' if report.holds else 'does not hold'}", (), facts),
+        Section("violated", ("class", "best meaning", "covers", "outside"), violated, report.violated - len(violated)),
+        Section("of one meaning", ("class", "meaning", "values"), spared, report.by_name - len(spared)),
+    ]
+    return [one for one in sections if one.rows]
 
 
 def meaning(found: "ClassReport", ofd: OFD, ontology: Ontology) -> str:
     """What covers most of a class: a concept with its sense, or a value as it is written."""
     if found.concept is None:
-        return next((_text(one.value) for one in found.readings if one.covered), "-")
+        return next((cell(one.value) for one in found.readings if one.covered), "-")
     return full_name(ontology.columns[ofd.rhs].concepts[found.concept])
 
 
-def _class(ofd: OFD, values: Sequence[str | None]) -> str:
-    return ", ".join(f"{name}={_text(value)}" for name, value in zip(ofd.lhs, values, strict=True)) or "whole table"
+def alternatives(found: "ClassReport", ofd: OFD, ontology: Ontology) -> list[tuple[str, int]]:
+    """(concept with its sense, tuples) of what else a class could mean."""
+    return [(full_name(ontology.columns[ofd.rhs].concepts[one]), rows) for one, rows in found.alternatives]
 
 
-def _covered(found: "ClassReport") -> int:
-    return sum(len(one.rows) for one in found.readings if one.covered)
+def class_name(ofd: OFD, values: Sequence[str | None]) -> str:
+    """What the tuples of a class agree on: `CC=US, YEAR=2020`."""
+    return ", ".join(f"{name}={cell(value)}" for name, value in zip(ofd.lhs, values, strict=True)) or "whole table"
 
 
-def _text(cell: str | None) -> str:
-    return "NULL" if cell is None else cell or "''"
+def cell(text: str | None) -> str:
+    """A cell with NULL and empty text made visible."""
+    return "NULL" if text is None else text or "''"
+
+
+def _counts(found: "ClassReport", covered: bool) -> str:
+    return ", ".join(f"{cell(one.value)} ({len(one.rows)})" for one in found.readings if one.covered == covered)
 
 
 def repair(done: "Repair") -> list[Section]:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 CSV = (".csv", ".tsv", ".txt")
+DUCKDB = (".duckdb", ".db")
 DELIMITERS = ",;\t|"
 FORMATS = ".csv, .tsv, .parquet, .arrow, .feather or FILE.duckdb::TABLE"
 
@@ -126,6 +127,8 @@ def _read_path(path: str, columns: Sequence[str] | None) -> pa.Table:
     file = Path(name)
     if not file.is_file():
         raise ValueError(f"there is no file {name!r}")
+    if inside and file.suffix.lower() not in DUCKDB:
+        raise ValueError(f"{name!r} holds one table; leave out ::{inside}")
     match file.suffix.lower():
         case suffix if suffix in CSV:
             return _read_csv(file, columns)
@@ -138,7 +141,7 @@ def _read_path(path: str, columns: Sequence[str] | None) -> pa.Table:
             import pyarrow.feather
 
             return pyarrow.feather.read_table(file, memory_map=True)
-        case ".duckdb" | ".db":
+        case suffix if suffix in DUCKDB:
             return _read_duckdb(file, inside)
     raise ValueError(f"the format of {name!r} is not known; give {FORMATS}")
 

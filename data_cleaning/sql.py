@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_cleaning import fastofd, logic
-from data_cleaning.columns import Names, arrange, bind
+from data_cleaning.columns import Names, arrange, bind, columns_of
 from data_cleaning.lattice import Counters, Masks, Progress, Pruning, mask_columns, search
 from data_cleaning.store import INTERPRETER, Relation, size_in_bytes, stored
 from data_cleaning.tables import Nulls
@@ -48,7 +48,7 @@ def check(
 ) -> logic.Report:
     """`logic.check` within a memory limit: only classes of unequal values come into memory."""
     columns = list(dict.fromkeys((*ofd.lhs, ofd.rhs)))
-    *lhs, rhs = [*logic.left_positions(ofd, columns), len(columns) - 1]
+    *lhs, rhs = columns_of(ofd, columns)
     with stored(source, memory_limit, threads, nulls, columns) as relation:
         table, ids = relation.table((lhs, rhs))
         report = logic.check(table, ofd, ontology)

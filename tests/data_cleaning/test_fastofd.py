@@ -166,7 +166,7 @@ def test_bad_settings_are_one_sentence():
         ({"kappa": 0}, "kappa is 0; .* above 0"),
         ({"kappa": 1.2}, "kappa is 1.2"),
         ({"theta": -1, "kind": "inheritance"}, "theta is -1"),
-        ({"theta": 1}, "use kind='inheritance'"),
+        ({"theta": 1}, "use kind inheritance"),
         ({"kind": "isa"}, "choose synonym or inheritance"),
         ({"max_lhs": -1}, "max_lhs is -1"),
         ({"threads": 0}, "threads is 0"),

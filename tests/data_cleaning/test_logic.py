@@ -75,11 +75,22 @@ def test_a_check_says_what_violates_and_what_was_only_a_synonym():
         ("USA", [0], True), ("America", [1], True), ("Bermuda", [2], False),
     ]
     assert violation.outliers.tolist() == [2]
+    assert (violation.size, violation.covered, violation.alternatives) == (3, 2, ())
     (synonym,) = report.synonyms()
     assert (synonym.lhs, synonym.concept, synonym.outliers.tolist()) == (("FR",), 2, [])
     strength = report.ofd.strength
     assert strength is not None
     assert (strength.classes, strength.rows, strength.gain) == (1, 2, 2 / 8)
+
+
+def test_what_else_a_class_could_mean_comes_by_how_much_it_covers():
+    table = {"K": ["k"] * 6, "V": ["a", "a", "b", "b", "c", "?"]}
+    binding = Binding({"V": {0: ["c"], 1: ["b", "c"], 2: ["a", "b"], 3: ["b"], 4: ["z"]}}, {"V": [(0, 4)]})
+    (violation,) = check(table, OFD(("K",), "V"), binding).violations()
+    assert (violation.concept, violation.covered) == (2, 4)
+    assert violation.alternatives == ((1, 3), (3, 2), (0, 1))
+    (near,) = check(table, OFD(("K",), "V", "inheritance", 1), binding).violations()
+    assert near.alternatives == ((1, 3), (3, 2), (0, 1), (4, 1))
 
 
 def test_without_an_ontology_the_most_frequent_value_is_right():
@@ -125,6 +136,21 @@ def test_a_check_agrees_with_discovery_and_with_enumeration():
             assert len(list(report.synonyms())) == report.by_name
 
 
+def test_more_on_the_left_and_more_steps_never_lower_the_support():
+    for seed in range(20):
+        rng = random.Random(seed)
+        rows, binding = random_rows(rng, 40, 4), random_binding(rng, "ABCD")
+        table = read({name: [row[i] for row in rows] for i, name in enumerate("ABCD")})
+        support = {
+            (lhs, theta): check(table, OFD(tuple(lhs), "D", "inheritance", theta), binding).ofd.support
+            for lhs in ("", "A", "AB", "ABC", "B", "C")
+            for theta in range(4)
+        }
+        for (lhs, theta), value in support.items():
+            assert all(value >= support[less, theta] for less, _ in support if set(less) <= set(lhs))
+            assert all(value >= support[lhs, fewer] for fewer in range(theta))
+
+
 def test_an_empty_table_satisfies_vacuously():
     report = check({"A": [], "B": []}, OFD(("A",), "B"), Binding({"B": {0: ["x"]}}))
     assert report.holds
@@ -151,7 +177,7 @@ def test_bad_dependencies_are_one_sentence():
         (OFD(("CD",), "CTRY"), "no column 'CD'"),
         (OFD(("CC",), "CTRX"), "no column 'CTRX'; did you mean 'CTRY'"),
         (OFD(("CC",), "CC"), "both sides"),
-        (OFD(("CC",), "CTRY", "synonym", 2), "use kind='inheritance'"),
+        (OFD(("CC",), "CTRY", "synonym", 2), "use kind inheritance"),
     ]:
         with pytest.raises(ValueError, match=message):
             check(COUNTRIES, ofd)

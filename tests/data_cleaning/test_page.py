@@ -8,7 +8,8 @@ from html import unescape
 
 import pytest
 
-from data_cleaning.page import page, write_report
+from data_cleaning.logic import check
+from data_cleaning.page import check_page, page
 from data_cleaning.planted import countries, drugs
 from data_cleaning.repairs import repair
 from data_cleaning.types import OFD
@@ -63,15 +64,42 @@ def test_it_asks_nobody_and_lets_no_other_script_run(done):
     assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text) == []
 
 
-def test_values_cannot_become_markup(tmp_path):
+def test_values_cannot_become_markup():
     given = make_table({NASTY: ["k"] * 5, "A": [NASTY, "a", "a", "a", NASTY + "2"]})
-    done = repair(given, [OFD((NASTY,), "A")], make_ontology("A", {NASTY: ["a"]}))
-    write_report(done, tmp_path / "deep" / "page.html")
-    text = (tmp_path / "deep" / "page.html").read_text("utf-8")
-    assert "<img" not in text
-    assert text.count("<script") == 2
-    assert payload(text)["classes"][0]["values"][1][0] == NASTY
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["page.html"]
+    ofd, ontology = OFD((NASTY,), "A"), make_ontology("A", {NASTY: ["a"]})
+    for text in (page(repair(given, [ofd], ontology)), check_page([check(given, ofd, ontology)], ontology)):
+        assert "<img" not in text
+        assert text.count("<script") == 2
+        assert payload(text)["classes"][0]["values"][1][0] == NASTY
+
+
+def test_a_check_shows_what_violates_first_and_then_what_has_one_meaning():
+    given = make_table({"C": ["us"] * 4 + ["de"] * 3 + ["fr"] * 2, "D": ["x"] * 9,
+                        "A": ["USA", "America", None, "Peru", "Germany", "DEU", "DEU", "France", "France"]})
+    ontology = make_ontology("A", {"us": ["USA", "America"], "pe": ["Peru"], "de": ["Germany", "DEU"]})
+    reports = [check(given, OFD((left,), "A"), ontology) for left in ("C", "D")]
+    text = check_page(reports, ontology)
+    data = payload(text)
+    assert [(one["ofd"], one["key"], one["readings"][0]["name"]) for one in data["classes"]] == [
+        ("D -> A", "D=x", "de"), ("C -> A", "C=us", "us"), ("C -> A", "C=de", "de")
+    ]
+    us = data["classes"][1]
+    assert us["values"] == [["USA", 1], ["America", 1], ["NULL", 1], ["Peru", 1]]
+    assert us["readings"][0]["covered"] == [True, True, False, False]
+    assert us["alternatives"] == [["pe", 1]]
+    assert changed(data, 0) == [6, 2, 0]
+    assert data["points"][0]["changes"] == sum(one.deficit for one in reports) == 8
+    assert (data["total"], data["taken"]) == (3, 0)
+    for one in reports:
+        assert f'<td class="number">{one.ofd.support:.4f}</td>' in text
+    assert 'id="choices" hidden' in text
+
+
+def test_a_check_that_holds_says_so():
+    given = make_table({"C": ["us", "us"], "A": ["USA", "USA"]})
+    text = check_page([check(given, OFD(("C",), "A"))], make_ontology("A", {}))
+    assert '<span class="badge good">holds</span>' in text
+    assert payload(text)["classes"] == []
 
 
 def test_what_is_left_out_is_said():
@@ -79,7 +107,7 @@ def test_what_is_left_out_is_said():
     done = repair(planted.dirty, planted.ofds, planted.ontology)
     text = page(done)
     data = payload(text)
-    assert len(data["classes"]) == 200 < data["violated"]
-    assert f"of {data['violated']} classes in violation the 200 worst are shown" in text
+    assert len(data["classes"]) == 200 < data["total"]
+    assert f"of {data['total']} classes in violation the 200 worst are shown" in text
     assert f"of {len(done.pareto)} points of the front {len(data['points'])} are shown" in text
     assert data["points"][data["taken"]]["changes"] == done.pareto[done.chosen].changes

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_cleaning import files
 from data_cleaning.logic import check
 from data_cleaning.ontology import Ontology
 from data_cleaning.planted import countries, drugs, ofdgen
 from data_cleaning.repairs import repair
+from data_cleaning.tables import read
 from data_cleaning.types import OFD
 from tests.data_cleaning.brute_force import pareto
 from tests.data_cleaning.conftest import cells, make_ontology, make_table
@@ -261,6 +263,23 @@ def test_a_table_in_any_form_and_into_a_file(tmp_path):
         assert [row["CTRY"] for row in csv.DictReader(rows)] == ["USA"] * 4 + ["India"] * 4
 
 
+def test_the_original_list_of_senses_has_every_class_in_question():
+    given = make_table({"X": ["a", "a", "a", "b", "b", "c", "c", "d", "d", "d"], "Y": ["p"] * 4 + list("qrstuv"),
+                        "A": ["one", "uno", "oops", "uno", "oops", "two", "two", "?", "?", "!"]})  # fmt: skip
+    ontology = Ontology.from_dict({"A": {"classes": {"1": {"labels": ["one", "uno"], "sense": "ES"}, "2": ["two"]}}})
+    done = repair(given, [OFD(("X",), "A"), OFD(("Y",), "A")], ontology, choose=0, search="fixed")
+    assert files.original_senses(done) == ["{1,2,3}|ES", "{4,5}|ES", "{8,9,10}|?", "{1,2,3,4}|ES"]
+    assert files.original_senses(repair(make_table({"X": [], "A": []}), [OFD(("X",), "A")])) == []
+
+
+def test_nulls_that_all_differ_are_filled_in_and_tie_nothing_together():
+    table_ = read({"CC": ["US", "US", "US", None, None], "CTRY": ["USA", None, None, "Peru", "Chad"]}, nulls="distinct")
+    done = repair(table_, [CC], make_ontology("CTRY", COUNTRIES))
+    assert {change.row: change.new for change in done.provenance} == {1: "USA", 2: "USA"}
+    assert done.verified
+    assert cells(done.apply(table_), "CTRY") == ["USA", "USA", "USA", "Peru", "Chad"]
+
+
 def test_empty_tables_and_lists():
     assert repair(make_table({"CC": [], "CTRY": []}), [CC]).pareto == ((0, 0),)
     with pytest.raises(ValueError, match="nothing to repair by; name at least one dependency"):
@@ -268,8 +287,9 @@ def test_empty_tables_and_lists():
 
 
 @pytest.mark.parametrize(("ofds", "said"), [
-    ([OFD(("CCC",), "CTRY")], "CCC -> CTRY names column 'CCC', which the table does not have; it has CC, CTRY"),
-    ([OFD(("CC",), "CC")], "has 'CC' on both sides; it holds always, so leave it out"),
+    ([OFD(("CCC",), "CTRY")], "the table has no column 'CCC'; did you mean 'CC'"),
+    ([OFD(("CC",), "CC")], "has 'CC' on both sides and so always holds; leave it out"),
+    ([OFD(("CC",), "CTRY", "inheritance", -1)], "theta is -1"),
     ([CC, OFD(("CTRY",), "CC")], "would change .*, by which .* groups; repair by the one, then by the other"),
 ])  # fmt: skip
 def test_dependencies_that_do_not_fit(ofds, said):

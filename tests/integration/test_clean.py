@@ -1,6 +1,7 @@
 """`agentlab clean` as a user meets it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -68,11 +69,26 @@ def test_a_repair_leaves_the_table_its_reasons_and_an_ontology_that_make_a_secon
     assert Path("again.csv").read_bytes() == Path("fixed.csv").read_bytes()
 
 
-def test_the_page_is_one_file(clean):
-    answer(clean("repair", "orders.csv", "-d", "cc -> country", *MEANING, "--report", "seen/page.html", "--json"))
-    page = Path("seen/page.html").read_text()
-    assert "Untied States" in page
-    assert "src=\"http" not in page
+@pytest.mark.parametrize("verb", ["check", "repair"])
+def test_the_page_is_one_file(clean, verb):
+    answer(clean(verb, "orders.csv", "-d", "cc -> country", *MEANING, "--report", "seen/page.html", "--json"))
+    [page] = Path("seen").iterdir()
+    assert "Untied States" in page.read_text()
+    assert 'src="http' not in page.read_text()
+
+
+def test_what_cannot_be_repaired_is_left_said_and_fails(clean):
+    Path("t.csv").write_text("x,y,a\nx,y,\nx,z,\nx,v,k\np,y,u\nq,y,u\nr,z,w\ns,z,w\n")
+    args = ("repair", "t.csv", "-d", "x -> a", "-d", "y -> a", "--search", "fixed", "-o", "o.csv", "--json")
+    result = clean(*args)
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert not told["verified"]
+    said = "1 rows of a (the first is row 1) cannot be repaired: x -> a wants 'u' itself but y -> a wants 'w' itself"
+    assert told["unresolved"] == [said]
+    assert said in result.stderr
+    assert "does not satisfy every dependency" in result.stderr
+    assert Path("o.csv").read_text().splitlines()[2] == "x,z,"
 
 
 def test_in_place_only_when_said(clean):
@@ -162,9 +178,13 @@ def test_a_check_shows_what_each_class_means_and_what_stands_outside(clean):
     result = clean(*args, "--details", "found", "--strict")
     assert result.exit_code == 1
     assert "cc=DE  Germany (ISO 3166)         7/8     France (1)" in result.stdout
+    spared = result.stdout.partition("of one meaning:")[2]
+    assert re.search(r"^cc=FR  France \(ISO 3166\) +France \(4\), ", spared, re.MULTILINE)
     [told] = json.loads(Path("found/check.json").read_text())
     german = next(one for one in told["violations"] if one["class"] == {"cc": "DE"})
     assert [(one["value"], one["rows"]) for one in german["values"] if not one["covered"]] == [("France", [8])]
+    assert {one["class"]["cc"] for one in told["synonyms"]} == {"FR", "KR"}
+    assert all(value["covered"] for one in told["synonyms"] for value in one["values"])
     original = json.loads(Path("found/original/cc--country.json").read_text())
     assert (original["FD"], original["ERROR_RATE"], original["NUMBER_OF_ERROR"]) == ("cc-->country", 0.75, 14)
     error = original["VIOLATION"][-1]["ERROR_TUPPLES"][0]
@@ -227,7 +247,14 @@ CYCLE = {"country": {"classes": {"a": ["x"], "b": ["y"]}, "isa": [["a", "b"], ["
         ("repair orders.csv -d cc->country -d country->medicine", "then by the other"),
         ("repair orders.csv -d cc->country --tau 1 --choose knee", "give one of them"),
         ("repair orders.csv -d cc->country --max-additions 0 --tau 0", "tau=0 cannot be met"),
+        ("repair orders.csv -d cc->country --max-additions -1", "max_additions is -1"),
+        ("repair orders.csv -d cc->country --choose most", "choose from evidence, knee"),
         ("repair orders.csv -d cc->country -o a.csv --in-place", "exclude each other"),
+        ("repair orders.csv -d cc->country -o orders.csv/a.csv", "Not a directory; name another place"),
+        ("repair orders.csv -d cc->country --details orders.csv", "orders.csv: File exists; name another place"),
+        ("check orders.csv -d cc->country --report full", "full: Is a directory; name another place"),
+        ("check orders.csv -d ->", "is no dependency"),
+        ("check orders.csv -d []", "cannot be read"),
         ("repair orders.csv -d cc->country -o a.xlsx", "a.xlsx cannot be written; end its name in .csv"),
         ("check orders.csv", "nothing to check; name a dependency"),
         ("check orders.csv -d cc->contry", "no column 'contry'"),
@@ -238,12 +265,15 @@ CYCLE = {"country": {"classes": {"a": ["x"], "b": ["y"]}, "isa": [["a", "b"], ["
         ("discover orders.xlsx", "there is no file"),
         ("discover orders.csv --kappa 0", "kappa is 0.0"),
         ("discover orders.csv --kappa 1.5", "kappa is 1.5"),
-        ("discover orders.csv --theta -1", "theta counts is-a steps"),
+        ("discover orders.csv --theta -1", "theta is -1"),
         ("discover orders.csv --theta 1", "use kind inheritance"),
         ("discover orders.csv --kind antonym", "choose synonym or inheritance"),
         ("discover orders.csv --max-lhs -1", "max_lhs is -1"),
         ("discover orders.csv --nulls some", "--nulls 'some' is unknown; choose from equal, distinct"),
         ("discover orders.csv --columns cc,contry", "no column 'contry'"),
+        ("discover orders.csv --columns ,", "no column ''"),
+        ("discover orders.csv::cc", "'orders.csv' holds one table; leave out ::cc"),
+        ("discover orders.csv --normalise casefold", "name the ontology"),
         ("discover orders.csv -y cycle.json", "is no hierarchy: column 'country': is-a cycle a -> b -> a"),
         ("discover orders.csv -y torn.ttl", "torn.ttl cannot be read as RDF"),
         ("discover orders.csv -y unbound.json", "bound to column 'contry', which the table does not have"),
@@ -264,6 +294,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(clean, args, sentence):
     Path("wide.csv").write_text(",".join(f"c{i}" for i in range(64)) + "\n")
     Path("cycle.json").write_text(json.dumps(CYCLE))
     Path("unbound.json").write_text(json.dumps({"contry": {"classes": {}}}))
+    Path("full").mkdir()
     Path("torn.ttl").write_text("@prefix : <http://a/> . :a :b")
     result = clean(*args.split())
     assert result.exit_code == 2, result.output
@@ -307,8 +338,8 @@ from runners.cli import app
 meaning = ["-y", "country=countries", "-y", "medicines.json"]
 for args in (
     ["discover", "orders.csv", "--threads", sys.argv[1], "--details", "found"],
-    ["check", "orders.csv", "-d", "cc -> country", "--details", "seen"],
-    ["repair", "orders.csv", "-d", "cc -> country", "-o", "fixed.csv"],
+    ["check", "orders.csv", "-d", "cc -> country", "--details", "seen", "--report", "check.html"],
+    ["repair", "orders.csv", "-d", "cc -> country", "-o", "fixed.csv", "--report", "repair.html"],
 ):
     done = CliRunner().invoke(app, ["clean", *args, *meaning])
     assert done.exit_code == 0, done.output
@@ -329,7 +360,7 @@ def test_outputs_are_equal_byte_by_byte_whatever_the_hash_seed_and_threads(tmp_p
         files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
         results.append((done.stdout, files))
     assert results[0] == results[1]
-    assert len(results[0][1]) == 14
+    assert len(results[0][1]) == 17
 
 
 INTERRUPTED = """
@@ -342,6 +373,7 @@ def replace(source, target, real=os.replace):
     real(source, target)
 
 os.replace = replace
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 main()
 """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from data_cleaning.baselines import has_baran
 from runners.cli import app
 from runners.metrics_file import MetricsFile
 from tests.conftest import Result, environment
@@ -79,6 +80,15 @@ def test_every_experiment_runs(lab, overrides, wanted):
     assert re.search(rf"^{wanted} ", lab("train", *overrides).stdout, re.MULTILINE)
 
 
+def test_baran_is_left_out_and_said_where_it_is_not_installed(lab, monkeypatch):
+    monkeypatch.setattr("data_cleaning.experiment.has_baran", lambda: False)
+    own = ("+exp=ofd_cleaners", "cleaners.err=[0.1]", "cleaners.inc=[0.1]", *SMALL)
+    done = lab("train", *own, "cleaners.baran=20")
+    assert "Baran is left out: raha is not installed (pip install raha)" in done.stderr
+    assert "f1/ofd/err10_inc10" in done.stdout
+    assert "baran/" not in done.stdout
+
+
 def test_a_table_of_ones_own(lab, tmp_path):
     rows = ["CC,CTRY", *["US,United States"] * 9, *["US,USA"] * 3, "US,Untied States", *["FR,France"] * 5, "FR,Germany"]
     (tmp_path / "mine.csv").write_text("\n".join(rows) + "\n")
@@ -120,7 +130,9 @@ def test_they_are_listed_and_shown(lab):
 
 
 @pytest.mark.slow
-def test_the_claims_come_to_a_verdict(lab):
+@pytest.mark.parametrize("name", ["ofd_false_positives", "ofd_false_positives_small", "ofd_senses", "ofd_baran"])
+def test_the_claims_come_to_a_verdict(lab, name):
     quick = ("claim.seeds=[0,1]", "table.rows=600", "table.concepts=12", "logger=none")
-    for name in ("ofd_false_positives", "ofd_false_positives_small", "ofd_senses"):
-        assert re.search("(supported|undecided|contradicted): ", lab("claim", name, *quick).stdout)
+    said = lab("claim", name, *quick).stdout
+    assert re.search("(supported|undecided|contradicted): ", said)
+    assert "values are missing" not in said or (name == "ofd_baran" and not has_baran())
