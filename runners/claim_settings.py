@@ -47,6 +47,9 @@ class ClaimSettings(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        for name, seeds in (("seeds", self.seeds), ("tuning_seeds", self.tuning_seeds)):
+            if len({*seeds}) < len(seeds):
+                raise ValueError(f"{name} {seeds} name a seed twice; each counts once")
         for expected in self.expect:
             for name in (expected.arm, expected.above):
                 if name not in self.arms:

@@ -180,10 +180,15 @@ class OnlineExperiment:
 
     def _make_model(self, folder: Path, demonstrations: Sequence[Trajectory]) -> None:
         """A model made here (`model.make`) gets its vocabulary from the demonstrations."""
-        make = self.cfg.model.get("make") if self.cfg.model else None
-        if make and not folder.exists():
+        if self._maker is not None and not folder.exists():
             texts = [(s.observation["text"], s.decision.action) for t in demonstrations for s in t.steps]
-            instantiate(make, folder=folder, corpus=corpus(texts))
+            instantiate(self._maker, folder=folder, corpus=corpus(texts))
+
+    @property
+    def _maker(self) -> DictConfig | None:
+        """What makes the model, if it is made here; the sizes an experiment gives the tiny one make no other."""
+        make = self.cfg.model.get("make") if self.cfg.model else None
+        return make if make and "_target_" in make else None
 
     def _agent(self, run: "Run", trainer: Any) -> LearningAgent:
         cfg = self.cfg
@@ -191,10 +196,12 @@ class OnlineExperiment:
         if cfg.model:
             model = OmegaConf.to_container(cfg.model, resolve=True)
             assert isinstance(model, dict)
-            made = model.pop("make", None)
-            if made and not (run.path / "model").exists():
-                raise UserError("this model is made from demonstrations; give the experiment a warm_start")
-            parts["policy"] = instantiate(model | ({"name": str(run.path / "model")} if made else {}))
+            model.pop("make", None)
+            if self._maker is not None:
+                if not (run.path / "model").exists():
+                    raise UserError("this model is made from demonstrations; give the experiment a warm_start")
+                model["name"] = str(run.path / "model")
+            parts["policy"] = instantiate(model)
         if "parser" in cfg.env:
             parts["parser"] = instantiate(cfg.env.parser)
         agent: LearningAgent = instantiate(cfg.agent, **parts)

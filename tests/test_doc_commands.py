@@ -14,7 +14,9 @@ from envs.android.tasks.template import split_of
 from runners.compose import draft
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("android.md", "coso.md", "twosome.md"))]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
+    "alfworld", "android", "coso", "coso_ppo", "scaling", "twosome"
+))]  # fmt: skip
 COMMAND = re.compile(r"^agentlab (?:train|show|sweep|eval) (.*\+exp=.*)$", re.MULTILINE)
 
 
@@ -39,9 +41,12 @@ def test_every_template_is_listed_with_its_split():
     assert rows == {f"{t.level} | `{t.name}`": f"{len(s['train'])} | {len(s['test'])}" for t, s in splits.items()}
 
 
-def test_every_option_of_the_agent_is_explained():
-    page = (ROOT / "docs" / "coso.md").read_text()
-    settings = draft(["+exp=coso_android"]).agent
+@pytest.mark.parametrize(
+    ("exp", "pages"), [("coso_android", ["coso.md"]), ("coso_numberline", ["coso_ppo.md", "coso.md"])]
+)
+def test_every_option_of_the_agent_is_explained(exp, pages):
+    page = "".join((ROOT / "docs" / name).read_text() for name in pages)
+    settings = draft([f"+exp={exp}"]).agent
     named = [key for key in settings if not str(key).startswith("_") and key not in ("scm", "offline", "imitation")]
     named += [f"scm.{key}" for key in settings.scm]
     assert [key for key in named if f"`{key}`" not in page] == []

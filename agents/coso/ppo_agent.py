@@ -166,7 +166,8 @@ class UtterancePpoAgent:
                 weights[ids] = token_weights(ids, self.policy.decode, s.thought_coef, s.log_prob)
             if (state, ids) not in index:
                 index[state, ids] = len(distinct)
-                distinct.append(Said(step.observation, ids, weights[ids]))
+                length = len(self.policy.prompts.ids(step.observation)) + len(ids)
+                distinct.append(Said(step.observation, ids, weights[ids], length))
             rows.append(index[state, ids])
             old.append(float((weights[ids] * torch.tensor(step.decision.extras["logprobs"])).sum()))
         return Rollout(

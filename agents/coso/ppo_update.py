@@ -28,6 +28,8 @@ class Said:
     ids: Ids
     token_weights: Tensor
     """[T], what each token's log-probability is multiplied by."""
+    length: int
+    """Tokens of prompt and utterance: rows of about one length share a micro-batch, which is padded to its longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _losses(
     members: dict[int, list[int]] = {}
     for row in rows.tolist():
         members.setdefault(int(rollout.row[row]), []).append(row)
-    distinct = sorted(members, key=lambda u: len(rollout.said[u].ids))
+    distinct = sorted(members, key=lambda u: rollout.said[u].length)
     for start in range(0, len(distinct), settings.micro_batch):
         scored = _scored(policy, rollout.said, distinct[start : start + settings.micro_batch])
         if scored is None:

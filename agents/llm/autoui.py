@@ -15,7 +15,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from agents.llm.loading import locate, reaching
 from agents.llm.policy import LanguagePolicy
-from agents.llm.prompts import image_key
+from agents.llm.prompts import image_key, picture
 from agents.llm.utterances import Prompt, TokenScores, check, draw, pad
 from runners.errors import UserError
 from runners.types import Observation
@@ -122,10 +122,11 @@ class AutoUIPolicy(LanguagePolicy):
         if self.eyes is None:
             raise UserError("this observation has no image_features; give the model eyes by model.vision=REPOSITORY")
         model, processor = self.eyes
-        key = image_key(observation["image"])
+        image = picture(observation)
+        key = image_key(image)
         if key not in self._seen:
             with torch.no_grad():
-                pixels = processor(observation["image"], return_tensors="pt")["pixel_values"]
+                pixels = processor(image, return_tensors="pt")["pixel_values"]
                 weight = next(model.to(self.device).parameters())
                 self._seen[key] = model(pixel_values=pixels.to(weight)).pooler_output[0].float()
         return torch.as_tensor(self._seen[key])

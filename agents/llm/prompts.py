@@ -60,6 +60,21 @@ def image_key(image: NDArray[np.uint8]) -> Hashable:
     return image.shape, hash(image.tobytes())
 
 
+def picture(observation: Observation) -> NDArray[np.uint8]:
+    """The image of an observation.
+
+    Raises:
+        UserError: if it has none.
+    """
+    if "image" not in observation:
+        raise UserError(
+            "the model has eyes and the observations hold no image; set env.observation=image or both, or choose a "
+            "model that reads text alone (model=smollm2)"
+        )
+    image: NDArray[np.uint8] = observation["image"]
+    return image
+
+
 class PromptEncoder:
     """Formats prompts and prepares images through a hub processor; a tokenizer stands for a model without eyes.
 
@@ -95,7 +110,7 @@ class PromptEncoder:
         """Ids of the prompt, one image placeholder for each vision token."""
         if not self.sees:
             return self.text_ids(self.prompt(observation["text"]))
-        image = observation["image"]
+        image = picture(observation)
         prompt, expansion = self.prompt(observation["text"]), self._expansion(image)
         if self._expands_alike is None:
             self._expands_alike = self._by_tokenizer(prompt, expansion) == self._by_processor(prompt, image)

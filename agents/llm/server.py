@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 import torch
 from PIL import Image
 
+from agents.llm.prompts import picture
 from agents.llm.settings import ServerSettings
 from agents.llm.utterances import TokenScores, Utterance
 from runners.errors import RunFailed, UserError
@@ -113,7 +114,7 @@ class RolloutServer:
         """Ids of one utterance, and the log-probabilities the server gives them."""
         body = {
             "model": self._adapter,
-            "messages": [{"role": "user", "content": _content(observation)}],
+            "messages": [{"role": "user", "content": _content(observation, policy.prompts.sees)}],
             "max_tokens": policy.max_new_tokens,
             "temperature": 0.0 if deterministic else policy.temperature,
             "stop_token_ids": sorted(policy.eos_ids),
@@ -203,10 +204,12 @@ class _Refused(RunFailed):
     """The server has understood, and will not."""
 
 
-def _content(observation: Observation) -> list[dict[str, Any]]:
-    """An observation as a user's turn, in the order in which prompts have it."""
+def _content(observation: Observation, sees: bool) -> str | list[dict[str, Any]]:
+    """An observation as a user's turn, in the order in which prompts have it; without eyes, its text."""
+    if not sees:
+        return str(observation["text"])
     file = io.BytesIO()
-    Image.fromarray(observation["image"]).save(file, format="PNG")
+    Image.fromarray(picture(observation)).save(file, format="PNG")
     url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
     return [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": observation["text"]}]
 

@@ -3,8 +3,10 @@
 import pytest
 from typer.testing import CliRunner
 
+from agents.llm import tiny
 from runners.cli import app
 from runners.metrics_file import MetricsFile
+from tests.agents import causal_models
 from tests.conftest import environment
 
 SMALL = (
@@ -91,6 +93,31 @@ def test_the_phones_learner_plays_cards_with_every_entropy(lab, tmp_path, entrop
 def test_groups_begin_in_one_state(lab, tmp_path):
     lab("train", "+exp=coso_numberline", *SMALL, "agent.advantage=gigpo", "group_size=2")
     assert "ppo/value_loss" not in lines(tmp_path)[-1]
+
+
+@pytest.mark.parametrize("observation", ["image", "text"])
+def test_a_loaded_model_takes_the_place_of_the_one_that_is_made(lab, tmp_path, observation):
+    """The sizes the experiment has for the tiny model stay in the config and concern it alone."""
+    if observation == "image":
+        tiny.create(tmp_path / "hub", ["Go."], image_size=32, width=32, layers=1, heads=2)
+        model = ("model=smolvlm",)
+    else:
+        words = causal_models.tokenizer()
+        causal_models.causal("llama", words).save_pretrained(tmp_path / "hub")
+        words.save_pretrained(tmp_path / "hub")
+        model = ("model=smollm2",)
+    model = (*model, "model.name=hub", "model.dtype=float32", f"env.observation={observation}")
+    lab("train", "+exp=coso_numberline", *SMALL, *model)
+    assert {"eval/success", "ppo/entropy_weighted"} <= lines(tmp_path)[-1].keys()
+    assert "eval/success" in lab("eval", "run=latest", "eval.episodes=1").output
+
+
+def test_a_hub_out_of_reach_is_named_and_so_is_a_model_that_cannot_see_what_is_shown(lab, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    said = lab("train", "+exp=coso_numberline", *SMALL, "model=smolvlm", "model.name=nobody/vlm", code=2).output
+    assert "the hub repository nobody/vlm cannot be reached" in said
+    said = lab("train", "+exp=coso_numberline", *SMALL, "env.observation=text", code=2).output
+    assert "the observations hold no image; set env.observation=image or both" in said
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def test_arms_with_the_same_overrides_share_their_runs(steeper: ClaimSettings) -
     ("change", "message"),
     [
         ("claim.seeds=[1]", "claim.seeds"),
+        ("claim.seeds=[1,1]", "name a seed twice"),
         ("claim.tuning_seeds=[0]", "tune on seeds that do not judge"),
         ("claim.tuning_seeds=[]", "give tuning_seeds"),
         ("claim.expect=[]", "claim.expect"),

@@ -56,9 +56,7 @@ class Stub:
         if path != "/v1/chat/completions":
             return None
         assert body["model"] in self.adapters
-        image, text = body["messages"][0]["content"]
-        pixels = Image.open(io.BytesIO(base64.b64decode(image["image_url"]["url"].partition("base64,")[2])))
-        observation = {"text": text["text"], "image": np.asarray(pixels)}
+        observation = _observation(body["messages"][0]["content"])
         with torch.random.fork_rng():
             torch.manual_seed(body.get("seed", 0))
             (said,) = self.policy.generate([observation], deterministic=body["temperature"] == 0)
@@ -78,6 +76,14 @@ class Stub:
         }
         choice.pop(self.without, None)
         return {"choices": [choice]}
+
+
+def _observation(content: Any) -> dict[str, Any]:
+    if isinstance(content, str):
+        return {"text": content}
+    image, text = content
+    pixels = Image.open(io.BytesIO(base64.b64decode(image["image_url"]["url"].partition("base64,")[2])))
+    return {"text": text["text"], "image": np.asarray(pixels)}
 
 
 @contextmanager

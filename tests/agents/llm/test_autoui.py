@@ -113,6 +113,8 @@ def test_it_sees_with_blip2(folder, eyes):
     text, image = policy.features(seen)
     assert (text.shape, image.shape) == ((3, 16), (3, WIDTH))
     assert policy.generate(seen)
+    with pytest.raises(UserError, match="observations hold no image"):
+        policy.generate([{"text": seen[0]["text"]}])
 
 
 def test_it_learns_and_is_saved_in_its_own_format(folder, tmp_path):

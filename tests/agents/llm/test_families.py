@@ -1,6 +1,7 @@
 """Random checkpoints of hub families, in their own formats, held against their own forward pass."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from transformers import (
     LlavaNextProcessor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessorPil,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
@@ -21,7 +24,7 @@ from transformers import (
 )
 
 from agents.llm.policy import LanguagePolicy
-from agents.llm.processors import Qwen2_5_VLProcessor, SmolVLMProcessor
+from agents.llm.processors import Qwen2_5_VLProcessor, Qwen2VLProcessor, SmolVLMProcessor
 from agents.llm.tiny import CHAT_TEMPLATE, train_tokenizer
 from runners.errors import UserError
 
@@ -78,7 +81,7 @@ def llava_next():
     return LlavaNextForConditionalGeneration(config), processor
 
 
-def qwen2_5_vl():
+def qwen(config_kind, model_kind, processor_kind, vision):
     marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
     tokenizer, text = tokenizer_with(*marks)
     template = (
@@ -88,15 +91,40 @@ def qwen2_5_vl():
     )
     image = Qwen2VLImageProcessorPil(min_pixels=28 * 28 * 2, max_pixels=28 * 28 * 12)
     names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
-    config = Qwen2_5_VLConfig(
+    config = config_kind(
         **dict(zip(names, tokenizer.convert_tokens_to_ids(list(marks)), strict=True)),
-        vision_config={
-            "depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32,
-            "fullatt_block_indexes": [0], "window_size": 112,
-        },
+        vision_config={"depth": 1, "num_heads": 2, "hidden_size": 32, **vision},
         text_config={**text, "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]}},
     )
-    return Qwen2_5_VLForConditionalGeneration(config), Qwen2_5_VLProcessor(image, tokenizer, chat_template=template)
+    return model_kind(config), processor_kind(image, tokenizer, chat_template=template)
+
+
+def qwen2_vl():
+    return qwen(Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor, {"embed_dim": 32, "mlp_ratio": 1})
+
+
+def qwen2_5_vl():
+    vision = {"intermediate_size": 32, "out_hidden_size": 32, "fullatt_block_indexes": [0], "window_size": 112}
+    return qwen(Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor, vision)
+
+
+FAMILIES = [smolvlm, llava_next, qwen2_vl, qwen2_5_vl]
+
+
+def as_published(folder):
+    """Turn the layout this version of transformers writes into that of the repositories on the hub, which is older."""
+    whole = json.loads((folder / "processor_config.json").read_text())
+    image = whole.pop("image_processor") | {"processor_class": whole["processor_class"]}
+    if "Qwen" in image["image_processor_type"]:
+        size = image.pop("size")
+        image |= {"min_pixels": size["shortest_edge"], "max_pixels": size["longest_edge"]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(image))
+    (folder / "processor_config.json").write_text(json.dumps(whole))
+    if len(whole) == 1:
+        (folder / "processor_config.json").unlink()
+    template = folder / "chat_template.jinja"
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": template.read_text()}))
+    template.unlink()
 
 
 def observations() -> list[dict]:
@@ -110,7 +138,7 @@ def observations() -> list[dict]:
 
 
 @pytest.mark.parametrize("prompt_format", ["raw", "chat"])
-@pytest.mark.parametrize("make", [smolvlm, llava_next, qwen2_5_vl])
+@pytest.mark.parametrize("make", FAMILIES)
 def test_family_agrees_with_its_own_forward_pass(make, prompt_format):
     torch.manual_seed(0)
     model, processor = make()
@@ -131,7 +159,7 @@ def test_family_agrees_with_its_own_forward_pass(make, prompt_format):
     assert [part.shape for part in policy.features(screens)] == [(4, 32), (4, 32)]
 
 
-@pytest.mark.parametrize("make", [smolvlm, llava_next, qwen2_5_vl])
+@pytest.mark.parametrize("make", FAMILIES)
 def test_family_loads_from_its_folder_with_adapters(make, tmp_path):
     torch.manual_seed(0)
     model, processor = make()
@@ -171,10 +199,13 @@ def test_family_loads_from_its_folder_with_adapters(make, tmp_path):
         third.load_state_dict(state)
 
 
-@pytest.mark.parametrize("make", [smolvlm, llava_next, qwen2_5_vl])
-def test_whole_model_is_saved_and_loaded(make, tmp_path):
+@pytest.mark.parametrize("make", FAMILIES)
+@pytest.mark.parametrize("published", [False, True], ids=["as_saved_here", "as_on_the_hub"])
+def test_whole_model_is_saved_and_loaded(make, published, tmp_path):
     policy = LanguagePolicy(*make())
     policy.save_pretrained(tmp_path)
+    if published:
+        as_published(tmp_path)
     screens = observations()[:2]
     again = LanguagePolicy.from_pretrained(tmp_path)
     assert again.prompts.prompt("x") == policy.prompts.prompt("x")

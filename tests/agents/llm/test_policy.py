@@ -208,6 +208,11 @@ def test_nothing_to_say_to_nobody(policy):
         policy.score(screens(2), [(5,)])
 
 
+def test_eyes_without_a_picture_are_told(policy):
+    with pytest.raises(UserError, match=r"observations hold no image; set env\.observation=image or both, or choose a"):
+        policy.generate([{"text": "Press home"}])
+
+
 def test_lora_without_a_layer_names_the_layers(tiny_folder):
     with pytest.raises(UserError, match=r"no layer of the model; it has .*q_proj"):
         LanguagePolicy.from_pretrained(tiny_folder, lora={"targets": ["query"]})

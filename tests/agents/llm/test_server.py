@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from agents.llm.policy import LanguagePolicy
 from runners.errors import RunFailed, UserError
+from tests.agents.causal_models import causal, tokenizer
 
 OPTIONS = {"prompt_format": "chat", "lora": {"r": 2}, "max_new_tokens": 5, "temperature": 0.7}
 
@@ -67,6 +68,19 @@ def test_what_is_asked_of_the_server(stub, tiny_folder):
     assert first["seed"] != second["seed"]
     assert (first["top_p"], first["top_k"], first["min_p"], first["repetition_penalty"]) == (1.0, -1, 0.0, 1.0)
     assert first["messages"][0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+def test_a_model_without_eyes_is_sent_text_alone(tmp_path):
+    words = tokenizer()
+    words.chat_template = "{% for m in messages %}You: {{ m['content'] }}{% endfor %} I:"
+    causal("llama", words).save_pretrained(tmp_path)
+    words.save_pretrained(tmp_path)
+    with serving(Stub(LanguagePolicy.from_pretrained(tmp_path, **OPTIONS))) as stub:
+        policy = connect(stub, tmp_path)
+        shake(policy)
+        assert policy.generate(screens(2))
+        (first, _) = (body for path, body in stub.seen if path == "/v1/chat/completions")
+        assert first["messages"][0]["content"] == screens(1)[0]["text"]
 
 
 @pytest.mark.parametrize(
