@@ -184,6 +184,16 @@ def test_unseen_tasks_are_the_same_home_in_other_words():
         FoodPreparation({"soup": "stew"})
 
 
+def test_several_tasks_are_played_in_turn():
+    env = VirtualHomeEnv(["pizza", "laundry"])
+    told = [env.reset(options={"episode": i}) for i in (0, 1, 2)]
+    assert [info["task"] for _, info in told] == ["pizza", "laundry", "pizza"]
+    assert ["clothes" in observation["text"] for observation, _ in told] == [False, True, False]
+    for names in (["pizza", "entertainment"], []):
+        with pytest.raises(ValueError, match="have not the same actions"):
+            VirtualHomeEnv(names)
+
+
 def test_a_graph_from_a_file_is_played_alike(tmp_path):
     file = tmp_path / "home.json"
     file.write_text(json.dumps({"init_graph": as_json(apartment())}))
