@@ -153,7 +153,7 @@ class TwosomeAgent:
                 self._policy_optimizer.zero_grad()
                 self.kl_stops += 1
                 stopped = True
-            sums = {name: sums.get(name, 0.0) + value for name, value in tally.items()}
+            sums |= {name: sums.get(name, 0.0) + value for name, value in tally.items()}
             if stopped:
                 break
         seen = steps + stopped

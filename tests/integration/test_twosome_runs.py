@@ -1,4 +1,4 @@
-"""The experiments over phrases, driven by command lines as a user gives them, with a language model of a few weights."""
+"""The experiments over phrases, driven by command lines as a user gives them, with a tiny language model."""
 
 import json
 from collections.abc import Callable

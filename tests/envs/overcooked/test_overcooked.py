@@ -70,7 +70,8 @@ def test_the_released_horizon_is_overrun_by_the_macro_that_meets_it(strict, step
     env.reset()
     for _ in range(199):
         *_, terminated, truncated, _ = env.step(4)  # chop nothing: one primitive step
-        assert not (terminated or truncated)
+        assert not terminated
+        assert not truncated
     *_, truncated, info = env.step(0)  # the tomato is two away
     assert (truncated, info["episode_steps"], info["stop"]) == (True, steps, "horizon")
 
