@@ -197,9 +197,9 @@ def _grid(arm: ArmSettings) -> Iterator[Tuned]:
 
 def read_off(values: Mapping[int, float], places: Mapping[int, float], every: int) -> dict[int, float]:
     """`values` at multiples of `every` of what `places` counts, both by step: on lines between the known ones."""
-    known = sorted((places[step], value) for step, value in values.items() if step in places)
-    grid = range(0, int(known[-1][0]) + 1, every)
-    found = np.interp(grid, *zip(*known, strict=True))
+    known = sorted(places.keys() & values.keys(), key=places.__getitem__)
+    grid = range(0, int(places[known[-1]]) + 1, every)
+    found = np.interp(list(grid), [places[step] for step in known], [values[step] for step in known])
     return dict(zip(grid, found.tolist(), strict=True))
 
 
