@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 from omegaconf import OmegaConf
 
 from runners.claim_results import ArmResult, ClaimResults
@@ -148,10 +149,13 @@ class Jobs:
         return curve[max(curve)] if self.settings.reduce == "last" else fmean(curve.values())
 
     def curve(self, folder: Path, setting: str, arm: str, tuned: Tuned, seed: int) -> Mapping[int, float]:
-        """The metric by step in a finished run; empty for any other."""
+        """The metric by step in a finished run, or over the claim's own axis; empty for any other."""
         job = self.folder(folder, setting, arm, tuned, seed)
         metric = self.settings.metric.format(arm=arm, setting=setting)
-        return course(job, metric) if is_finished(job) else {}
+        values, axis = course(job, metric) if is_finished(job) else {}, self.settings.over
+        if axis is None or not values:
+            return values
+        return read_off(values, {0: 0.0} | course(job, axis.metric), axis.every)
 
     def folder(self, folder: Path, setting: str, arm: str, tuned: Tuned, seed: int) -> Path:
         overrides = tuple(self.overrides(setting, arm, tuned, seed))
@@ -176,6 +180,7 @@ class Jobs:
                     {seed: value for seed, (value, _) in found.items() if value is not None},
                     [curve for _, curve in found.values() if curve],
                     [record.seconds for record in records if record],
+                    [record.cpu_seconds for record in records if record],
                 )
             )
         return ClaimResults(self.settings, arms, list(dict.fromkeys(record.error for record in failed)))
@@ -188,6 +193,14 @@ def _grid(arm: ArmSettings) -> Iterator[Tuned]:
     """Every combination of the values to try; one without any key where nothing is tuned."""
     for values in product(*arm.tune.values()):
         yield dict(zip(arm.tune, values, strict=True))
+
+
+def read_off(values: Mapping[int, float], places: Mapping[int, float], every: int) -> dict[int, float]:
+    """`values` at multiples of `every` of what `places` counts, both by step: on lines between the known ones."""
+    known = sorted(places.keys() & values.keys(), key=places.__getitem__)
+    grid = range(0, int(places[known[-1]]) + 1, every)
+    found = np.interp(list(grid), [places[step] for step in known], [values[step] for step in known])
+    return dict(zip(grid, found.tolist(), strict=True))
 
 
 def _run(folder: Path, plan: Plan, jobs: Jobs) -> Exception | None:

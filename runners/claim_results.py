@@ -37,6 +37,8 @@ class ArmResult:
     """By step, one a finished run."""
     seconds: Sequence[float]
     """Wall time of each run."""
+    cpu_seconds: Sequence[float]
+    """Of all cores, of each run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,12 @@ class ClaimResults:
 
     def tables(self) -> list[tuple[str, Table]]:
         """Title, header and body of the table of arms and of the table of differences."""
-        return [(f"{self.claim.reduce} {self.claim.metric}", self._arms()), ("paired differences", self._differences())]
+        over = f" over {self.claim.over.metric}" if self.claim.over else ""
+        title = f"{self.claim.reduce} {self.claim.metric}{over}"
+        return [(title, self._arms()), ("paired differences", self._differences())]
 
     def _arms(self) -> Table:
-        header = ["setting", "arm", "tuned", "seeds", "mean [95 %]", "a run took"]
+        header = ["setting", "arm", "tuned", "seeds", "mean [95 %]", "a run took", "CPU time"]
         rows = [
             [
                 arm.setting,
@@ -106,6 +110,7 @@ class ClaimResults:
                 str(len(arm.values)),
                 _estimate(list(arm.values.values())),
                 clock(fmean(arm.seconds)) if arm.seconds else "-",
+                clock(fmean(arm.cpu_seconds)) if any(arm.cpu_seconds) else "-",
             ]
             for arm in self.arms
         ]
@@ -126,7 +131,8 @@ class ClaimResults:
         for setting in self.claim.settings:
             curves = [Curve(a.arm, tuple(a.curves)) for a in self.arms if a.setting == setting and a.curves]
             if any(len(run) > 1 for curve in curves for run in curve.runs):
-                plot_curves(folder / f"curves-{setting}.png", curves, self.claim.metric)
+                axis = self.claim.over.metric if self.claim.over else "step"
+                plot_curves(folder / f"curves-{setting}.png", curves, self.claim.metric, axis)
 
     def as_dict(self) -> dict[str, Any]:
         return {

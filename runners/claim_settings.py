@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from runners.settings import Settings
 
@@ -25,6 +25,15 @@ class ExpectSettings(Settings):
     """A negative one says `not worse by so much`."""
 
 
+class AxisSettings(Settings):
+    """What curves are drawn over instead of steps, so that learners are compared at equal cost."""
+
+    metric: str
+    """A count that the runs log, as `train/env_steps`; 0 at step 0."""
+    every: PositiveInt
+    """Curves are read off, between two evaluations on a line, at multiples of it."""
+
+
 class ClaimSettings(Settings):
     """A claim: sentence, source, arms, seeds, metric and expected direction."""
 
@@ -40,6 +49,8 @@ class ClaimSettings(Settings):
     """What is compared; `{arm}` and `{setting}` in it stand for their names."""
     reduce: Literal["last", "mean"] = "last"
     """Of the metric's course in a run: its last value, or its mean over the evaluations (area under the curve)."""
+    over: AxisSettings | None = None
+    """None: curves are drawn over steps, one point an evaluation."""
     seeds: list[int] = Field(min_length=2)
     tuning_seeds: list[int] = Field(default_factory=list)
     arms: dict[str, ArmSettings] = Field(min_length=2)

@@ -28,12 +28,12 @@ class Curve:
         return points
 
 
-def plot_curves(file: Path, curves: Sequence[Curve], metric: str) -> None:
-    """Draw the curves over the runs' steps into a PNG."""
+def plot_curves(file: Path, curves: Sequence[Curve], metric: str, axis: str = "step") -> None:
+    """Draw the curves over what their runs count, `axis`, into a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot(xlabel="step", ylabel=metric)
+    axes = figure.add_subplot(xlabel=axis, ylabel=metric)
     for curve in curves:
         if not (points := curve.points()):
             continue

@@ -1,6 +1,7 @@
 """What a set of evaluation episodes says: success by task and level, with intervals."""
 
 from collections.abc import Sequence
+from statistics import fmean, pstdev
 from typing import Any
 
 from runners.statistics import wilson_interval
@@ -13,9 +14,9 @@ def summarise(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
     Episodes whose device was lost are counted apart: they say nothing about the policy.
 
     Returns:
-        `{"episodes", "success", "interval": [low, high], "return", "length", "device_lost",
+        `{"episodes", "success", "interval": [low, high], "return", "return_std", "length", "device_lost",
         "tasks": {name: {...}}, "levels": {level: {...}}}`;
-        intervals are Wilson 95 %; rates are None when no episode counts.
+        intervals are Wilson 95 %, the standard deviation is over the episodes; rates are None when no episode counts.
     """
     counted = [trajectory for trajectory in trajectories if trajectory.stop is not StopReason.DEVICE_LOST]
     tasks = {
@@ -33,21 +34,24 @@ def summarise(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
 def _rates(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
     count = len(trajectories)
     if not count:
-        return {"episodes": 0, "success": None, "interval": None, "return": None, "length": None}
+        return dict.fromkeys(("success", "interval", "return", "return_std", "length")) | {"episodes": 0}
     wins = sum(trajectory.success for trajectory in trajectories)
     interval = wilson_interval(wins, count)
+    returns = [trajectory.episode_return for trajectory in trajectories]
     return {
         "episodes": count,
         "success": wins / count,
         "interval": [interval.low, interval.high],
-        "return": sum(trajectory.total_reward for trajectory in trajectories) / count,
-        "length": sum(len(trajectory.steps) for trajectory in trajectories) / count,
+        "return": fmean(returns),
+        "return_std": pstdev(returns),
+        "length": fmean(len(trajectory.steps) for trajectory in trajectories),
     }
 
 
 def headline(summary: dict[str, Any], prefix: str) -> Metrics:
-    """The scalars of a summary as metrics `PREFIX/success`, `PREFIX/return`, `PREFIX/length`, `PREFIX/task/NAME`."""
+    """The scalars of a summary as metrics: `PREFIX/success`, `PREFIX/return`, ..., `PREFIX/task/NAME`."""
     if not summary["episodes"]:
         return {f"{prefix}/device_lost": float(summary["device_lost"])}
-    scalars = {f"{prefix}/{name}": float(summary[name]) for name in ("success", "return", "length", "device_lost")}
+    names = ("success", "return", "return_std", "length", "device_lost")
+    scalars = {f"{prefix}/{name}": float(summary[name]) for name in names}
     return scalars | {f"{prefix}/task/{name}": float(rates["success"]) for name, rates in summary["tasks"].items()}

@@ -86,7 +86,11 @@ class OnlineExperiment:
         result: Metrics = run.last("eval/success")
         budget = cfg.total_env_steps or math.inf
         promise = "stopping as soon as this iteration is done and saved; Ctrl-C again stops at once and loses it"
-        with Progress(cfg.total_iterations, "training", done=done) as progress, Patience(promise) as patience:
+        by_steps = cfg.total_env_steps is not None
+        label, total, begun = "training", cfg.total_iterations, done
+        if by_steps:
+            label, total, begun = "training, environment steps", cfg.total_env_steps, self._env_steps
+        with Progress(total, label, done=begun) as progress, Patience(promise) as patience:
             for iteration in range(done + 1, cfg.total_iterations + 1):
                 if self._env_steps >= budget:
                     break
@@ -108,7 +112,8 @@ class OnlineExperiment:
                 stop = from_first(patience.asked)
                 if evaluated or stop or iteration % cfg.checkpoint.every == 0:
                     self._checkpoint(run, iteration, trainer, agent, result if evaluated else {})
-                progress.update(iteration, train=played["success"], held_out=_score(result))
+                come = min(self._env_steps, total) if by_steps else iteration
+                progress.update(come, train=played["success"], held_out=_score(result))
                 if stop and not last:
                     raise KeyboardInterrupt
         return result

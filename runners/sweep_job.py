@@ -7,6 +7,7 @@ and it can be told to stop and save from outside.
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -57,6 +58,8 @@ class Record:
     """How long that process took; 0 while it runs."""
     error: str = ""
     """The last line of the failure."""
+    cpu_seconds: float = 0.0
+    """What that process and those it started have computed, on all cores."""
 
     @classmethod
     def read(cls, folder: Path) -> "Record | None":
@@ -129,7 +132,7 @@ class SweepJob:
     def _run(self, folder: Path, config: dict[str, Any], overrides: list[str]) -> Record:
         folder.mkdir(parents=True, exist_ok=True)
         self._wait_for_orphan(folder)
-        began = time.time()
+        began, cpu = time.time(), _cpu_of_children()
         (folder / "error.txt").unlink(missing_ok=True)
         Record(overrides, Status.RUNNING, began).write(folder)
         command = [sys.executable, "-m", "runners.sweep_job", str(folder)]
@@ -154,7 +157,7 @@ class SweepJob:
         status, error = _outcome(process.returncode, folder)
         if process.returncode == -signal.SIGKILL and self._must_stop(at_once=True):
             status, error = Status.INTERRUPTED, ""
-        record = Record(overrides, status, began, time.time() - began, error)
+        record = Record(overrides, status, began, time.time() - began, error, _cpu_of_children() - cpu)
         record.write(folder)
         return record
 
@@ -195,6 +198,12 @@ def course(folder: Path, metric: str) -> dict[int, float]:
 def logged(folder: Path) -> list[dict[str, Any]]:
     """Every line the job's run has logged so far."""
     return MetricsFile(folder / "metrics.jsonl").read()
+
+
+def _cpu_of_children() -> float:
+    """Seconds that the ended children of this process, and theirs, have computed."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _tell(stdin: IO[bytes], message: bytes) -> None:

@@ -62,6 +62,12 @@ class Trajectory:
     def total_reward(self) -> float:
         return sum(step.reward for step in self.steps)
 
+    @property
+    def episode_return(self) -> float:
+        """What the environment calls the episode's return (`episode_return` of its last info), else `total_reward`."""
+        stated = self.steps[-1].info.get("episode_return") if self.steps else None
+        return self.total_reward if stated is None else float(stated)
+
 
 @dataclass(frozen=True, slots=True)
 class Histogram:

@@ -68,7 +68,7 @@ class PhraseActor:
         policy: the language model.
         algo: `twosome` chooses whole phrases, `poad` and `ntpo` token by token.
         normalisation: of whole phrases.
-        micro_batch, cache_mb: of `CandidateScorer`.
+        cache_mb, micro_batch: of `CandidateScorer`; micro-batches are for learning.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class PhraseActor:
         policy: "LanguagePolicy",
         algo: Algorithm = "twosome",
         normalisation: Normalisation = "word",
-        micro_batch: int = 1,
         cache_mb: int = 512,
+        micro_batch: int = 1,
     ) -> None:
         self.scorer = CandidateScorer(policy, cache_mb=cache_mb, micro_batch=micro_batch)
         self.algo = algo
@@ -118,9 +118,12 @@ class PhraseActor:
 
     @torch.no_grad()
     def _answers(self, questions: Sequence[Question]) -> list[tuple[Tensor, Tensor]]:
-        """(ln pi of the phrases, ln pi of the elementary decisions), each computed once until `changed`."""
-        new = [question for question in dict.fromkeys(questions) if question not in self._known]
-        for question, policy in zip(new, self.state_policies(new), strict=True):
+        """(ln pi of the phrases, ln pi of the elementary decisions), each computed once until `changed`.
+
+        One question at a time: what it is asked with would change the last bits, and a resumed run asks for others.
+        """
+        for question in [question for question in dict.fromkeys(questions) if question not in self._known]:
+            (policy,) = self.state_policies([question])
             log_parts = policy.logprobs.cpu()
             whole = torch.stack([log_parts[[k for _, k in own]].sum() for own in self.parts(question)])
             self._known[question] = whole, log_parts

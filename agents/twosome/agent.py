@@ -49,7 +49,7 @@ class TwosomeAgent:
                 "actor and critic share a frozen model, so TWOSOME trains adapters; give the model model.lora settings"
             )
         self.policy = policy
-        self.actor = PhraseActor(policy, s.algo, s.normalisation, s.micro_batch, s.cache_mb)
+        self.actor = PhraseActor(policy, s.algo, s.normalisation, s.cache_mb, s.micro_batch)
         self.critic = Critic(policy.model.config.get_text_config().hidden_size, s.critic_widths)
         if s.adapter is not None:
             load_adapters(policy, s.adapter)
@@ -153,7 +153,7 @@ class TwosomeAgent:
                 self._policy_optimizer.zero_grad()
                 self.kl_stops += 1
                 stopped = True
-            sums = {name: sums.get(name, 0.0) + value for name, value in tally.items()}
+            sums |= {name: sums.get(name, 0.0) + value for name, value in tally.items()}
             if stopped:
                 break
         seen = steps + stopped

@@ -43,7 +43,7 @@ class ZeroShotAgent(_Unlearning):
     def __init__(self, policy: "LanguagePolicy", **settings: Any) -> None:
         s = ZeroShotSettings(**settings)
         self.policy = policy
-        self.actor = PhraseActor(policy, "twosome", s.normalisation, s.micro_batch, s.cache_mb)
+        self.actor = PhraseActor(policy, "twosome", s.normalisation, s.cache_mb)
 
     def setup(self, trainer: "Trainer") -> None:
         trainer.prepare(self.policy)

@@ -34,7 +34,7 @@ class SaycanAgent:
     def __init__(self, policy: "LanguagePolicy", **settings: Any) -> None:
         self.settings = s = SaycanSettings(**settings)
         self.policy = policy
-        self.actor = PhraseActor(policy, "twosome", s.normalisation, s.micro_batch, s.cache_mb)
+        self.actor = PhraseActor(policy, "twosome", s.normalisation, s.cache_mb)
         self.network: nn.Module | None = None
         self.replay: list[VectorEpisode] = []
         self.steps = 0

@@ -36,8 +36,6 @@ class ZeroShotSettings(TaskSettings):
 
     normalisation: Normalisation = "word"
     """Of an action's joint log-probability: by nothing, its tokens or its words."""
-    micro_batch: PositiveInt = 1
-    """Distinct states in one forward pass; with 1 their numbers are the same to the last bit whatever is asked."""
     cache_mb: PositiveInt = 512
     """Bound of the hidden states kept of frozen layers, MiB."""
 
@@ -61,6 +59,8 @@ class TwosomeSettings(ZeroShotSettings):
     policy_minibatch: PositiveInt = 4
     accumulation: PositiveInt = 8
     """Minibatches of one optimiser step."""
+    micro_batch: PositiveInt = 4
+    """Distinct states in one forward and backward pass."""
     adv_norm: Literal["group", "minibatch", "batch"] = "group"
     """Advantages are normalised over the samples of one optimiser step, of a minibatch (released) or of the batch."""
     clip_coef: PositiveFloat = 0.2

@@ -1,5 +1,6 @@
 """Household tasks on VirtualHome's graph: Food Preparation, Entertainment and their unseen likes (TWOSOME)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -14,7 +15,7 @@ for _id, _kwargs in ((ENV_ID, {}), *((name, {"task": task}) for name, task in RE
     )
 
 
-def make(task: str, *, worker: int = 0, **kwargs: Any) -> "gymnasium.Env[dict[str, Any], Any]":
+def make(task: str | Sequence[str], *, worker: int = 0, **kwargs: Any) -> "gymnasium.Env[dict[str, Any], Any]":
     """The environment of `conf/env/virtualhome.yaml` for one worker, through Gymnasium's registry.
 
     Keyword arguments are those of `envs.virtualhome.env.VirtualHomeEnv`; `env.unwrapped` is one.

@@ -1,6 +1,6 @@
 """A household task as a Gymnasium environment, on the graph simulator or on the real one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import gymnasium
@@ -45,7 +45,8 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
 
     Args:
         task: `food_preparation`, `entertainment`, or an unseen one: `cheese`, `hamburger`, `apple_pie`, `pizza`,
-            `washing_plate`, `laundry`.
+            `washing_plate`, `laundry`. Of several, with the same actions, episode i (`options["episode"]`) plays the
+            i-th in turn.
         household: makes the worker's home; by default the graph of our own apartment.
         horizon: steps.
         strict_original: offer what the release offers where that is plainly a slip.
@@ -60,7 +61,7 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
 
     def __init__(
         self,
-        task: str = "food_preparation",
+        task: str | Sequence[str] = "food_preparation",
         household: Callable[[int], Household] = GraphHousehold,
         horizon: int = HORIZON,
         strict_original: bool = False,
@@ -69,7 +70,12 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
     ) -> None:
         if horizon < 1:
             raise ValueError(f"horizon is {horizon}; give at least 1 step")
-        self.name, self.task = task, task_named(task, strict_original)
+        names = [task] if isinstance(task, str) else list(task)
+        self.tasks = [task_named(name, strict_original) for name in names]
+        if len({own.name for own in self.tasks}) != 1:
+            raise ValueError(f"the tasks {names} have not the same actions; name one, or several of one kind")
+        self.names = names
+        self.name, self.task = names[0], self.tasks[0]
         self.household = household(worker)
         self.metadata = {**self.metadata, "blocking": self.household.blocking}
         self.horizon = horizon
@@ -89,8 +95,10 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Every episode begins alike, in the kitchen."""
+        """Every episode begins alike, in the kitchen; the task is that of the episode's number."""
         super().reset(seed=seed)
+        turn = int((options or {}).get("episode", 0)) % len(self.tasks)
+        self.name, self.task = self.names[turn], self.tasks[turn]
         graph = self.household.reset()
         self._ids = self.task.find(graph)
         self.scene = Scene(graph, self._ids)

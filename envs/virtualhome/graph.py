@@ -61,7 +61,11 @@ class Graph:
         unknown = sorted({end for a, _, b in edges for end in (a, b)} - nodes.keys())
         if unknown:
             raise ValueError(f"the graph's edges name node {unknown[0]}, which it does not have")
-        return cls(nodes, edges)
+        graph = cls(nodes, edges)
+        rooms = sorted(nodes[i].class_name for i in graph.objects(AGENT, "INSIDE") if graph.is_room(i))
+        if len(rooms) > 1:
+            raise ValueError(f"the character is in {' and in '.join(rooms)} at once; leave one of these edges")
+        return graph
 
     @classmethod
     def load(cls, file: str | Path) -> "Graph":

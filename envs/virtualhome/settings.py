@@ -1,8 +1,12 @@
 """What `conf/env/virtualhome.yaml` may hold, checked before anything heavy is imported."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Task = Literal[
+    "food_preparation", "entertainment", "cheese", "hamburger", "apple_pie", "pizza", "washing_plate", "laundry"
+]
 
 
 class _Settings(BaseModel):
@@ -13,9 +17,7 @@ class VirtualHomeSettings(_Settings):
     """The keys of the environment."""
 
     num_envs: int = Field(ge=1)
-    task: Literal[
-        "food_preparation", "entertainment", "cheese", "hamburger", "apple_pie", "pizza", "washing_plate", "laundry"
-    ]
+    task: Task | Annotated[list[Task], Field(min_length=1)]
     household: dict[str, Any]
     horizon: int = Field(ge=1)
     strict_original: bool

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.claim import Jobs, read
+from runners.claim import Jobs, read, read_off
 from runners.claim_results import ArmResult, ClaimResults, Verdict
 from runners.claim_settings import ClaimSettings
 from runners.errors import UserError
@@ -37,7 +37,7 @@ def steeper(monkeypatch: pytest.MonkeyPatch) -> ClaimSettings:
 def results(flat: dict[int, float], tuned: dict[int, float], claim: ClaimSettings) -> ClaimResults:
     """As if both settings had given these values."""
     arms = [
-        ArmResult(setting, arm, {}, values, [], [])
+        ArmResult(setting, arm, {}, values, [], [], [])
         for setting in claim.settings
         for arm, values in (("flat", flat), ("tuned", tuned))
     ]
@@ -54,6 +54,7 @@ def test_a_claim_tunes_runs_judges_and_is_read_back(tmp_path: Path) -> None:
     assert [round(c["difference"], 6) for c in found["comparisons"]] == [0.4, 0.8]
     assert found["arms"][0]["values"] == pytest.approx({"0": 0.2, "1": 0.21, "2": 0.22})
     folder = tmp_path / "claims/steeper"
+    assert all(arm["cpu_seconds"] and min(arm["cpu_seconds"]) > 0 for arm in found["arms"])
     assert len(list(folder.glob("jobs/*"))) == 2 * (2 + 3 + 3)  # settings x (tuning values, flat seeds, tuned seeds)
     assert (folder / "curves-long.png").exists()
     assert "supported" in (folder / "table.md").read_text()
@@ -82,6 +83,12 @@ def test_a_difference_beyond_its_interval_decides(steeper: ClaimSettings) -> Non
     assert results(low, high, steeper).verdict is Verdict.SUPPORTED
     assert results(high, low, steeper).verdict is Verdict.CONTRADICTED
     assert results(low, {0: 0.2, 1: 0.1, 2: 0.16}, steeper).verdict is Verdict.UNDECIDED
+
+
+def test_curves_over_a_count_are_read_off_at_its_multiples() -> None:
+    # Evaluated after 0, 10 and 13 of what is counted; the last multiple of 4 that was reached is 12.
+    found = read_off({0: 1.0, 2: 3.0, 3: 6.0}, {0: 0.0, 1: 5.0, 2: 10.0, 3: 13.0}, 4)
+    assert found == pytest.approx({0: 1.0, 4: 1.8, 8: 2.6, 12: 5.0})
 
 
 def test_a_missing_seed_supports_nothing(steeper: ClaimSettings) -> None:

@@ -29,6 +29,17 @@ def test_probabilities_sum_to_one_and_are_products_of_the_elementary_ones(algo):
         assert len(own) == 1 if algo == "twosome" else len(own) > 1
 
 
+@pytest.mark.parametrize("algo", ["twosome", "poad"])
+def test_where_one_action_is_admissible_it_is_certain(algo):
+    actor = PhraseActor(text_policy(), algo)
+    alone = Question("You should", ("walk to the kitchen",))
+    (state,) = actor.state_policies([alone])
+    assert state.entropies.tolist() == [0.0] * len(state.entropies)
+    assert actor.log_policies([alone])[0].tolist() == [0.0]
+    (state.logprobs.sum() + state.entropies.sum()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in actor.scorer.policy.trainable_parameters())
+
+
 def test_token_policy_renormalises_the_model_over_what_may_follow():
     actor = PhraseActor(text_policy(), "poad")
     (scores,) = actor.scorer.score([NESTED])

@@ -88,6 +88,7 @@ def test_kl_stop_drops_the_pending_gradients_and_the_next_iteration_proceeds(mak
     assert results["losses/kl_stops"] == 1
     assert results["losses/policy_update_times"] == len(steps) == 1  # at the old policy KL is 0; the second one stops
     assert results["losses/approx_kl"] > 1e-5 / 2
+    assert results["losses/grad_norm"] > 0
     assert all(p.grad is None or not p.grad.any() for p in agent.policy.trainable_parameters())
     agent.learn(play(agent, 1, count=16), trainer)
     assert len(steps) == 2

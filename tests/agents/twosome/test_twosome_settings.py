@@ -8,10 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from agents.twosome.settings import TwosomeSettings
+from runners.claim import Jobs, read
 from runners.compose import compose
 from runners.errors import UserError
 
-AGENTS = ("twosome", "twosome_released", "poad", "ntpo", "zero_shot", "random_phrase", "saycan", "vector_ppo")
+AGENTS = (
+    *("twosome", "twosome_released", "twosome_long", "poad", "ntpo"),
+    *("zero_shot", "random_phrase", "saycan", "vector_ppo"),
+)
 
 
 @pytest.mark.parametrize("name", AGENTS)
@@ -41,6 +45,25 @@ def test_the_published_numbers_are_the_released_scripts():
     published = {"policy_lr": 5e-7, "value_lr": 1e-5, "gae_lambda": 0.95, "clip_coef": 0.2, "ent_coef": 0.01}
     published |= {"accumulation": 8, "policy_minibatch": 4, "value_minibatch": 32, "target_kl": 0.02}
     assert {key: agent[key] for key in published} == published
+
+
+@pytest.mark.parametrize("task", ["tomato_salad", "tomato_lettuce", "food_preparation", "entertainment"])
+def test_the_siblings_of_an_experiment_play_the_same_task_by_another_agent(task):
+    own, *others = (compose([f"+exp={method}_{task}"]) for method in ("twosome", "ppo", "saycan"))
+    for other in others:
+        assert other.env == own.env
+        assert other.agent._target_ != own.agent._target_
+        assert (other.agent.gamma, other.agent.num_actions) == (own.agent.gamma, own.agent.num_actions)
+
+
+@pytest.mark.parametrize("name", ["normalisation", "baselines", "ppo", "unseen"])
+def test_every_claim_composes(name):
+    Jobs(read(f"twosome_{name}"), []).check()
+
+
+def test_unseen_tasks_share_one_training():
+    jobs = Jobs(read("twosome_unseen"), [])
+    assert len({tuple(jobs.overrides(setting, "trained", {}, 0)) for setting in jobs.settings.settings}) == 1
 
 
 def test_unknown_keys_are_refused():

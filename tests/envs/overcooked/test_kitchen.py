@@ -51,6 +51,25 @@ def test_the_originals_traces(task, actions, steps, episode_return):
     assert info["episode_return"] == pytest.approx(episode_return, abs=5e-6)
 
 
+def test_what_is_seen_and_paid_along_a_trace():
+    """Tomato (cell, strokes), plate, board, delivery, agent; zeros out of sight. Worked out by hand from the rules."""
+    env = OvercookedEnv("tomato_salad")
+    env.reset()
+    _, actions, steps, _ = TRACES[0]
+    seen = [
+        [1, 5, 0, 0, 0, 0, 0, 0, 0, 1, 5],  # took the tomato
+        [1, 0, 0, 0, 0, 1, 0, 3, 0, 1, 1],  # put it on the board
+        [1, 0, 3, 0, 0, 1, 0, 3, 0, 1, 1],  # chopped it
+        [1, 1, 3, 0, 0, 1, 0, 3, 0, 1, 1],  # took it up
+        [5, 5, 3, 5, 5, 0, 0, 0, 0, 5, 5],  # put it into the bowl and took that
+    ]
+    gains = [0, 0, 0.2, 0, 0, 1]  # at each macro's last primitive step
+    for action, k, numbers, gain in zip(actions, steps, [*seen, None], gains, strict=True):
+        observation, reward, *_ = env.step(action)
+        assert reward == pytest.approx(gain * 0.99 ** (k - 1) - 0.001 * sum(0.99**i for i in range(k)), abs=1e-9)
+        assert numbers is None or observation["vector"].tolist() == [*numbers, 1, 0, 0, 0, 0, 0, 0]
+
+
 def test_what_the_cook_sees_at_first():
     env = OvercookedEnv("tomato_salad")
     observation, _ = env.reset(seed=3)

@@ -40,6 +40,26 @@ def test_the_shortest_solutions(task, actions, value):
     assert info["episode_return"] == pytest.approx(value, abs=5e-6)
 
 
+def test_what_is_seen_on_the_way():
+    """Rooms; the pancake seen, close, held; the microwave seen, close; open; the pancake in it."""
+    env = VirtualHomeEnv("food_preparation")
+    rows = [env.reset()[0]["vector"].tolist()]
+    for action in FOOD[:-1]:
+        observation, reward, terminated, truncated, info = env.step(action)
+        assert (reward, terminated, truncated, info["executed"]) == (0.0, False, False, True)
+        rows.append(observation["vector"].tolist())
+    assert {tuple(row[:4]) for row in rows} == {(1, 0, 0, 0)}
+    assert [row[4:] for row in rows] == [
+        [1, 0, 0, 1, 0, 0, 0],
+        [1, 1, 0, 1, 0, 0, 0],  # walked to the pancake
+        [1, 1, 1, 1, 0, 0, 0],  # took it
+        [1, 1, 1, 1, 1, 0, 0],  # walked to the microwave
+        [1, 1, 1, 1, 1, 1, 0],  # opened it
+        [1, 1, 0, 1, 1, 1, 1],  # put the pancake in
+    ]
+    assert env.step(FOOD[-1])[1:3] == (1.0, True)
+
+
 @pytest.mark.parametrize(("task", "steps"), [("food_preparation", 6), ("entertainment", 11)])
 def test_nothing_shorter_reaches_the_goal(task, steps):
     """All that is reachable by admissible actions in one step less, breadth first."""
@@ -184,6 +204,16 @@ def test_unseen_tasks_are_the_same_home_in_other_words():
         FoodPreparation({"soup": "stew"})
 
 
+def test_several_tasks_are_played_in_turn():
+    env = VirtualHomeEnv(["pizza", "laundry"])
+    told = [env.reset(options={"episode": i}) for i in (0, 1, 2)]
+    assert [info["task"] for _, info in told] == ["pizza", "laundry", "pizza"]
+    assert ["clothes" in observation["text"] for observation, _ in told] == [False, True, False]
+    for names in (["pizza", "entertainment"], []):
+        with pytest.raises(ValueError, match="have not the same actions"):
+            VirtualHomeEnv(names)
+
+
 def test_a_graph_from_a_file_is_played_alike(tmp_path):
     file = tmp_path / "home.json"
     file.write_text(json.dumps({"init_graph": as_json(apartment())}))
@@ -201,6 +231,12 @@ def test_a_graph_from_a_file_is_played_alike(tmp_path):
             '{"nodes": [{"id": 1, "class_name": "character"}],'
             ' "edges": [{"from_id": 1, "relation_type": "ON", "to_id": 7}]}',
             "edges name node 7",
+        ),
+        (
+            '{"nodes": [{"id": 1, "class_name": "character"}, {"id": 2, "class_name": "kitchen"},'
+            ' {"id": 3, "class_name": "bedroom"}], "edges": [{"from_id": 1, "relation_type": "INSIDE", "to_id": 2},'
+            ' {"from_id": 1, "relation_type": "INSIDE", "to_id": 3}]}',
+            "the character is in bedroom and in kitchen at once",
         ),
     ],
 )
