@@ -58,15 +58,19 @@ class ScmNetwork(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids [N, L] int64 and mask [N, L] bool, True on tokens, L at most `max_tokens` -> logits [N, classes]."""
-        x = (
-            self.embeddings(ids)
-            + self.position_embeddings.weight[: ids.shape[1]]
-            + self.token_type_embeddings.weight[0]
-        )
-        x = self._drop(self.LayerNorm(x))
+        places = torch.arange(ids.shape[1], device=ids.device)
+        first = self.encoder_layers[0].self_attn
+        if self.training:
+            x = self._drop(self._embed(ids, places))
+            projected = self._linear(x, first.in_proj_weight, first.in_proj_bias)
+        else:  # a token at its place is the same in every row, and counterfactuals differ in few: once for all rows
+            keys, where = torch.unique(ids * self.max_tokens + places, return_inverse=True)
+            x = self._embed(keys // self.max_tokens, keys % self.max_tokens)
+            projected = self._linear(x, first.in_proj_weight, first.in_proj_bias)[where]
+            x = x[where]
         attention = None if mask.all() else mask[:, None, None, :]
-        for layer in self.encoder_layers:
-            x = self._encode(layer, x, attention)
+        for number, layer in enumerate(self.encoder_layers):
+            x = self._encode(layer, x, attention, projected if number == 0 else None)
         if self.pool == "released_mean":
             pooled = x.mean(dim=1)
         else:
@@ -74,11 +78,17 @@ class ScmNetwork(nn.Module):
         logits: Tensor = self.classifier(self._drop(pooled))
         return logits
 
-    def _encode(self, layer: Any, x: Tensor, attention: Tensor | None) -> Tensor:
-        """What `layer(x)` computes, without the module's per-call checks and copies."""
+    def _embed(self, ids: Tensor, places: Tensor) -> Tensor:
+        embedded = self.embeddings(ids) + self.position_embeddings(places) + self.token_type_embeddings.weight[0]
+        normed: Tensor = self.LayerNorm(embedded)
+        return normed
+
+    def _encode(self, layer: Any, x: Tensor, attention: Tensor | None, projected: Tensor | None) -> Tensor:
+        """What `layer(x)` computes, without the module's per-call checks and copies; `projected`: its q, k, v."""
         n, length, width = x.shape
         own = layer.self_attn
-        projected = self._linear(x, own.in_proj_weight, own.in_proj_bias)
+        if projected is None:
+            projected = self._linear(x, own.in_proj_weight, own.in_proj_bias)
         q, k, v = projected.view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v, attention, self.dropout if self.training else 0.0)
         mixed = mixed.transpose(1, 2).reshape(n, length, width)

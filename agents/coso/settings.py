@@ -47,7 +47,7 @@ class ScmSettings(BaseModel):
     batch_size: PositiveInt = 64
     """Distinct utterances in one forward pass of its training."""
     validation_draws: PositiveInt = 128
-    chunk_size: PositiveInt = 64
+    chunk_size: PositiveInt = 32
     """Nullified rows in one forward pass; alters nothing."""
 
     @model_validator(mode="after")
