@@ -146,12 +146,11 @@ def _dependencies(problem: Problem, verified: bool) -> list[tuple[str, tuple[str
     classes = problem.classes
     _, outside = _best(problem)
     rows = max(1, len(classes.group))
-    found = []
+    found: list[tuple[str, tuple[str, ...]]] = []
     for position, ofd in enumerate(classes.ofds):
         mine = outside[classes.owner == position]
         after = "1.0000" if verified else "see above"
-        cells = (f"{1 - mine.sum() / rows:.4f}", after, str((mine > 0).sum()), str(mine.sum()))
-        found.append((str(ofd), cells))
+        found.append((str(ofd), (f"{1 - mine.sum() / rows:.4f}", after, str((mine > 0).sum()), str(mine.sum()))))
     return found
 
 

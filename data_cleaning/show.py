@@ -55,7 +55,7 @@ def dependencies(ofds: Sequence[OFD], whole: bool = False) -> Section:
 
 
 def check(report: "Report", ontology: Ontology, whole: bool = False) -> list[Section]:
-    """How a dependency fares, and its violated classes: what they mean, and what stands outside of that."""
+    """How a dependency fares, its violated classes (all of them if `whole`) and those that have one meaning."""
     ofd, told = report.ofd, report.ofd.strength
     facts = [
         ("support", f"{ofd.support:.4f} of {report.rows} rows could stay"),
@@ -72,7 +72,7 @@ def check(report: "Report", ontology: Ontology, whole: bool = False) -> list[Sec
     ]
     spared = [
         (class_name(ofd, one.lhs), meaning(one, ofd, ontology), _counts(one, True))
-        for one in islice(report.synonyms(), shown)
+        for one in islice(report.synonyms(), SHOWN)  # there may be as many as the table has classes
     ]
     sections = [
         section(f"{ofd} {'holds' if report.holds else 'does not hold'}", (), facts),
