@@ -1,7 +1,8 @@
 """Numba kernels: stripped partitions, how many tuples break a dependency, one level of the lattice.
 
 A stripped partition is (rows, offsets): class g holds rows[offsets[g] : offsets[g + 1]], ascending, two of them at
-least. Sets of columns are 64-bit masks, bit i for column i.
+least. Sets of columns are 64-bit masks, bit i for column i. All in one file, since kernels may call those of their own
+alone (`compiled.kernel`).
 """
 
 import numpy as np
