@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import corpus, prompt
 from torch import nn
 from torch.testing import assert_close
 from transformers import (
@@ -21,6 +20,7 @@ from agents.llm.policy import LanguagePolicy
 from agents.llm.tiny import train_tokenizer
 from runners.errors import UserError
 from runners.trainer import Trainer
+from tests.agents.llm.conftest import corpus, prompt
 
 WIDTH = 24
 """Of the image features; 1408 in the release."""

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import corpus, prompt
 from torch.testing import assert_close
 from transformers import (
     LlavaNextConfig,
@@ -27,6 +26,7 @@ from agents.llm.policy import LanguagePolicy
 from agents.llm.processors import Qwen2_5_VLProcessor, Qwen2VLProcessor, SmolVLMProcessor
 from agents.llm.tiny import CHAT_TEMPLATE, train_tokenizer
 from runners.errors import UserError
+from tests.agents.llm.conftest import corpus, prompt
 
 VISION = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 TEXT = {**VISION, "num_key_value_heads": 2, "bos_token_id": None}

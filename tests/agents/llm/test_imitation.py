@@ -1,10 +1,10 @@
 import pytest
 import torch
-from conftest import action, screens
 
 from agents.llm.imitation import check, fit
 from runners.errors import UserError
 from runners.trainer import Trainer
+from tests.agents.llm.conftest import action, screens
 
 SAMPLES = list(
     zip(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import action, screens
 from torch.testing import assert_close
 
 from agents.llm.imitation import fit
 from agents.llm.policy import LanguagePolicy
 from runners.trainer import Trainer
+from tests.agents.llm.conftest import action, screens
 
 ROOT = Path(__file__).parents[3]
 LORA = {"r": 2, "targets": ["q_proj", "v_proj"]}
@@ -56,7 +56,7 @@ def study(folder: str, trainer: Trainer) -> dict:
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_learn_what_one_does(tiny_folder, strategy, tmp_path):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    env = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'agents' / 'llm'}", "OMP_NUM_THREADS": "1"}
+    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run([*launcher, __file__, strategy, str(tiny_folder), str(tmp_path)], env=env, check=True)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     alone = study(str(tiny_folder), Trainer())

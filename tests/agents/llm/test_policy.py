@@ -1,10 +1,10 @@
 import pytest
 import torch
-from conftest import action, screens
 from torch.testing import assert_close
 
 from agents.llm.policy import LanguagePolicy, Utterance
 from runners.errors import UserError
+from tests.agents.llm.conftest import action, screens
 
 
 def logprobs(utterances: list[Utterance]) -> list[float]:

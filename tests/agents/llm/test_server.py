@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from conftest import screens
-from stub_server import Stub, serving
 from torch.testing import assert_close
 
 from agents.llm.policy import LanguagePolicy
 from runners.errors import RunFailed, UserError
 from tests.agents.causal_models import causal, tokenizer
+from tests.agents.llm.conftest import screens
+from tests.agents.llm.stub_server import Stub, serving
 
 OPTIONS = {"prompt_format": "chat", "lora": {"r": 2}, "max_new_tokens": 5, "temperature": 0.7}
 

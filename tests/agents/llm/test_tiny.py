@@ -1,10 +1,10 @@
 import pytest
 import torch
-from conftest import COORDINATES, WORDS, action, corpus, prompt
 
 from agents.llm.policy import LanguagePolicy
 from agents.llm.tiny import create, train_tokenizer
 from runners.errors import UserError
+from tests.agents.llm.conftest import COORDINATES, WORDS, action, corpus, prompt
 
 
 @pytest.fixture(scope="module")
