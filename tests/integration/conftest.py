@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click.testing
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -51,6 +52,13 @@ SMALL = (
 )
 
 
+def invoke(*args: str, env: dict[str, str], code: int = 0) -> click.testing.Result:
+    """`agentlab ARGS` in this process and folder, which must end with `code`."""
+    done = CliRunner().invoke(app, args, env=env)
+    assert done.exit_code == code, done.output
+    return done
+
+
 @dataclass(frozen=True)
 class Lab:
     """A folder to run commands in; the warm start is made once for all of them."""
@@ -61,8 +69,7 @@ class Lab:
     def __call__(self, *args: str, code: int = 0) -> Result:
         """`agentlab ARGS`, which must end with `code`; in this process, which has imported torch already."""
         with chdir(self.path):
-            done = CliRunner().invoke(app, args, env=self.env)
-        assert done.exit_code == code, done.output
+            done = invoke(*args, env=self.env, code=code)
         return Result(done.exit_code, done.stdout, done.stderr)
 
     def train(self, *args: str, exp: str = "coso_android", code: int = 0) -> Result:
@@ -97,6 +104,12 @@ def numbers(run: Path) -> list[dict[str, Any]]:
     """Every logged line without what a clock says."""
     lines = MetricsFile(run / "metrics.jsonl").read()
     return [{k: v for k, v in line.items() if not k.startswith("time")} for line in lines]
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """The `numbers` of the only run below a folder."""
+    (file,) = folder.glob("runs/*/metrics.jsonl")
+    return numbers(file.parent)
 
 
 def logged(lab: "Lab") -> int:

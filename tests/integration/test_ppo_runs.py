@@ -1,13 +1,13 @@
 """The card and household experiments, driven by command lines as a user gives them, at a size of seconds."""
 
+from functools import partial
+
 import pytest
-from typer.testing import CliRunner
 
 from agents.llm import tiny
-from runners.cli import app
-from runners.metrics_file import MetricsFile
 from tests.agents import causal_models
 from tests.conftest import environment
+from tests.integration.conftest import invoke, lines
 
 SMALL = (
     "logger=none",
@@ -32,19 +32,7 @@ def lab(tmp_path, monkeypatch, tmp_path_factory):
     """`agentlab ARGS` in an empty folder, in this process; warm starts are shared by the session."""
     monkeypatch.chdir(tmp_path)
     env = environment() | {"AGENTLAB_CACHE": str(tmp_path_factory.getbasetemp() / "cards-cache")}
-
-    def run(*args, code=0):
-        done = CliRunner().invoke(app, args, env=env)
-        assert done.exit_code == code, done.output
-        return done
-
-    return run
-
-
-def lines(folder):
-    """Every logged line without what a clock says."""
-    (file,) = folder.glob("runs/*/metrics.jsonl")
-    return [{k: v for k, v in line.items() if not k.startswith("time")} for line in MetricsFile(file).read()]
+    return partial(invoke, env=env)
 
 
 SLOW = pytest.mark.slow

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
-from runners.cli import app
-from runners.metrics_file import MetricsFile
 from tests.agents.causal_models import causal, tokenizer
 from tests.conftest import environment
+from tests.integration.conftest import invoke, lines
 
 SLOW = pytest.mark.slow
 TASKS = ("tomato_salad", "tomato_lettuce", "food_preparation", "entertainment")
@@ -39,19 +38,7 @@ def weights(tmp_path_factory) -> str:
 def lab(tmp_path, monkeypatch) -> Callable:
     """`agentlab ARGS` in an empty folder, in this process."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*args, code=0):
-        done = CliRunner().invoke(app, args, env=environment())
-        assert done.exit_code == code, done.output
-        return done
-
-    return run
-
-
-def lines(folder):
-    """Every logged line without what a clock says."""
-    (file,) = folder.glob("runs/*/metrics.jsonl")
-    return [{k: v for k, v in line.items() if not k.startswith("time")} for line in MetricsFile(file).read()]
+    return partial(invoke, env=environment())
 
 
 @pytest.mark.parametrize("task", [TASKS[0], TASKS[2], *(pytest.param(TASKS[i], marks=SLOW) for i in (1, 3))])
