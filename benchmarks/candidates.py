@@ -1,7 +1,7 @@
 """Admissible actions scored as one token tree against each with its own full prompt, on SmolLM2-135M.
 
-CPU seconds a state, so that a busy machine does not show; the plain form is one right-padded batch of whole texts with
-a log-softmax at every position, as the released code does it.
+CPU seconds a state on one core, so that neither a busy machine nor threads that wait for each other show. The plain
+form is one right-padded batch of whole texts with a log-softmax at every position, as the released code does it.
 """
 
 import time
@@ -69,6 +69,7 @@ def gradient(policy: LanguagePolicy, scores: Tensor) -> Tensor:
 
 
 def measure(quick: bool = False) -> list[Figure]:
+    torch.set_num_threads(1)
     policy = LanguagePolicy.from_pretrained(MODEL, lora=LORA).eval()
     torch.manual_seed(0)
     with torch.no_grad():

@@ -171,7 +171,9 @@ class CandidateScorer:
 
     def _score(self, questions: Sequence[Question]) -> list[CandidateScores]:
         trees = [self.tree(question) for question in questions]
-        keep = 1 + max(len(tree.nodes) for tree in trees)
+        start = max(len(tree.prompt) for tree in trees) - 1
+        # indices, not a count: a slice of a batch has gaps, with which torch multiplies each row of it on its own
+        keep = torch.arange(start, start + 1 + max(len(tree.nodes) for tree in trees), device=self.policy.device)
         if self._first:
             hidden = _laid_out([self._freeze(question)[0] for question in questions], trees)
             with self._from_layer(self._first, hidden):
