@@ -68,8 +68,8 @@ def picture(observation: Observation) -> NDArray[np.uint8]:
     """
     if "image" not in observation:
         raise UserError(
-            "the model has eyes and the observations hold no image; set env.observation=image or both, or choose a "
-            "model that reads text alone (model=smollm2)"
+            "the model has eyes and the observations hold no image; set env.observation=both (overcooked: "
+            "env.image=true), or choose a model that reads text alone (model=smollm2)"
         )
     image: NDArray[np.uint8] = observation["image"]
     return image

@@ -105,7 +105,7 @@ def test_a_hub_out_of_reach_is_named_and_so_is_a_model_that_cannot_see_what_is_s
     said = lab("train", "+exp=coso_numberline", *SMALL, "model=smolvlm", "model.name=nobody/vlm", code=2).output
     assert "the hub repository nobody/vlm cannot be reached" in said
     said = lab("train", "+exp=coso_numberline", *SMALL, "env.observation=text", code=2).output
-    assert "the observations hold no image; set env.observation=image or both" in said
+    assert "the observations hold no image; set env.observation=both" in said
 
 
 @pytest.mark.parametrize(

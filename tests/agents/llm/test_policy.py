@@ -209,7 +209,7 @@ def test_nothing_to_say_to_nobody(policy):
 
 
 def test_eyes_without_a_picture_are_told(policy):
-    with pytest.raises(UserError, match=r"observations hold no image; set env\.observation=image or both, or choose a"):
+    with pytest.raises(UserError, match=r"observations hold no image; set env\.observation=both .*, or choose a"):
         policy.generate([{"text": "Press home"}])
 
 
