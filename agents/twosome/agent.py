@@ -58,8 +58,6 @@ class TwosomeAgent:
         self.decisions = 0
         """Learnt from so far."""
         self.kl_stops = 0
-        self.rewarded = False
-        """Whether any action was ever rewarded or punished; until then advantages are the critic's errors alone."""
         self._waiting: list[Episode] = []
 
     def setup(self, trainer: "Trainer") -> None:
@@ -90,14 +88,15 @@ class TwosomeAgent:
     def learn(self, trajectories: Sequence[Trajectory], trainer: "Trainer") -> dict[str, float]:
         """Wait for `batch_size` decisions of one policy, then update the critic and, after its warm-up, the actor.
 
-        Before the first reward the actor waits as well: it would follow noise away from what the model knows.
+        The actor sits out a batch in which nothing was rewarded or punished: its advantages, normalised, would be the
+        critic's errors alone and lead away from what the model knows.
         """
         self._waiting += [episode(trajectory) for trajectory in usable(trajectories)]
         waiting = sum(map(len, self._waiting))
         if waiting < self.settings.batch_size:
             return {"rollout/waiting": float(waiting)}
         s = self.settings
-        self.rewarded = self.rewarded or any(any(e.rewards) for e in self._waiting)
+        rewarded = any(any(e.rewards) for e in self._waiting)
         batch = make_batch(self._waiting, self.actor, self.critic, s.gamma, s.gae_lambda)
         self._waiting = []
         self._anneal()
@@ -106,7 +105,7 @@ class TwosomeAgent:
             "losses/explained_variance": explained_variance(batch.values, batch.returns),
             "losses/value_loss": self._fit_critic(batch, trainer),
         }
-        if self.decisions >= s.critic_warmup and self.rewarded:
+        if self.decisions >= s.critic_warmup and rewarded:
             results |= self._fit_actor(batch, trainer)
             self.actor.changed()
         self.decisions += len(batch.samples)
@@ -220,7 +219,6 @@ class TwosomeAgent:
         return {
             "decisions": self.decisions,
             "kl_stops": self.kl_stops,
-            "rewarded": self.rewarded,
             "adapters": {name: p.detach().clone() for name, p in self.policy.named_parameters() if p.requires_grad},
             "critic": self.critic.state_dict(),
             "policy_optimizer": self._policy_optimizer.state_dict(),
@@ -245,7 +243,7 @@ class TwosomeAgent:
         self.critic.load_state_dict(state["critic"])
         self._policy_optimizer.load_state_dict(state["policy_optimizer"])
         self._value_optimizer.load_state_dict(state["value_optimizer"])
-        self.decisions, self.kl_stops, self.rewarded = state["decisions"], state["kl_stops"], state["rewarded"]
+        self.decisions, self.kl_stops = state["decisions"], state["kl_stops"]
         self._waiting = [
             Episode(
                 tuple(Question(prompt, tuple(candidates)) for prompt, candidates in e["questions"]),
