@@ -66,7 +66,7 @@ def test_critic_warmup_leaves_the_actor_alone_and_annealing_follows_it(make_agen
     assert not torch.equal(critic, agent.critic.v_head_mlp1.weight)
 
 
-def test_before_the_first_reward_the_actor_waits(make_agent, play):
+def test_the_actor_sits_out_a_batch_without_rewards(make_agent, play):
     agent, trainer = make_agent(), Trainer()
     start = adapters(agent)
     unpaid = [
@@ -76,7 +76,7 @@ def test_before_the_first_reward_the_actor_waits(make_agent, play):
     assert "losses/policy_loss" not in agent.learn(unpaid, trainer)
     assert all(torch.equal(value, start[name]) for name, value in adapters(agent).items())
     assert "losses/policy_loss" in agent.learn(play(agent, 1), trainer)
-    assert "losses/policy_loss" in agent.learn(unpaid, trainer)
+    assert "losses/policy_loss" not in agent.learn(unpaid, trainer)
 
 
 def test_kl_stop_drops_the_pending_gradients_and_the_next_iteration_proceeds(make_agent, play, monkeypatch):
