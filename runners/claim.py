@@ -107,7 +107,7 @@ class Jobs:
         own = self.settings
         values = [f"{name}={value}" for name, value in tuned.items()]
         parts = [*own.overrides, *own.settings[setting], *own.arms[arm].overrides, *values, *self.changes]
-        return normalise([*parts, f"seed={seed}"])
+        return normalise([*(part.replace("{seed}", str(seed)) for part in parts), f"seed={seed}"])
 
     def tuning(self) -> list[list[str]]:
         """Every tuned arm with every value on every tuning seed."""

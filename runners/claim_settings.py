@@ -42,7 +42,7 @@ class ClaimSettings(Settings):
     source: str = Field(min_length=1)
     """Where it was published."""
     overrides: list[str] = Field(default_factory=list)
-    """Of every run: the experiment, the budget."""
+    """Of every run: the experiment, the budget; `{seed}` in an override, here or elsewhere, is the seed of its run."""
     settings: dict[str, list[str]] = Field(default={"all": []}, min_length=1)
     """Tasks in each of which it is tested, by name, with the overrides each one adds."""
     metric: str = "eval/success"

@@ -111,6 +111,11 @@ def test_students_interval_is_the_textbooks() -> None:
     assert student_interval([1.0]) is None
 
 
+def test_an_override_can_name_the_seed_of_its_run(steeper: ClaimSettings) -> None:
+    steeper.arms["flat"].overrides.append("eval.seed={seed}")
+    assert "eval.seed=7" in Jobs(steeper, []).overrides(next(iter(steeper.settings)), "flat", {}, 7)
+
+
 def test_arms_with_the_same_overrides_share_their_runs(steeper: ClaimSettings) -> None:
     steeper.arms["tuned"].tune = {}
     steeper.arms["tuned"].overrides = steeper.arms["flat"].overrides
