@@ -37,7 +37,7 @@ lint: $(READY) ## ruff and the import contracts
 	$(BIN)/lint-imports
 
 typecheck: $(READY) ## mypy
-	$(BIN)/mypy runners agents envs data_cleaning video
+	$(BIN)/mypy runners agents envs data_cleaning video benchmarks
 
 bench: $(READY) ## measure speed; results go to benchmarks/results
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,5 +1,6 @@
 """Tables for the benchmarks of data cleaning: planted dependencies, skewed and even columns, one near key."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,8 @@ class Spellings:
     def __init__(self, *columns: str) -> None:
         self._columns = columns
 
-    def names(self, column: str, values: list[str], theta: int) -> NameLists | None:
+    def names(self, column: str, values: Sequence[str | None], theta: int) -> NameLists | None:
         if column not in self._columns:
             return None
-        classes = np.array([int(value) // 3 for value in values], np.int32)
+        classes = np.array([int(str(value)) // 3 for value in values], np.int32)
         return NameLists(np.arange(len(classes) + 1, dtype=np.int32), classes)
