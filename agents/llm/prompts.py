@@ -1,5 +1,6 @@
 """From an observation to what a model eats: prompt ids and, where it sees, prepared pixels, each made once."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from runners.errors import UserError
 from runners.types import Observation
 
+log = logging.getLogger(__name__)
 PromptFormat = Literal["raw", "chat"]
 PROMPTS_KEPT = 50_000
 
@@ -97,6 +99,7 @@ class PromptEncoder:
         self._ids: dict[str, tuple[int, ...]] = {}
         self._expansions: dict[tuple[int, ...], str] = {}
         self._expands_alike: bool | None = None
+        self._blind = False
 
     def prompt(self, text: str) -> str:
         """The whole prompt, with one image placeholder in it if the model sees."""
@@ -109,6 +112,12 @@ class PromptEncoder:
     def ids(self, observation: Observation) -> tuple[int, ...]:
         """Ids of the prompt, one image placeholder for each vision token."""
         if not self.sees:
+            if "image" in observation and not self._blind:
+                self._blind = True
+                log.warning(
+                    "the model reads text alone and leaves the observations' pictures aside; let env.observation give "
+                    "what they show in words, or choose a model with eyes"
+                )
             return self.text_ids(self.prompt(observation["text"]))
         image = picture(observation)
         prompt, expansion = self.prompt(observation["text"]), self._expansion(image)

@@ -1,5 +1,6 @@
 """Causal language models without eyes take the same path as vision-language models."""
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -31,6 +32,16 @@ def test_features_are_text_alone():
     policy = text_policy()
     policy.freeze_features()
     assert [part.shape for part in policy.features([{"text": text} for text in TEXTS])] == [(3, 32), (3, 0)]
+
+
+def test_pictures_it_cannot_see_are_said_once(caplog):
+    policy = text_policy(max_new_tokens=2)
+    policy.generate([{"text": text} for text in TEXTS])
+    assert not caplog.messages
+    picture = np.zeros((8, 8, 3), np.uint8)
+    policy.generate([{"text": text, "image": picture} for text in TEXTS])
+    (said,) = caplog.messages
+    assert "reads text alone" in said
 
 
 @pytest.mark.parametrize("family", FAMILIES)
