@@ -14,6 +14,7 @@ ROOM_ACTIONS = ("livingroom", "kitchen", "bathroom", "bedroom")
 """Where actions 0 to 3 walk to."""
 SPOKEN = {"livingroom": "living room", "coffeetable": "coffee table", "tv": "TV"}
 """Class names as people say them."""
+PLURAL = frozenset({"chips", "dishes", "clothes"})
 Line = tuple[str, tuple[str, ...]]
 """Verb and classes of a script line."""
 
@@ -207,14 +208,14 @@ class FoodPreparation(Task):
         if scene.room != "kitchen":
             return [f"You carry the {food}."] if scene.holds("pancake") else []
         if not scene.sees("pancake"):
-            return [f"The {food} is in the closed {oven}."]
+            return [f"The {food} {_are([food])} in the closed {oven}."]
         said = [f"You see the {food} and the {oven}."]
         if scene.holds("pancake"):
             said.append(f"You carry the {food}.")
         elif scene.inside("pancake", "microwave"):
-            said.append(f"The {food} is in the {oven}.")
+            said.append(f"The {food} {_are([food])} in the {oven}.")
         near = [self.words[name] for name in self.things if scene.close(name) and not scene.holds(name)]
-        said += [f"The {' and the '.join(near)} {'is' if len(near) == 1 else 'are'} within reach."] if near else []
+        said += [f"The {' and the '.join(near)} {_are(near)} within reach."] if near else []
         return [*said, f"The {oven} is {'open' if scene.is_('microwave', 'OPEN') else 'closed'}."]
 
 
@@ -309,7 +310,7 @@ class Entertainment(Task):
         on_table = [words[name] for name in ("chips", "milk") if scene.on(name, "coffeetable") and scene.sees(name)]
         said = [f"You see the {_list(seen)}."] if seen else []
         said += [f"You carry the {_list(held)}{' and have no free hand' if len(held) == 2 else ''}."] if held else []
-        said += [f"Within reach {'is' if len(near) == 1 else 'are'} the {_list(near)}."] if near else []
+        said += [f"Within reach {_are(near)} the {_list(near)}."] if near else []
         said += [f"On the {words['coffeetable']} {_are(on_table)} the {_list(on_table)}."] if on_table else []
         if scene.sees("tv"):
             said.append(f"The {words['tv']} is {'on' if scene.is_('tv', 'ON') else 'off'}.")
@@ -371,7 +372,7 @@ def _spoken(name: str) -> str:
 
 
 def _are(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+    return "is" if len(names) == 1 and names[0] not in PLURAL else "are"
 
 
 def _list(names: Sequence[str]) -> str:
