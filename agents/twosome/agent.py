@@ -58,6 +58,8 @@ class TwosomeAgent:
         self.decisions = 0
         """Learnt from so far."""
         self.kl_stops = 0
+        self._pace = 1.0
+        """Share of the policy's scheduled rate that its steps have lately stood."""
         self._waiting: list[Episode] = []
 
     def setup(self, trainer: "Trainer") -> None:
@@ -118,7 +120,7 @@ class TwosomeAgent:
         if s.total_decisions is not None:
             done = max(0, self.decisions - s.critic_warmup) / (s.total_decisions - s.critic_warmup)
             left = max(0.0, 1.0 - done)
-        self._policy_optimizer.param_groups[0]["lr"] = left * s.policy_lr
+        self._policy_optimizer.param_groups[0]["lr"] = left * self._pace * s.policy_lr
         self._value_optimizer.param_groups[0]["lr"] = left * s.value_lr
 
     def _fit_critic(self, batch: Batch, trainer: "Trainer") -> float:
@@ -136,8 +138,13 @@ class TwosomeAgent:
         return sum(losses) / len(losses)
 
     def _fit_actor(self, batch: Batch, trainer: "Trainer") -> dict[str, float]:
-        """Steps of `accumulation` minibatches each, until one has gone too far."""
+        """Steps of `accumulation` minibatches each, until one has gone too far: that one is taken back (`backtrack`).
+
+        Where the first one does, the rate is halved, and found again by a tenth a turn: what a step changes grows with
+        the adapters, and Adam's steps grow when a quiet gradient wakes.
+        """
         s, steps, stopped = self.settings, 0, False
+        before: list[Tensor] = []
         sums: dict[str, float] = {}
         advantages = normalised(batch.advantages) if s.adv_norm == "batch" else batch.advantages
         parameters = self.policy.trainable_parameters()
@@ -145,9 +152,10 @@ class TwosomeAgent:
         for group in groups:
             tally: dict[str, float] = {}
             losses = self._losses(batch, group, self._normalised(batch, group, advantages), tally)
+            now = [p.detach().clone() for p in parameters]
             try:
                 tally["grad_norm"] = trainer.step(self._policy_optimizer, losses, parameters, s.max_grad_norm)
-                steps += 1
+                steps, before = steps + 1, now
             except _TooFar:
                 self._policy_optimizer.zero_grad()
                 self.kl_stops += 1
@@ -155,9 +163,19 @@ class TwosomeAgent:
             sums |= {name: sums.get(name, 0.0) + value for name, value in tally.items()}
             if stopped:
                 break
+        if s.backtrack:
+            self._pace = self._pace / 2 if stopped and steps == 1 else min(1.0, 1.1 * self._pace)
+            if stopped:
+                with torch.no_grad():
+                    for p, value in zip(parameters, before, strict=False):
+                        p.copy_(value)
         seen = steps + stopped
         means = {f"losses/{name}": value / (steps if name == "grad_norm" else seen) for name, value in sums.items()}
-        return means | {"losses/policy_update_times": float(steps), "losses/total_approx_kl": sums["approx_kl"]}
+        return means | {
+            "losses/policy_update_times": float(steps),
+            "losses/pace": self._pace,
+            "losses/total_approx_kl": sums["approx_kl"],
+        }
 
     def _normalised(self, batch: Batch, group: Sequence[int], advantages: Tensor) -> Tensor:
         """[U], whose elements of this group's samples are normalised as `adv_norm` says."""
@@ -219,6 +237,7 @@ class TwosomeAgent:
         return {
             "decisions": self.decisions,
             "kl_stops": self.kl_stops,
+            "pace": self._pace,
             "adapters": {name: p.detach().clone() for name, p in self.policy.named_parameters() if p.requires_grad},
             "critic": self.critic.state_dict(),
             "policy_optimizer": self._policy_optimizer.state_dict(),
@@ -243,7 +262,7 @@ class TwosomeAgent:
         self.critic.load_state_dict(state["critic"])
         self._policy_optimizer.load_state_dict(state["policy_optimizer"])
         self._value_optimizer.load_state_dict(state["value_optimizer"])
-        self.decisions, self.kl_stops = state["decisions"], state["kl_stops"]
+        self.decisions, self.kl_stops, self._pace = state["decisions"], state["kl_stops"], state["pace"]
         self._waiting = [
             Episode(
                 tuple(Question(prompt, tuple(candidates)) for prompt, candidates in e["questions"]),

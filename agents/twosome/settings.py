@@ -67,6 +67,8 @@ class TwosomeSettings(ZeroShotSettings):
     ent_coef: NonNegativeFloat = 0.01
     target_kl: PositiveFloat | None = 0.02
     """Beyond it a step's gradients are dropped and the policy waits for the next batch."""
+    backtrack: bool = True
+    """The step that led beyond `target_kl` is taken back, and the rate halved where it was the first of its batch."""
     value_lr: PositiveFloat = 1e-4
     value_epochs: PositiveInt = 1
     value_minibatch: PositiveInt = 32

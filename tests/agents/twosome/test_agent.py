@@ -94,6 +94,37 @@ def test_kl_stop_drops_the_pending_gradients_and_the_next_iteration_proceeds(mak
     assert len(steps) == 2
 
 
+@pytest.mark.parametrize("backtrack", [True, False])
+def test_a_step_beyond_target_kl_is_taken_back_and_halves_the_rate(make_agent, play, backtrack):
+    agent = make_agent(target_kl=1e-5, policy_lr=0.1, batch_size=32, backtrack=backtrack)
+    start = adapters(agent)
+    agent.learn(play(agent, 0, count=16), Trainer())
+    assert all(torch.equal(value, start[name]) for name, value in adapters(agent).items()) == backtrack
+    agent.settings.target_kl = None
+    results = agent.learn(play(agent, 1, count=16), Trainer())
+    assert agent._policy_optimizer.param_groups[0]["lr"] == (0.05 if backtrack else 0.1)
+    assert results["losses/pace"] == pytest.approx(0.55 if backtrack else 1.0)
+    assert not all(torch.equal(value, start[name]) for name, value in adapters(agent).items())
+
+
+def test_only_the_step_that_led_too_far_is_taken_back(make_agent, play, monkeypatch):
+    agent, trainer = make_agent(policy_lr=1e-3, batch_size=32, target_kl=None, policy_epochs=6), Trainer()
+    seen = []
+    step = agent._policy_optimizer.step
+    monkeypatch.setattr(agent._policy_optimizer, "step", lambda *given: (step(*given), seen.append(adapters(agent)))[0])
+    real = agent._losses
+
+    def third_is_too_far(*given):
+        agent.settings.target_kl = -1.0 if len(seen) == 3 else None
+        return real(*given)
+
+    monkeypatch.setattr(agent, "_losses", third_is_too_far)
+    results = agent.learn(play(agent, 0, count=16), trainer)
+    assert results["losses/policy_update_times"] == 3
+    assert all(torch.equal(value, seen[1][name]) for name, value in adapters(agent).items())
+    assert results["losses/pace"] == 1.0
+
+
 @pytest.mark.parametrize("algo", ["twosome", "poad"])
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_resuming_gives_the_same_bits(make_agent, play, family, algo):
