@@ -13,7 +13,7 @@ from runners.compose import compose
 from runners.errors import UserError
 
 AGENTS = (
-    *("twosome", "twosome_released", "poad", "ntpo"),
+    *("twosome", "twosome_exploring", "twosome_released", "poad", "ntpo"),
     *("zero_shot", "random_phrase", "saycan", "vector_ppo"),
 )
 
