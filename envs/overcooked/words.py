@@ -70,7 +70,7 @@ def _phrase(kitchen: Kitchen, state: State, macro: str) -> str:
     verb, _, what = macro.partition(" ")
     if verb == "get" and what == PLATE:
         several = len(kitchen.layout.foods) > 1
-        return "take the empty bowl" if several and not _shares_a_cell(state) else "take the bowl"
+        return "pick up the empty bowl" if several and not _shares_a_cell(state) else "pick up the bowl"
     if verb == "get":
         return f"put the {what} into the bowl" if state.held == PLATE else f"pick up the {what}"
     if verb == "board":
@@ -79,7 +79,7 @@ def _phrase(kitchen: Kitchen, state: State, macro: str) -> str:
             return f"put the {_name(state.held)} on {board}"
         return f"walk to {board}"
     if verb == "deliver":
-        return "serve the dish" if state.held else "serve nothing"
+        return "serve the dish to the guest" if state.held else "serve nothing"
     food = _choppable(kitchen, state)
     return f"chop the {food}" if food else "chop nothing"
 

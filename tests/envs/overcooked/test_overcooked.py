@@ -28,7 +28,7 @@ def test_words_follow_the_state():
     observation, _ = env.reset()
     assert "two fixed cutting boards" in observation["text"]
     assert "a tomato, a lettuce and an onion on the counters" in observation["text"]
-    assert observation["actions"][3] == "take the empty bowl"
+    assert observation["actions"][3] == "pick up the empty bowl"
     said = []
     for action in (0, 4, 7, 3, 0):
         observation, *_ = env.step(action)
@@ -42,8 +42,8 @@ def test_words_follow_the_state():
     assert "a chopped tomato on the first cutting board" in done["text"]
     assert bowl["actions"][0] == "put the tomato into the bowl"
     assert "carrying a bowl of chopped tomato" in filled["text"]
-    assert filled["actions"][3] == "take the bowl"
-    assert filled["actions"][6] == "serve the dish"
+    assert filled["actions"][3] == "pick up the bowl"
+    assert filled["actions"][6] == "serve the dish to the guest"
 
 
 def test_the_horizon_cuts_a_macro_unless_the_original_is_asked_for():

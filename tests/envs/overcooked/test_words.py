@@ -105,11 +105,11 @@ def test_phrases_follow_the_state_and_differ(task):
             assert said[f"get {food}"] == (f"put the {food} into the bowl" if holds_plate else f"pick up the {food}")
         shared = len(set(state.places)) < len(state.places)
         empty = len(layout.foods) > 1 and not shared
-        assert said[f"get {PLATE}"] == ("take the empty bowl" if empty else "take the bowl")
+        assert said[f"get {PLATE}"] == ("pick up the empty bowl" if empty else "pick up the bowl")
         for number, name in enumerate(board_names(kitchen), start=1):
             what = "bowl" if holds_plate else state.held
             assert said[f"board {number}"] == (f"put the {what} on {name}" if holds_plate or raw else f"walk to {name}")
-        assert said["deliver"] == ("serve the dish" if state.held else "serve nothing")
+        assert said["deliver"] == ("serve the dish to the guest" if state.held else "serve nothing")
         lying = [
             food
             for cell in layout.boards
