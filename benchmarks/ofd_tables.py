@@ -65,5 +65,6 @@ class Spellings:
     def names(self, column: str, values: Sequence[str | None], theta: int) -> NameLists | None:
         if column not in self._columns:
             return None
+        # int(str(None)) refuses a missing value, of which these tables have none
         classes = np.array([int(str(value)) // 3 for value in values], np.int32)
         return NameLists(np.arange(len(classes) + 1, dtype=np.int32), classes)

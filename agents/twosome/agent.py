@@ -167,7 +167,7 @@ class TwosomeAgent:
             self._pace = self._pace / 2 if stopped and steps == 1 else min(1.0, 1.1 * self._pace)
             if stopped:
                 with torch.no_grad():
-                    for p, value in zip(parameters, before, strict=False):
+                    for p, value in zip(parameters, before, strict=False):  # none before the first step
                         p.copy_(value)
         seen = steps + stopped
         means = {f"losses/{name}": value / (steps if name == "grad_norm" else seen) for name, value in sums.items()}
