@@ -126,12 +126,17 @@ class Task(ABC):
         return ("walk", (ROOM_ACTIONS[action],)) if action < len(ROOM_ACTIONS) else self.script[action - 4]
 
     def phrase(self, action: int) -> str:
-        """The action as an imperative phrase."""
+        """The action as an imperative phrase.
+
+        One finds what one may pick up and walks to the rest: by the verb, which other words for the things leave alone,
+        a policy can tell the two.
+        """
         verb, names = self.line(action)
+        found = verb == "walk" and ("grab", names) in self.script
         first, *second = (self.words.get(name, SPOKEN.get(name, name)) for name in names)
         on, into = (f" on the {second[0]}", f" into the {second[0]}") if second else ("", "")
         return {
-            "walk": f"walk to the {first}",
+            "walk": f"go and find the {first}" if found else f"walk to the {first}",
             "grab": f"pick up the {first}",
             "putin": f"put the {first}{into}",
             "putback": f"put the {first}{on}",

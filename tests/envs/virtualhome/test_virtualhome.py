@@ -201,7 +201,13 @@ def test_unseen_tasks_are_the_same_home_in_other_words():
         _, end = play(env, FOOD)
         assert end["success"]
     assert "wash the clothes in the washing machine" in VirtualHomeEnv("laundry").reset()[0]["text"]
-    assert VirtualHomeEnv("laundry").task.phrase(6) == "pick up the clothes"
+    phrases = [VirtualHomeEnv("laundry").task.phrase(action) for action in (0, 4, 5, 6)]
+    assert phrases == [
+        "walk to the living room",
+        "go and find the clothes",
+        "walk to the washing machine",
+        "pick up the clothes",
+    ]
     with pytest.raises(ValueError, match="has no 'soup' to rename"):
         FoodPreparation({"soup": "stew"})
 
