@@ -144,4 +144,3 @@ class GraphHousehold:
             return False
         states.remove("SITTING")
         return True
-

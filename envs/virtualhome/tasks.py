@@ -128,15 +128,16 @@ class Task(ABC):
     def phrase(self, action: int) -> str:
         """The action as an imperative phrase.
 
-        One finds what one may pick up and walks to the rest: by the verb, which other words for the things leave alone,
-        a policy can tell the two.
+        One enters rooms, finds what one may pick up and walks to the rest: verbs tell them apart whatever the things
+        are called, and leave the untrained model comparable odds of going on in a room and going out of it.
         """
         verb, names = self.line(action)
-        found = verb == "walk" and ("grab", names) in self.script
+        movable = ("grab", names) in self.script
         first, *second = (self.words.get(name, SPOKEN.get(name, name)) for name in names)
         on, into = (f" on the {second[0]}", f" into the {second[0]}") if second else ("", "")
+        go = "enter" if action < len(ROOM_ACTIONS) else "go and find" if movable else "walk to"
         return {
-            "walk": f"go and find the {first}" if found else f"walk to the {first}",
+            "walk": f"{go} the {first}",
             "grab": f"pick up the {first}",
             "putin": f"put the {first}{into}",
             "putback": f"put the {first}{on}",

@@ -73,6 +73,11 @@ def test_a_policy_is_evaluated_on_tasks_it_never_saw(lab, tmp_path, weights):
     assert "unknown task 'soup'" in lab("eval", "run=latest", "eval.env.task=[pizza,soup]", code=2).output
 
 
+def test_a_misspelt_task_is_refused_with_what_there_is(lab):
+    said = lab("train", "+exp=twosome_food_preparation", "env.task=piza", code=2).stderr
+    assert "'washing_plate' or 'laundry' or a list; did you mean pizza?" in said
+
+
 @SLOW
 def test_a_sweep_over_normalisation_and_seeds_is_one_table(lab, tmp_path, weights):
     lab("sweep", "+exp=twosome_tomato_salad", *SMALL, weights, "agent.normalisation=sum,token,word", "seed=0,1")

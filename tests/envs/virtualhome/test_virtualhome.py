@@ -203,7 +203,7 @@ def test_unseen_tasks_are_the_same_home_in_other_words():
     assert "wash the clothes in the washing machine" in VirtualHomeEnv("laundry").reset()[0]["text"]
     phrases = [VirtualHomeEnv("laundry").task.phrase(action) for action in (0, 4, 5, 6)]
     assert phrases == [
-        "walk to the living room",
+        "enter the living room",
         "go and find the clothes",
         "walk to the washing machine",
         "pick up the clothes",
