@@ -121,7 +121,7 @@ def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
     while "counted 2" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     run = only_run(tmp_path)
     assert process.returncode == 130
     assert stderr.endswith(f"agentlab: interrupted; go on with: agentlab resume run=runs/{run.name}\n")
@@ -197,7 +197,7 @@ def test_phone_serve_shows_a_phone_until_ctrl_c(cli_env, tmp_path):
     assert f"127.0.0.1:{port}" in process.stdout.readline()
     doctor = agentlab("doctor", "--json", cwd=tmp_path, env=cli_env | {"ANDROID_ADB_SERVER_PORT": str(port)})
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert "Traceback" not in stderr
     (found,) = (check for check in json.loads(doctor.stdout)["machine"] if check["name"] == "adb devices")
     assert found["detail"] == "emulator-5554 (device)"
