@@ -91,9 +91,8 @@ def resume(overrides: Overrides = None, json: Json = False) -> None:
 @app.command("list")
 @verb
 def list_(
-    what: Annotated[
-        str, typer.Argument(help="experiments, agents, envs, models, ... or a group as env/device")
-    ] = "experiments",
+    what: Annotated[str, typer.Argument(help="experiments, agents, envs, models, ... or a group as env/device")]
+    = "experiments",
     json: Json = False,
 ) -> None:
     """List what can be chosen, with one line on each."""

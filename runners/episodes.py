@@ -1,7 +1,7 @@
 """Recorded episodes: what was seen, said and done, step by step, on disk and as moving pictures.
 
-FOLDER/000/episode.json   task, goal, seed, success, stop, steps, final; one numbered folder an episode
-FOLDER/frames/HASH.png    every distinct screenshot once; the JSON names it by HASH
+    FOLDER/000/episode.json   task, goal, seed, success, stop, steps, final; one numbered folder an episode
+    FOLDER/frames/HASH.png    every distinct screenshot once; the JSON names it by HASH
 """
 
 import hashlib
@@ -214,7 +214,9 @@ def _arrow(
     draw: ImageDraw.ImageDraw, start: tuple[float, float], end: tuple[float, float], head: float, stroke: int
 ) -> None:
     angle = math.atan2(end[1] - start[1], end[0] - start[0])
-    barbs = [(end[0] - head * math.cos(angle + turn), end[1] - head * math.sin(angle + turn)) for turn in (-0.5, 0.5)]
+    barbs = [
+        (end[0] - head * math.cos(angle + turn), end[1] - head * math.sin(angle + turn)) for turn in (-0.5, 0.5)
+    ]
     for colour, extra in ((HALO, 2 * stroke), (INK, 0)):
         for line in ([start, end], [barbs[0], end, barbs[1]]):
             draw.line(line, fill=colour, width=2 * stroke + extra, joint="curve")

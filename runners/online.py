@@ -245,3 +245,4 @@ def _score(result: Metrics) -> float | None:
     """What makes a checkpoint the best one; None when no evaluation episode counted."""
     score = result.get("eval/success")
     return score if isinstance(score, float) else None
+

@@ -1,10 +1,10 @@
 """The run folder: everything a run leaves behind, and the only code that writes it.
 
-config.yaml     the resolved config              checkpoints/  best and last, see runners/checkpoint.py
-manifest.json   see runners/manifest.py          episodes/     recorded episodes, see runners/episodes.py
-metrics.jsonl   see runners/metrics_file.py      eval/         one JSON file an evaluation
-error.txt       traceback, if the run failed     media/        pictures that were logged
-lock            held by the live process         wandb/        W&B's own files
+    config.yaml     the resolved config              checkpoints/  best and last, see runners/checkpoint.py
+    manifest.json   see runners/manifest.py          episodes/     recorded episodes, see runners/episodes.py
+    metrics.jsonl   see runners/metrics_file.py      eval/         one JSON file an evaluation
+    error.txt       traceback, if the run failed     media/        pictures that were logged
+    lock            held by the live process         wandb/        W&B's own files
 """
 
 import json

@@ -207,3 +207,4 @@ class Trainer:
         mean = self.accelerator.reduce(flat, reduction="mean")
         for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
+

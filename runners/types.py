@@ -16,8 +16,8 @@ class StopReason(StrEnum):
     """Why an episode ended."""
 
     SUCCESS = "success"
-    FAILURE = "failure"  # the environment ended the episode and the task was not done
-    HORIZON = "horizon"  # truncated by the step limit
+    FAILURE = "failure"          # the environment ended the episode and the task was not done
+    HORIZON = "horizon"          # truncated by the step limit
     DEVICE_LOST = "device_lost"  # the device or simulator went away; does not count as a failure
 
 

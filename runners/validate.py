@@ -83,7 +83,9 @@ def _model(name: str, path: str) -> type[BaseModel]:
     return model
 
 
-def _sentence(errors: list[ErrorDetails], path: str, values: dict[str, Any], model: type[BaseModel], see: str) -> str:
+def _sentence(
+    errors: list[ErrorDetails], path: str, values: dict[str, Any], model: type[BaseModel], see: str
+) -> str:
     """The most telling of a node's errors: an unknown key explains a missing one, so it goes first."""
     error = min(errors, key=lambda e: e["type"] != "extra_forbidden")
     place = _place(error["loc"], values)
@@ -128,7 +130,7 @@ def _fields(model: type[BaseModel], place: list[str]) -> dict[str, FieldInfo]:
 def _allowed(error: ErrorDetails, model: type[BaseModel], place: list[str]) -> str:
     """Pydantic's own words for what a value must be; both bounds where it names only the one crossed."""
     words = error["msg"].removeprefix("Input should be ").replace("valid ", "")
-    words = words.replace("a integer", "an integer").replace("an array", "a list").replace("a array", "a list")
+    words = words.replace("a integer", "an integer").replace("a array", "a list")  # a list is an array to pydantic
     field = _fields(model, place[:-1]).get(place[-1]) if place else None
     if field is None or error["type"] not in ("greater_than_equal", "greater_than", "less_than_equal", "less_than"):
         return words.replace("an object", "a group of keys")

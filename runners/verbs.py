@@ -20,9 +20,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, e
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 ConfDir = Annotated[
     Path | None,
-    typer.Option(
-        "--conf-dir", help="A folder of your own configs, beside those of the package and ./conf.", show_default=False
-    ),
+    typer.Option("--conf-dir", help="A folder of your own configs, beside those of the package and ./conf.",
+                 show_default=False),
 ]
 
 

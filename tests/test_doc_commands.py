@@ -66,9 +66,7 @@ def test_results_name_their_machine(file):
     assert "host" not in result["hardware"]
 
 
-@pytest.mark.parametrize(
-    ("measured", "bar", "verdict"),
-    [(10, ">= 10", True), (9.9, ">= 10", False), (4, "<= 4", True), (1e-4, "<= 1e-5", False), (0, "", True)],
-)
+@pytest.mark.parametrize(("measured", "bar", "verdict"), [(10, ">= 10", True), (9.9, ">= 10", False), (4, "<= 4", True),
+                                                         (1e-4, "<= 1e-5", False), (0, "", True)])
 def test_reached(measured, bar, verdict):
     assert reached({"figure": "", "measured": measured, "unit": "x", "bar": bar, "details": {}}) is verdict

@@ -94,7 +94,9 @@ def next_move(world: World, state: State, known: set[str]) -> tuple[str, str]:
     return _reach(where, state, f"take {thing.name} from {where.name}", f"take the {target}")
 
 
-def _bring(world: World, state: State, held: Thing, known: set[str], things: dict[str, Thing]) -> tuple[str, str]:
+def _bring(
+    world: World, state: State, held: Thing, known: set[str], things: dict[str, Thing]
+) -> tuple[str, str]:
     goal = world.goal
     if goal.task is TaskType.LOOK:
         found = _seen(world, state, goal.target, known, things, frozenset())

@@ -44,5 +44,7 @@ class AlfworldSettings(BaseModel):
     @model_validator(mode="after")
     def _has_tasks(self) -> Self:
         if self.data is None:
-            Scenes(self.split, self.task_types, self.rooms, self.things, self.receptacles, self.objects, self.sampling)
+            Scenes(
+                self.split, self.task_types, self.rooms, self.things, self.receptacles, self.objects, self.sampling
+            )
         return self

@@ -163,3 +163,4 @@ def conditions(world: World, state: State) -> tuple[int, int]:
     }[goal.task]
     ready = {thing.id for thing in world.things if thing.id in kind & treated and able in thing.can}
     return any(placed) + bool(ready) + any(ready & there for there in placed), 3
+

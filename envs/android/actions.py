@@ -200,10 +200,8 @@ class AitwParser:
 
     def _fields(self, name: str, action: Action) -> str:
         text = " ".join(action.text.splitlines())
-        return (
-            f'"action_type": "{name}", "touch_point": "{self.point(action.touch)}", '
-            f'"lift_point": "{self.point(action.lift)}", "typed_text": "{text}"'
-        )
+        return (f'"action_type": "{name}", "touch_point": "{self.point(action.touch)}", '
+                f'"lift_point": "{self.point(action.lift)}", "typed_text": "{text}"')
 
 
 def _parse_tolerant(text: str) -> Action | None:
@@ -306,7 +304,7 @@ def _find_point(pattern: re.Pattern[str], text: str) -> Point | None:
 def _unquote(text: str) -> str:
     """The content of a quoted string that may itself hold quotes: everything up to the last one."""
     text = text.strip()
-    if text[:1] in ('"', "'"):
+    if text[:1] in ("\"", "'"):
         end = text.rfind(text[0])
         return text[1:end] if end > 0 else text[1:]
     return text

@@ -133,9 +133,8 @@ class Judge:
         answer = self._ask({"model": self.model, "messages": messages, "temperature": 0, "max_tokens": 512})
         found = _STATUS.search(answer)
         if found is None:
-            raise NotEvaluated(
-                f"the judge {self.model} gave no line `Status: success` or `Status: failure`; it said: {answer[:80]!r}"
-            )
+            raise NotEvaluated(f"the judge {self.model} gave no line `Status: success` or `Status: failure`; "
+                               f"it said: {answer[:80]!r}")
         return found[1].lower()
 
     def _ask(self, body: dict[str, Any]) -> str:

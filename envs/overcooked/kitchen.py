@@ -99,7 +99,10 @@ class Kitchen:
     def _put(self, state: State, item: str, cell: Cell) -> State:
         """The item, and the plate's contents with it, is now at this cell."""
         moved = {item, *(state.plated if item == PLATE else ())}
-        places = [cell if name in moved else place for name, place in zip(self.layout.items, state.places, strict=True)]
+        places = [
+            cell if name in moved else place
+            for name, place in zip(self.layout.items, state.places, strict=True)
+        ]
         return state._replace(places=tuple(places))
 
     def _take(self, state: State, item: str) -> State:

@@ -144,3 +144,4 @@ class GraphHousehold:
             return False
         states.remove("SITTING")
         return True
+

@@ -23,10 +23,9 @@ FOUND = [
     OFD(("A",), "M", support=1.0, strength=Strength(2, 9, 0.25, 0.5)),
     OFD(("B",), "M", "inheritance", 2, 0.75, Strength(1, 4, 0.1, 0.5)),
 ]
-ONTOLOGY = Ontology.from_dict(
-    {"M": {"classes": {"x": {"labels": ["a"], "sense": "FDA"}, "y": {"labels": ["b"], "sense": "MoH"}}}}
-)
-
+ONTOLOGY = Ontology.from_dict({"M": {"classes": {
+    "x": {"labels": ["a"], "sense": "FDA"}, "y": {"labels": ["b"], "sense": "MoH"}
+}}})
 
 @pytest.mark.parametrize(
     ("text", "ofds"),
@@ -69,8 +68,7 @@ def test_lines_and_index_tuples_are_read_too(tmp_path):
     lines, tuples = tmp_path / "ofds.txt", tmp_path / "fds.json"
     lines.write_text("country,medicine->disease\n\ndisease -> medicine\n")
     assert read(lines, (), "inheritance", 2) == [
-        OFD(("country", "medicine"), "disease", "inheritance", 2),
-        OFD(("disease",), "medicine", "inheritance", 2),
+        OFD(("country", "medicine"), "disease", "inheritance", 2), OFD(("disease",), "medicine", "inheritance", 2)
     ]
     tuples.write_text(json.dumps(index_tuples(FOUND, "ABCKM")))
     assert tuples.read_text() == "[[[], 3], [[0, 1], 2], [[0], 4], [[1], 4]]"

@@ -90,9 +90,7 @@ def test_the_scheme_is_the_sense_where_there_are_several(tmp_path):
 :ibuprofen skos:inScheme :fda . :nsaid skos:inScheme :scheme ."""
     hierarchy = load(written(tmp_path, "d.ttl", SKOS + schemes))
     assert {concept.name: concept.sense for concept in hierarchy.concepts} == {
-        "ibuprofen": "FDA",
-        "NSAID": "Drugs",
-        "analgesic": "",
+        "ibuprofen": "FDA", "NSAID": "Drugs", "analgesic": ""
     }
 
 
@@ -107,24 +105,11 @@ def test_owl_and_obo(tmp_path, name, text, related, labels):
 
 
 def test_obo_graph(tmp_path):
-    graph = {
-        "graphs": [
-            {
-                "id": "g",
-                "nodes": [
-                    {"id": "http://purl.obolibrary.org/obo/D_1", "lbl": "nsaid", "type": "CLASS"},
-                    {"id": "http://purl.obolibrary.org/obo/D_2", "lbl": "ibuprofen", "type": "CLASS"},
-                ],
-                "edges": [
-                    {
-                        "sub": "http://purl.obolibrary.org/obo/D_2",
-                        "pred": "is_a",
-                        "obj": "http://purl.obolibrary.org/obo/D_1",
-                    }
-                ],
-            }
-        ]
-    }
+    graph = {"graphs": [{"id": "g", "nodes": [
+        {"id": "http://purl.obolibrary.org/obo/D_1", "lbl": "nsaid", "type": "CLASS"},
+        {"id": "http://purl.obolibrary.org/obo/D_2", "lbl": "ibuprofen", "type": "CLASS"},
+    ], "edges": [{"sub": "http://purl.obolibrary.org/obo/D_2", "pred": "is_a",
+                  "obj": "http://purl.obolibrary.org/obo/D_1"}]}]}
     labels, isa = shown(load(written(tmp_path, "d.json", json.dumps(graph))))
     assert set(labels) == {"nsaid", "ibuprofen"}
     assert isa == {("ibuprofen", "nsaid")}
@@ -179,16 +164,12 @@ def test_the_original_java_layout(tmp_path):
     written(tmp_path / "data", "iso.rdf", rdf % (fact % ("CAN", "CA") + fact % ("CANADA", "CA")))
     written(tmp_path / "data", "disease.rdf", rdf % (fact % ("OCD", "anxiety")))
     written(tmp_path / "data", "ofd.txt", "id->cc\ncc->disease\n")
-    config = written(
-        tmp_path,
-        "conf.xml",
-        """<?xml version="1.0"?><Config>
+    config = written(tmp_path, "conf.xml", """<?xml version="1.0"?><Config>
         <ontology><name>cc</name><threshold>0.1</threshold><path>data//iso.rdf</path><type>Minimum_Error</type>
             <sense>ISO</sense><class>syn</class></ontology>
         <ontology><name>disease</name><threshold>0.2</threshold><isathreshold>3</isathreshold>
             <path>data//disease.rdf</path><sense>Medical</sense><class>isa</class></ontology>
-        <ofd><path>data//ofd.txt</path></ofd></Config>""",
-    )
+        <ofd><path>data//ofd.txt</path></ofd></Config>""")
     ontology = load(config)
     assert [(one.labels, one.sense) for one in ontology.columns["cc"].concepts] == [(("CA", "CAN", "CANADA"), "ISO")]
     assert shown(ontology.columns["disease"])[1] == {("OCD", "anxiety")}
@@ -219,10 +200,8 @@ def test_the_bundled_vocabularies():
 def test_wordnet_nouns_are_all_read():
     nouns = load("wordnet")
     assert (len(nouns.concepts), len(nouns.isa)) == (82115, 84427)
-    dog, cat = (
-        next(i for i, one in enumerate(nouns.concepts) if one.labels[:2] == two)
-        for two in (("dog", "domestic dog"), ("cat", "true cat"))
-    )
+    dog, cat = (next(i for i, one in enumerate(nouns.concepts) if one.labels[:2] == two)
+                for two in (("dog", "domestic dog"), ("cat", "true cat")))
     lists = Ontology().bind("A", nouns).names("A", ["domestic dog", "true cat"], 4)
     rows = [set(lists.classes[lists.offsets[row] : lists.offsets[row + 1]]) for row in range(2)]
     assert {nouns.concepts[one].labels[0] for one in rows[0] & rows[1]} >= {"carnivore"}
@@ -238,7 +217,7 @@ def test_wordnet_nouns_are_all_read():
         ("d.owl", "<rdf:RDF", "cannot be read as RDF"),
         ("d.obo", "[Term]\nno colon here\n", "cannot be read as OBO"),
         ("d.json", '{"A": ', "cannot be read as JSON"),
-        ("d.json", '{"A": {}}', "d.json: the ontology of column 'A' has no \"classes\""),
+        ("d.json", '{"A": {}}', 'd.json: the ontology of column \'A\' has no "classes"'),
         ("d.csv", "a,b\n1,2\n", "the columns concept and label"),
         ("d.csv", "concept,label\n1,2,3\n", "line 2: 3 fields where 2 are expected"),
         ("d.csv", "FDA:a,b\nFDA\n", "line 2: expected SENSE:label,label"),

@@ -72,9 +72,7 @@ def test_a_check_says_what_violates_and_what_was_only_a_synonym():
     assert violation.lhs == ("US",)
     assert violation.concept == 0
     assert [(one.value, one.rows.tolist(), one.covered) for one in violation.readings] == [
-        ("USA", [0], True),
-        ("America", [1], True),
-        ("Bermuda", [2], False),
+        ("USA", [0], True), ("America", [1], True), ("Bermuda", [2], False),
     ]
     assert violation.outliers.tolist() == [2]
     assert (violation.size, violation.covered, violation.alternatives) == (3, 2, ())

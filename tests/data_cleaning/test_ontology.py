@@ -38,11 +38,9 @@ def test_names_climb_theta_steps():
     assert names(family, "MED", "advil") == {"ibuprofen", "brand"}
     assert names(family, "MED", "advil", 1) == {"ibuprofen", "brand", "NSAID"}
     assert names(family, "MED", "tylenol", 1) == {"acetaminophen", "brand", "analgesic"}
-    assert (
-        names(family, "MED", "advil", 2)
-        == names(family, "MED", "advil", 9)
-        == {"ibuprofen", "brand", "NSAID", "analgesic"}
-    )
+    assert names(family, "MED", "advil", 2) == names(family, "MED", "advil", 9) == {
+        "ibuprofen", "brand", "NSAID", "analgesic"
+    }
     assert names(family, "MED", "NSAID") == names(family, "MED", None, 2) == names(family, "MED", "rum", 2) == set()
     assert family.names("CTRY", ["advil"]) is None
 
@@ -82,13 +80,8 @@ def test_additions_leave_the_original_alone():
 
 
 def test_dict_and_back():
-    spec = {
-        "A": {
-            "normalise": "strip+casefold",
-            "classes": {"x": {"labels": ["X"], "sense": "FDA"}, "y": []},
-            "isa": [["x", "y"]],
-        }
-    }
+    spec = {"A": {"normalise": "strip+casefold", "classes": {"x": {"labels": ["X"], "sense": "FDA"}, "y": []},
+                  "isa": [["x", "y"]]}}
     assert Ontology.from_dict(spec).to_dict() == spec
 
 
@@ -114,12 +107,8 @@ def test_normalising(normalise, written, label, same):
 
 def test_a_cycle_is_condensed_and_told():
     ontology = Ontology.from_dict(
-        {
-            "A": {
-                "classes": {"a": ["1"], "b": ["2"], "c": ["3"], "d": ["4"]},
-                "isa": [["a", "b"], ["b", "a"], ["d", "a"], ["b", "c"], ["c", "c"]],
-            }
-        }
+        {"A": {"classes": {"a": ["1"], "b": ["2"], "c": ["3"], "d": ["4"]},
+               "isa": [["a", "b"], ["b", "a"], ["d", "a"], ["b", "c"], ["c", "c"]]}}
     )
     assert ontology.condensed == ("column 'A': is-a cycle a -> b -> a",)
     assert names(ontology, "A", "1") == names(ontology, "A", "2") == {"a"}
@@ -133,9 +122,7 @@ def test_ontologies_on_one_column_stand_side_by_side():
     both = Ontology().bind("A", fda).bind("A", moh)
     lists = both.names("A", ["b"], 1)
     assert [(both.columns["A"].concepts[one].name, both.columns["A"].concepts[one].sense) for one in lists.classes] == [
-        ("cold", "FDA"),
-        ("cold", "MoH"),
-        ("all", ""),
+        ("cold", "FDA"), ("cold", "MoH"), ("all", "")
     ]
     assert list(both.to_dict()["A"]["classes"]) == ["cold (FDA)", "cold (MoH)", "all"]
     assert Ontology.from_dict(both.to_dict()) == both
@@ -160,7 +147,7 @@ def test_coverage_counts_values_and_rows_and_warns_below_a_tenth():
     ("spec", "sentence"),
     [
         ([], "an ontology is an object with one entry a column, not a list"),
-        ({"A": {"isa": []}}, "the ontology of column 'A' has no \"classes\""),
+        ({"A": {"isa": []}}, 'the ontology of column \'A\' has no "classes"'),
         ({"A": {"classes": {"c": "USA"}}}, "class 'c' must be a list of labels"),
         ({"A": {"classes": {"c": [1]}}}, "class 'c' must be a list of labels"),
         ({"A": {"classes": {}, "is-a": []}}, "unknown entry 'is-a'"),

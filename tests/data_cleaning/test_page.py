@@ -15,7 +15,7 @@ from data_cleaning.repairs import repair
 from data_cleaning.types import OFD
 from tests.data_cleaning.conftest import make_ontology, make_table
 
-NASTY = "</script><img src=x onerror=alert(1)>&\"'"
+NASTY = '</script><img src=x onerror=alert(1)>&"\''
 
 
 @pytest.fixture(scope="module", params=["fixed", "exact", "two"])
@@ -74,21 +74,14 @@ def test_values_cannot_become_markup():
 
 
 def test_a_check_shows_what_violates_first_and_then_what_has_one_meaning():
-    given = make_table(
-        {
-            "C": ["us"] * 4 + ["de"] * 3 + ["fr"] * 2,
-            "D": ["x"] * 9,
-            "A": ["USA", "America", None, "Peru", "Germany", "DEU", "DEU", "France", "France"],
-        }
-    )
+    given = make_table({"C": ["us"] * 4 + ["de"] * 3 + ["fr"] * 2, "D": ["x"] * 9,
+                        "A": ["USA", "America", None, "Peru", "Germany", "DEU", "DEU", "France", "France"]})
     ontology = make_ontology("A", {"us": ["USA", "America"], "pe": ["Peru"], "de": ["Germany", "DEU"]})
     reports = [check(given, OFD((left,), "A"), ontology) for left in ("C", "D")]
     text = check_page(reports, ontology)
     data = payload(text)
     assert [(one["ofd"], one["key"], one["readings"][0]["name"]) for one in data["classes"]] == [
-        ("D -> A", "D=x", "de"),
-        ("C -> A", "C=us", "us"),
-        ("C -> A", "C=de", "de"),
+        ("D -> A", "D=x", "de"), ("C -> A", "C=us", "us"), ("C -> A", "C=de", "de")
     ]
     us = data["classes"][1]
     assert us["values"] == [["USA", 1], ["America", 1], ["NULL", 1], ["Peru", 1]]

@@ -182,8 +182,7 @@ def test_null_is_filled_in_and_never_added():
 
 def test_inheritance_reads_values_by_what_is_above_them():
     ontology = make_ontology(
-        "MED",
-        {"nsaid": [], "ibuprofen": ["ibuprofen", "advil"], "naproxen": ["naproxen"], "opioid": ["codeine"]},
+        "MED", {"nsaid": [], "ibuprofen": ["ibuprofen", "advil"], "naproxen": ["naproxen"], "opioid": ["codeine"]},
         [("ibuprofen", "nsaid"), ("naproxen", "nsaid")],
     )
     medicines = ["advil", "naproxen", "ibuprofen", "naproxen", "codeine", "new stuff"]

@@ -103,33 +103,17 @@ def test_in_place_only_when_said(clean):
 @pytest.mark.parametrize("search", ["exact", "beam"])
 def test_the_sample_in_the_original_layout_gives_the_documented_counts(clean, sense, front, search):
     told = answer(
-        clean(
-            "repair",
-            CLINIC / "data.csv",
-            "-d",
-            CLINIC / "ofds.txt",
-            "-y",
-            CLINIC / "senses",
-            "--sense",
-            sense,
-            "--search",
-            search,
-            "--json",
-        )
+        clean("repair", CLINIC / "data.csv", "-d", CLINIC / "ofds.txt", "-y", CLINIC / "senses", "--sense", sense,
+              "--search", search, "--json")
     )
     assert [(point["additions"], point["changes"]) for point in told["pareto"]] == front
 
 
 def test_the_config_of_the_original_program_is_a_task(clean):
-    rdf = (
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:ex="http://example.org/">'
-        + "".join(
-            f'<rdf:Description rdf:about="http://example.org/{child}"><ex:is_a rdf:resource="http://example.org/{parent}"/>'
-            "</rdf:Description>"
-            for child, parent in (("USA", "US"), ("AMERICA", "US"), ("GERMANY", "DE"))
-        )
-        + "</rdf:RDF>"
-    )
+    rdf = '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:ex="http://example.org/">' + "".join(
+        f'<rdf:Description rdf:about="http://example.org/{child}"><ex:is_a rdf:resource="http://example.org/{parent}"/>'
+        "</rdf:Description>" for child, parent in (("USA", "US"), ("AMERICA", "US"), ("GERMANY", "DE"))
+    ) + "</rdf:RDF>"
     Path("iso.rdf").write_text(rdf)
     Path("data.csv").write_text("cc,country\nus,usa\nus,America\nde,Germany\nde,DE\nus,Germany\n")
     Path("ofd.txt").write_text("cc->country\n")
@@ -369,9 +353,7 @@ def test_outputs_are_equal_byte_by_byte_whatever_the_hash_seed_and_threads(tmp_p
         folder = tmp_path / seed
         shutil.copytree(EXAMPLE, folder)
         done = subprocess.run(
-            [sys.executable, "-c", THRICE, threads],
-            cwd=folder,
-            env=environment() | {"PYTHONHASHSEED": seed},
+            [sys.executable, "-c", THRICE, threads], cwd=folder, env=environment() | {"PYTHONHASHSEED": seed},
             capture_output=True,
         )
         assert done.returncode == 0, done.stderr

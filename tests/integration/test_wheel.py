@@ -17,7 +17,9 @@ def test_a_wheel_lists_experiments_outside_the_clone(tmp_path):
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     source = tmp_path / "source"
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", source], check=True)
-    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, source], check=True)
+    subprocess.run(
+        [*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, source], check=True
+    )
     (wheel,) = tmp_path.glob("agentlab_runner-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     listing = ["git", "ls-files", "conf", "runners"]

@@ -38,11 +38,7 @@ def test_episodes_come_back(tmp_path):
     save_episodes(tmp_path, [episode(), episode(shades=(20,))])
     first, second = load_episodes(tmp_path)
     assert (first.task, first.goal, first.seed, first.stop, first.success) == (
-        "alarm",
-        "7:30",
-        7,
-        StopReason.HORIZON,
-        False,
+        "alarm", "7:30", 7, StopReason.HORIZON, False,
     )
     assert [step.decision.action for step in first.steps] == ["say 10", "say 20"]
     assert first.steps[0].observation["text"] == "Goal: é 10"

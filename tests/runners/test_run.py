@@ -299,10 +299,7 @@ def test_a_changed_config_is_refused_by_key(run):
 def test_harmless_changes_are_taken_over(run):
     cfg = changed(total_iterations=20, trainer__device="cuda", checkpoint__keep=5, agent__lr=1.0)
     assert set(run.check_config(cfg, allow=["agent"])) == {
-        "agent.lr",
-        "checkpoint.keep",
-        "total_iterations",
-        "trainer.device",
+        "agent.lr", "checkpoint.keep", "total_iterations", "trainer.device",
     }
     run.update_config(cfg, allow=["agent"])
     assert Run.open(run.path).config.total_iterations == 20
@@ -368,7 +365,8 @@ def test_a_runs_dir_that_cannot_be_is_refused(tmp_path):
 
 def test_reading_runs_needs_no_torch(run):
     code = (
-        f"import sys\nfrom runners.run import Run\nRun.open({str(run.path)!r}).metrics()\nprint('torch' in sys.modules)"
+        f"import sys\nfrom runners.run import Run\nRun.open({str(run.path)!r}).metrics()\n"
+        "print('torch' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert out.stdout == "False\n"

@@ -37,12 +37,12 @@ class State(StrEnum):
 class Fault(StrEnum):
     """What can go wrong with one service request."""
 
-    DROP = "drop"  # the connection closes before the phone does anything
+    DROP = "drop"          # the connection closes before the phone does anything
     TRUNCATE = "truncate"  # the phone does it, half of the answer arrives, then the connection closes
-    GARBAGE = "garbage"  # bytes that are not the protocol
-    SLOW = "slow"  # the answer comes after `FaultPlan.delay`
-    OFFLINE = "offline"  # the phone is offline from now on
-    GONE = "gone"  # the phone is unplugged from now on
+    GARBAGE = "garbage"    # bytes that are not the protocol
+    SLOW = "slow"          # the answer comes after `FaultPlan.delay`
+    OFFLINE = "offline"    # the phone is offline from now on
+    GONE = "gone"          # the phone is unplugged from now on
 
 
 @dataclass(slots=True)
@@ -397,9 +397,8 @@ def serve(
         raise ValueError(f"phones is {phones}; serve at least 1")
     stop = stop or threading.Event()
     serials = [f"emulator-{5554 + 2 * number}" for number in range(phones)]
-    with (
-        PhoneServer({serial: phone() for serial in serials}, port=port) as server,
-        contextlib.suppress(KeyboardInterrupt),
+    with PhoneServer({serial: phone() for serial in serials}, port=port) as server, contextlib.suppress(
+        KeyboardInterrupt
     ):
         flag = "" if server.port == 5037 else f"-P {server.port} "
         report(f"serving {', '.join(serials)} on {server.host}:{server.port}; try: adb {flag}shell wm size")

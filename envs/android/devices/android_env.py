@@ -122,14 +122,9 @@ def launch(
             task=config_classes.FilesystemTaskConfig(path=task.name),
             simulator=config_classes.EmulatorConfig(
                 emulator_launcher=config_classes.EmulatorLauncherConfig(
-                    emulator_path=str(folder / "emulator" / "emulator"),
-                    android_sdk_root=str(folder),
-                    android_avd_home=avd_home,
-                    avd_name=avd_name,
-                    run_headless=run_headless,
-                    adb_port=adb_port,
-                    emulator_console_port=console_port,
-                    grpc_port=grpc_port,
+                    emulator_path=str(folder / "emulator" / "emulator"), android_sdk_root=str(folder),
+                    android_avd_home=avd_home, avd_name=avd_name, run_headless=run_headless, adb_port=adb_port,
+                    emulator_console_port=console_port, grpc_port=grpc_port,
                 ),
                 adb_controller=config_classes.AdbControllerConfig(adb_path=str(adb)),
             ),

@@ -32,12 +32,7 @@ class SimAdbPhone(AdbPhone):
         self.server = PhoneServer({SERIAL: self.phone}, faults=faults).start()
         try:
             super().__init__(
-                SERIAL,
-                port=self.server.port,
-                scale=scale,
-                retries=retries,
-                retry_wait=retry_wait,
-                settle=0.0,
+                SERIAL, port=self.server.port, scale=scale, retries=retries, retry_wait=retry_wait, settle=0.0,
                 timeout=timeout,
             )
         except Exception:

@@ -52,11 +52,7 @@ def folder(tmp_path_factory):
 def eyes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("blip2")
     config = Blip2VisionConfig(
-        hidden_size=WIDTH,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        image_size=28,
+        hidden_size=WIDTH, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28,
         patch_size=14,
     )
     Blip2VisionModel(config).save_pretrained(folder)
@@ -83,7 +79,7 @@ def test_it_computes_what_the_release_describes(folder):
         text = torch.tensor([policy.tokenizer(observation["text"])["input_ids"]])
         states = model.encoder(input_ids=text).last_hidden_state
         image = model.image_dense(torch.tensor(observation["image_features"]).float())
-        seen_there = image @ model.mha_layer.in_proj_weight[-16:].T + model.mha_layer.in_proj_bias[-16:]
+        seen_there = (image @ model.mha_layer.in_proj_weight[-16:].T + model.mha_layer.in_proj_bias[-16:])
         attended = model.mha_layer.out_proj(seen_there).expand_as(states)  # one key: its weight is 1
         gate = torch.sigmoid(model.gate_dense(torch.cat([states, attended], dim=-1)))
         fused = (1 - gate) * states + gate * attended

@@ -68,11 +68,7 @@ def llava_next():
         "{% else %}{{ c['text'] }}{% endif %}{% endfor %} [/INST]{% endfor %}"
     )
     processor = LlavaNextProcessor(
-        image,
-        tokenizer,
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
+        image, tokenizer, patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1,
         chat_template=template,
     )
     config = LlavaNextConfig(

@@ -20,14 +20,7 @@ def test_a_few_samples_are_learnt_by_heart_and_said(policy):
     told = []
     before = check(policy, SAMPLES)
     metrics = fit(
-        policy,
-        SAMPLES,
-        Trainer(),
-        lr=5e-3,
-        batch_size=6,
-        steps=150,
-        warmup=5,
-        validation=SAMPLES,
+        policy, SAMPLES, Trainer(), lr=5e-3, batch_size=6, steps=150, warmup=5, validation=SAMPLES,
         report=lambda done, total, **headline: told.append((done, total, headline["loss"])),
     )
     assert before["imitation/exact_match"] == 0

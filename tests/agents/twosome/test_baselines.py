@@ -61,7 +61,9 @@ def test_zero_shot_is_the_model_itself(play):
     assert agent.learn(play(agent, 0), Trainer()) == agent.state_dict() == {}
 
 
-@pytest.mark.parametrize(("make", "iterations"), [(vector_ppo, 40), (saycan, 15)], ids=["vector_ppo", "saycan"])
+@pytest.mark.parametrize(
+    ("make", "iterations"), [(vector_ppo, 40), (saycan, 15)], ids=["vector_ppo", "saycan"]
+)
 def test_learners_improve(make, iterations, play):
     agent, trainer = ready(make()), Trainer()
     before = length(play(agent, 1000, count=40))

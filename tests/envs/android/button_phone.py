@@ -66,13 +66,8 @@ class ButtonPhone:
         self._act("key", key)
 
     def ui_tree(self) -> UiNode:
-        button = UiNode(
-            "android.widget.Button",
-            BUTTON,
-            clickable=True,
-            checked=self.pressed,
-            children=(UiNode("android.widget.TextView", BUTTON, text="Go"),),
-        )
+        button = UiNode("android.widget.Button", BUTTON, clickable=True, checked=self.pressed,
+                        children=(UiNode("android.widget.TextView", BUTTON, text="Go"),))
         label = UiNode("android.widget.TextView", (0, 57, 108, 114), text="Press the button")
         field = UiNode("android.widget.EditText", FIELD, text=self.typed, clickable=True, focused=self.focused)
         below = UiNode("android.widget.Button", (0, 400, 50, 450), text="under the fold", clickable=True)

@@ -22,10 +22,8 @@ ACTIONS = [
 
 
 def decision(kind: str, touch: str = "[-1.0, -1.0]", lift: str = "[-1.0, -1.0]", text: str = "") -> str:
-    return (
-        f'Action Plan: [{kind}] Action Decision: "action_type": "{kind}", "touch_point": "{touch}", '
-        f'"lift_point": "{lift}", "typed_text": "{text}"'
-    )
+    return (f'Action Plan: [{kind}] Action Decision: "action_type": "{kind}", "touch_point": "{touch}", '
+            f'"lift_point": "{lift}", "typed_text": "{text}"')
 
 
 @pytest.mark.parametrize("parser", [TOLERANT, RELEASED], ids=["tolerant", "released"])
@@ -65,16 +63,13 @@ def test_released_fails_on_a_comma_in_typed_text_and_on_a_missing_marker():
     assert TOLERANT.fallback.kind is ActionType.Idle
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        decision("SHAKE"),
-        decision("DUAL_POINT", "[half, 0.5]"),
-        decision("DUAL_POINT", "[nan, 0.5]", "[0.5, 0.5]"),
-        decision("DUAL_POINT", "[__import__('os'), 0.5]"),
-        "Action Decision: a, b, c, d, e, f",
-    ],
-)
+@pytest.mark.parametrize("text", [
+    decision("SHAKE"),
+    decision("DUAL_POINT", "[half, 0.5]"),
+    decision("DUAL_POINT", "[nan, 0.5]", "[0.5, 0.5]"),
+    decision("DUAL_POINT", "[__import__('os'), 0.5]"),
+    "Action Decision: a, b, c, d, e, f",
+])
 def test_released_reads_an_unknown_type_or_a_bad_number_as_idle(text):
     assert RELEASED.parse(text) == Action(ActionType.Idle)
     assert TOLERANT.parse(text) is None
@@ -84,18 +79,8 @@ def test_released_cuts_typed_text_at_a_colon():
     assert RELEASED.parse(decision("TYPE", text="to: me")) == Action(ActionType.Type, text="to")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "I would tap the button.",
-        "action_type",
-        decision("DUAL_POINT"),
-        'Action Decision: "action_type": "TYPE"',
-        "[[500,500]]",
-        "\x00\ud800",
-    ],
-)
+@pytest.mark.parametrize("text", ["", "I would tap the button.", "action_type", decision("DUAL_POINT"),
+                                  'Action Decision: "action_type": "TYPE"', "[[500,500]]", "\x00\ud800"])
 def test_what_names_no_action_is_unparsable(text):
     assert TOLERANT.parse(text) is None
     assert COGAGENT.parse(text) is None
@@ -110,28 +95,8 @@ def test_tolerant_takes_a_missing_lift_point_and_clips():
 
 def test_random_text_never_raises():
     rng = random.Random(0)
-    pieces = [
-        '"action_type": ',
-        '"DUAL_POINT"',
-        "TYPE",
-        ", ",
-        '"touch_point": "[',
-        "0.5",
-        "]",
-        '"',
-        "typed_text",
-        ": ",
-        "Action Decision: ",
-        "Grounded Operation:",
-        "tap [[",
-        "1e999",
-        "type ",
-        "-",
-        "nan",
-        "\n",
-        "{",
-        "é",
-    ]
+    pieces = ['"action_type": ', '"DUAL_POINT"', "TYPE", ", ", '"touch_point": "[', "0.5", "]", '"', "typed_text", ": ",
+              "Action Decision: ", "Grounded Operation:", "tap [[", "1e999", "type ", "-", "nan", "\n", "{", "é"]
     for _ in range(2000):
         text = "".join(rng.choices(pieces, k=rng.randint(0, 14)))
         for parser in (TOLERANT, RELEASED, COGAGENT, COGAGENT_RELEASED):
@@ -159,8 +124,7 @@ def test_history_has_the_quirks_of_the_release():
     assert TOLERANT.history(Action(ActionType.Idle)) == ""
     assert TOLERANT.history(tap(0.5, 0.25)) == (
         '"action_type": "DUAL_POINT", "touch_point": "[0.5000, 0.2500]", "lift_point": "[0.5000, 0.2500]", '
-        '"typed_text": ""'
-    )
+        '"typed_text": ""')
 
 
 def test_matching_rule():
@@ -180,13 +144,10 @@ def test_decimals_shorten_points():
     assert '"[0.33, 0.67]"' in AitwParser(decimals=2).render(tap(1 / 3, 2 / 3))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"mode": "lenient"}, "choose one of"),
-        ({"decimals": 0}, "1 to 6"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"mode": "lenient"}, "choose one of"),
+    ({"decimals": 0}, "1 to 6"),
+])
 def test_bad_arguments_say_what_is_right(arguments, message):
     with pytest.raises(ValueError, match=message):
         AitwParser(**arguments)

@@ -60,18 +60,9 @@ def test_every_action_reaches_the_phone(served):
     assert not device.task_success(TASK)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "tea",
-        "green tea",
-        'it\'s "100%" & more; echo $HOME `id` \\ |',
-        "50%s off",
-        "a" * 450,
-        "-5",
-        "  two  blanks ",
-    ],
-)
+@pytest.mark.parametrize("text", [
+    "tea", "green tea", "it's \"100%\" & more; echo $HOME `id` \\ |", "50%s off", "a" * 450, "-5", "  two  blanks ",
+])
 def test_typed_text_arrives_as_it_is(served, text):
     phone, server = served()
     device = connect(server)
@@ -80,16 +71,8 @@ def test_typed_text_arrives_as_it_is(served, text):
     assert phone.typed == text
 
 
-@pytest.mark.parametrize(
-    ("text", "typed", "warns"),
-    [
-        ("café", "cafe", False),
-        ("two\nlines", "two lines", False),
-        ("a 日 b", "a  b", True),
-        ("", "", False),
-        ("😀", "", True),
-    ],
-)
+@pytest.mark.parametrize(("text", "typed", "warns"), [("café", "cafe", False), ("two\nlines", "two lines", False),
+                                                      ("a 日 b", "a  b", True), ("", "", False), ("😀", "", True)])
 def test_what_input_text_cannot_type(text, typed, warns):
     if warns:
         with pytest.warns(UserWarning, match="printable ASCII"):
@@ -165,10 +148,8 @@ def test_a_request_that_takes_too_long_is_made_again(served):
     assert np.array_equal(connect(server, timeout=1.0).screenshot(), phone.screenshot())
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [(Fault.OFFLINE, "offline; replug"), (Fault.GONE, "not attached any more"), (Fault.DROP, "did not answer 3 times")],
-)
+@pytest.mark.parametrize(("fault", "message"), [
+    (Fault.OFFLINE, "offline; replug"), (Fault.GONE, "not attached any more"), (Fault.DROP, "did not answer 3 times")])
 def test_lasting_trouble_is_a_lost_phone_with_advice(served, fault, message):
     _, server = served(dict.fromkeys(range(1, 20), fault))
     device = connect(server, retries=2)
@@ -258,14 +239,11 @@ def test_no_kvm_is_mentioned_where_there_is_none(served, monkeypatch):
         assert ("/dev/kvm" in str(caught.value)) is told
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"serial": "emulator-5580"}, "attached are: emulator-5554"),
-        ({"worker": 1}, "set env.num_envs=1"),
-        ({"serial": [SERIAL, "x"], "worker": 2}, "set env.num_envs=2"),
-    ],
-)
+@pytest.mark.parametrize(("options", "message"), [
+    ({"serial": "emulator-5580"}, "attached are: emulator-5554"),
+    ({"worker": 1}, "set env.num_envs=1"),
+    ({"serial": [SERIAL, "x"], "worker": 2}, "set env.num_envs=2"),
+])
 def test_no_such_phone(served, options, message):
     _, server = served()
     with pytest.raises(DeviceUnavailable, match=message):

@@ -33,7 +33,6 @@ def server(phone):
 @pytest.fixture
 def adb(server):
     """Run the real adb binary; gives the finished process."""
-
     def run(*arguments, text=True):
         command = [adbutils.adb_path(), "-P", str(server.port), *arguments]
         return subprocess.run(command, capture_output=True, text=text, timeout=60, stdin=subprocess.DEVNULL)
@@ -102,14 +101,11 @@ def test_the_server_cannot_be_killed_by_a_client(adb):
     assert SERIAL in adb("devices").stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("-s", "nobody", "shell", "echo"), "device 'nobody' not found"),
-        (("shell",), "no interactive shell"),
-        (("forward", "tcp:6100", "tcp:7100"), "does not offer"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("-s", "nobody", "shell", "echo"), "device 'nobody' not found"),
+    (("shell",), "no interactive shell"),
+    (("forward", "tcp:6100", "tcp:7100"), "does not offer"),
+])
 def test_refusals_reach_the_user(adb, arguments, message):
     done = adb(*arguments)
     assert done.returncode != 0
@@ -173,18 +169,8 @@ def test_many_clients_at_once_do_not_mix(client, server, phone):
     assert sorted(other.log) == [("tap", n, n) for n in range(1, 12, 2)]
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        b"",
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"ffffhost",
-        b"000chost:version",
-        b"0005shell",
-        b"zzzz",
-        b"0014host:transport:nobody",
-    ],
-)
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n\r\n", b"ffffhost", b"000chost:version", b"0005shell",
+                                  b"zzzz", b"0014host:transport:nobody"])
 def test_rubbish_is_survived(server, adb, said):
     with socket.create_connection((server.host, server.port), timeout=2) as connection:
         connection.sendall(said)
@@ -196,7 +182,7 @@ def test_rubbish_is_survived(server, adb, said):
 
 def test_tasks_travel(server, client, phone):
     device = client.device(SERIAL)
-    task = TaskSpec("shop", 'buy it\'s "tea"', 2, (("item", "tea; rm -rf /"), ("n", "1")))
+    task = TaskSpec("shop", "buy it's \"tea\"", 2, (("item", "tea; rm -rf /"), ("n", "1")))
     assert task_from_json(task_to_json(task)) == task
     run = lambda verb, *rest: device.shell2(["agentlab-phone", verb, task_to_json(task), *rest], v2=True)  # noqa: E731
     assert run("reset", "7").returncode == 0

@@ -35,8 +35,7 @@ class Screen(fake_simulator.FakeSimulator):
         super().__init__(config_classes.FakeSimulatorConfig(screen_dimensions=phone.screen[::-1]))
         self._phone = phone
         self._controller = config_classes.AdbControllerConfig(
-            adb_path=adbutils.adb_path(), adb_server_port=port, device_name=SERIAL, default_timeout=10.0
-        )
+            adb_path=adbutils.adb_path(), adb_server_port=port, device_name=SERIAL, default_timeout=10.0)
 
     def create_adb_controller(self):
         return adb_controller.AdbController(self._controller)

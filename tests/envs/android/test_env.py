@@ -95,22 +95,16 @@ def test_released_horizon_does_not_execute_the_last_step(make):
     assert len(env.unwrapped.device.log) == 1
 
 
-@pytest.mark.parametrize(
-    ("action", "call", "mark"),
-    [
-        (tap(0.5, 0.5), ("tap", 54, 114), {"kind": "tap", "x": 0.5, "y": 0.5}),
-        (tap(1.0, 1.0), ("tap", 107, 227), {"kind": "tap", "x": 1.0, "y": 1.0}),
-        (swipe((0.5, 0.5), (0.505, 0.51)), ("tap", 54, 114), {"kind": "tap", "x": 0.5, "y": 0.5}),
-        (
-            swipe((0.8, 0.5), (0.2, 0.5)),
-            ("swipe", 54, 182, 54, 45),
-            {"kind": "swipe", "x0": 0.5, "y0": 0.8, "x1": 0.5, "y1": 0.2},
-        ),
-        (Action(ActionType.Type, text="tea"), ("type", "tea"), {"kind": "text", "text": "tea"}),
-        (Action(ActionType.Enter), ("key", Key.ENTER), {"kind": "key", "text": "enter"}),
-        (Action(ActionType.GoBack), ("key", Key.BACK), {"kind": "key", "text": "back"}),
-    ],
-)
+@pytest.mark.parametrize(("action", "call", "mark"), [
+    (tap(0.5, 0.5), ("tap", 54, 114), {"kind": "tap", "x": 0.5, "y": 0.5}),
+    (tap(1.0, 1.0), ("tap", 107, 227), {"kind": "tap", "x": 1.0, "y": 1.0}),
+    (swipe((0.5, 0.5), (0.505, 0.51)), ("tap", 54, 114), {"kind": "tap", "x": 0.5, "y": 0.5}),
+    (swipe((0.8, 0.5), (0.2, 0.5)), ("swipe", 54, 182, 54, 45),
+     {"kind": "swipe", "x0": 0.5, "y0": 0.8, "x1": 0.5, "y1": 0.2}),
+    (Action(ActionType.Type, text="tea"), ("type", "tea"), {"kind": "text", "text": "tea"}),
+    (Action(ActionType.Enter), ("key", Key.ENTER), {"kind": "key", "text": "enter"}),
+    (Action(ActionType.GoBack), ("key", Key.BACK), {"kind": "key", "text": "back"}),
+])
 def test_execution_and_marks(make, action, call, mark):
     env = make()
     env.reset(seed=0)
@@ -254,18 +248,15 @@ def test_a_device_partial_is_told_its_worker(make):
     assert workers == [3]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"task_set": "webshopping"}, "choose general, webshop, all"),
-        ({"task_set": "nowhere.txt"}, "does not exist"),
-        ({"split": "dev"}, "choose one of train, test"),
-        ({"sampling": "shuffled"}, "choose one of random, sequential"),
-        ({"observation": "video"}, "choose one of pixels, tree, both"),
-        ({"horizon": 0}, "at least 1 step"),
-        ({"evaluator": Programmatic()}, "env/evaluator=judge"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"task_set": "webshopping"}, "choose general, webshop, all"),
+    ({"task_set": "nowhere.txt"}, "does not exist"),
+    ({"split": "dev"}, "choose one of train, test"),
+    ({"sampling": "shuffled"}, "choose one of random, sequential"),
+    ({"observation": "video"}, "choose one of pixels, tree, both"),
+    ({"horizon": 0}, "at least 1 step"),
+    ({"evaluator": Programmatic()}, "env/evaluator=judge"),
+])
 def test_bad_arguments_are_one_sentence(make, arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         make(**arguments)
@@ -288,30 +279,12 @@ def test_an_action_that_is_not_text_is_refused(make):
         env.step(np.int64(3))
 
 
-SETTINGS = {
-    "num_envs": 2,
-    "device": {},
-    "evaluator": {},
-    "parser": {"_target_": "x"},
-    "task_set": "general",
-    "split": "train",
-    "sampling": "random",
-    "observation": "pixels",
-}
+SETTINGS = {"num_envs": 2, "device": {}, "evaluator": {}, "parser": {"_target_": "x"}, "task_set": "general",
+            "split": "train", "sampling": "random", "observation": "pixels"}
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"horizon": 0},
-        {"num_envs": 0},
-        {"split": "dev"},
-        {"observation": "sound"},
-        {"colour": 1},
-        {"parser": {"_target_": "x", "mode": "lenient"}},
-        {"history": -1},
-    ],
-)
+@pytest.mark.parametrize("wrong", [{"horizon": 0}, {"num_envs": 0}, {"split": "dev"}, {"observation": "sound"},
+                                   {"colour": 1}, {"parser": {"_target_": "x", "mode": "lenient"}}, {"history": -1}])
 def test_settings_refuse(wrong):
     AndroidSettings(**SETTINGS)
     with pytest.raises(ValidationError):

@@ -73,16 +73,13 @@ def ask(judge, before=DARK, after=BRIGHT):
     return judge.success(ButtonPhone(), TASK, before, after)
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        ("The settings are open.\nStatus: success", True),
-        ("The settings are closed.\nStatus: failure, since there is no success", False),
-        ("Status:   Successful.", True),
-        ("Status: unsuccessful", False),
-        ("Status: done", False),
-    ],
-)
+@pytest.mark.parametrize(("answer", "expected"), [
+    ("The settings are open.\nStatus: success", True),
+    ("The settings are closed.\nStatus: failure, since there is no success", False),
+    ("Status:   Successful.", True),
+    ("Status: unsuccessful", False),
+    ("Status: done", False),
+])
 def test_the_first_word_after_status_decides(endpoint, judge, answer, expected):
     endpoint.answers = [answer]
     assert ask(judge()) is expected
@@ -134,15 +131,12 @@ def test_passing_trouble_is_tried_again(endpoint, judge, trouble):
     assert len(endpoint.requests) == 2
 
 
-@pytest.mark.parametrize(
-    ("answer", "message", "requests"),
-    [
-        (503, "did not answer 3 times", 3),
-        ("cut", "did not answer 3 times", 3),
-        (401, "status 401; check env.evaluator.model and", 1),
-        ("I cannot tell.", "no line `Status", 1),
-    ],
-)
+@pytest.mark.parametrize(("answer", "message", "requests"), [
+    (503, "did not answer 3 times", 3),
+    ("cut", "did not answer 3 times", 3),
+    (401, "status 401; check env.evaluator.model and", 1),
+    ("I cannot tell.", "no line `Status", 1),
+])
 def test_lasting_trouble_is_not_evaluated(endpoint, judge, answer, message, requests):
     endpoint.answers = [answer]
     with pytest.raises(NotEvaluated, match=message):
@@ -159,7 +153,8 @@ def test_a_judge_ends_an_episode_and_its_silence_is_no_failure(endpoint, judge, 
     goals = tmp_path / "goals.txt"
     goals.write_text("press go")
     parser = AitwParser()
-    env = envs.android.make(device=ButtonPhone(), evaluator=judge(retries=0), parser=parser, task_set=str(goals))
+    env = envs.android.make(
+        device=ButtonPhone(), evaluator=judge(retries=0), parser=parser, task_set=str(goals))
     go = parser.render(tap(0.1, 0.1))
     endpoint.answers = ["Status: success", 500]
     env.reset(seed=0)

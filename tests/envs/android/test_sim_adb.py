@@ -110,7 +110,6 @@ def test_trees_and_activities_agree_through_adb():
 def test_the_real_adb_binary_operates_a_simulated_phone(tmp_path):
     phone = SimPhone(scale=1.0, popup_rate=0, slow_rate=0)
     with PhoneServer({SERIAL: phone}) as server:
-
         def adb(*arguments, text=True):
             command = [adbutils.adb_path(), "-P", str(server.port), *arguments]
             return subprocess.run(command, capture_output=True, text=text, timeout=60, stdin=subprocess.DEVNULL)
@@ -153,22 +152,12 @@ def test_real_phones_get_the_wait_for_white_screens_and_their_worker():
         assert env.unwrapped.device.serial == "emulator-5556"
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["env.horizon=0"],
-        ["env.split=dev"],
-        ["env.num_envs=0"],
-        ["env.parser.mode=lenient"],
-        ["env.device.scale=2"],
-        ["env.device.popup_rate=-1"],
-        ["env/device=adb", "env.device.port=0"],
-        ["env/device=adb", "env.device.retries=-1"],
-        ["env/evaluator=judge", "env.evaluator.model=m", "env.evaluator.base_url=here"],
-        ["env/device=android_env", "env.device.scale=0"],
-        ["env/device=sim_adb", "env.device.timeout=0"],
-    ],
-)
+@pytest.mark.parametrize("overrides", [
+    ["env.horizon=0"], ["env.split=dev"], ["env.num_envs=0"], ["env.parser.mode=lenient"], ["env.device.scale=2"],
+    ["env.device.popup_rate=-1"], ["env/device=adb", "env.device.port=0"], ["env/device=adb", "env.device.retries=-1"],
+    ["env/evaluator=judge", "env.evaluator.model=m", "env.evaluator.base_url=here"],
+    ["env/device=android_env", "env.device.scale=0"], ["env/device=sim_adb", "env.device.timeout=0"],
+])
 def test_a_refused_option_is_named_with_what_it_may_be(overrides):
     with pytest.raises(UserError) as caught:
         compose(overrides, config="env/android")
