@@ -8,6 +8,8 @@ EXP    ?= coso_android
 ARGS   ?=
 JOBS   ?= 2
 
+ROOMS  := runners agents envs data_cleaning video
+
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -37,7 +39,8 @@ lint: $(READY) ## ruff and the import contracts
 	$(BIN)/lint-imports
 
 typecheck: $(READY) ## mypy
-	$(BIN)/mypy runners agents envs data_cleaning video benchmarks
+	mkdir -p build/names && ln -sfn ../.. build/names/agentlab_runner
+	MYPYPATH=build/names $(BIN)/mypy --namespace-packages --explicit-package-bases $(ROOMS:%=-p agentlab_runner.%) -p benchmarks
 
 bench: $(READY) ## measure speed; results go to benchmarks/results
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -52,7 +55,7 @@ clean: ## remove the environment and everything built, but no runs
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml setup.py constraints.txt
 	@echo "installing into $(VENV); the first time takes some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'

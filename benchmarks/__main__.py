@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from agentlab_runner.runners.run.manifest import hardware
 from benchmarks.figures import RESULTS, Figure, markdown_table, reached
-from runners.manifest import hardware
 
 NAMES = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if "\ndef measure(" in file.read_text())
 """Every module here that measures something."""

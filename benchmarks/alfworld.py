@@ -4,13 +4,13 @@ import time
 from random import Random
 from typing import Any
 
-import envs.alfworld
+import agentlab_runner.envs.alfworld
+from agentlab_runner.envs.alfworld.engine import Engine
+from agentlab_runner.envs.alfworld.pddl import PddlEngine
+from agentlab_runner.envs.alfworld.scenes import Scenes
+from agentlab_runner.envs.alfworld.twin import Twin
+from agentlab_runner.envs.alfworld.world import World
 from benchmarks.figures import Figure
-from envs.alfworld.engine import Engine
-from envs.alfworld.pddl import PddlEngine
-from envs.alfworld.scenes import Scenes
-from envs.alfworld.twin import Twin
-from envs.alfworld.world import World
 
 SIZES = {"6 receptacles and 8 things": (6, 8), "whole rooms and 12 things": (None, 12)}
 GAMES, STEPS = 6, 50
@@ -62,7 +62,7 @@ def _spend(engine: Engine, worlds: list[World]) -> dict[str, float]:
 
 def _environment(view: str, quick: bool) -> Figure:
     """Steps a second of the environment on the twin, resets included."""
-    env: Any = envs.alfworld.make(observation=view, image_size=96)
+    env: Any = agentlab_runner.envs.alfworld.make(observation=view, image_size=96)
     rng, steps, episodes = Random(0), 0, 5 if quick else 200
     began = time.process_time()
     for seed in range(episodes):

@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from agents.llm.candidates import CandidateScorer, Question
-from agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.candidates import CandidateScorer, Question
+from agentlab_runner.agents.llm.policy import LanguagePolicy
 from benchmarks.figures import Figure
 
 Precision = Literal["float32", "bfloat16"]

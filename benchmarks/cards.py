@@ -6,10 +6,10 @@ from random import Random
 
 import numpy as np
 
-import envs.cards
+import agentlab_runner.envs.cards
+from agentlab_runner.envs.cards.actions import CardsParser
+from agentlab_runner.envs.cards.vector import CardsVectorEnv
 from benchmarks.figures import Figure
-from envs.cards.actions import CardsParser
-from envs.cards.vector import CardsVectorEnv
 
 TABLES, STEPS, ROUNDS = 256, 100, 7
 UNPARSABLE = 0.05
@@ -25,7 +25,7 @@ def measure(quick: bool = False) -> list[Figure]:
     The utterances are answers without thoughts: the batched form remembers what it has parsed, and where every thought
     is another that does not help.
     """
-    return [_compare(game, 1 if quick else ROUNDS) for game in envs.cards.ENV_IDS]
+    return [_compare(game, 1 if quick else ROUNDS) for game in agentlab_runner.envs.cards.ENV_IDS]
 
 
 def _compare(game: str, rounds: int) -> Figure:
@@ -51,7 +51,7 @@ def _compare(game: str, rounds: int) -> Figure:
 
 
 def _loop(game: str) -> Play:
-    tables = [envs.cards.make(game, worker=i, observation="text") for i in range(TABLES)]
+    tables = [agentlab_runner.envs.cards.make(game, worker=i, observation="text") for i in range(TABLES)]
     for i, table in enumerate(tables):
         table.reset(seed=i)
 

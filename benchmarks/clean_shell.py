@@ -24,7 +24,7 @@ def measure(quick: bool = False) -> list[Figure]:
         table = str(Path(folder) / "table.csv")
         write_table(Path(table), 1000 if quick else ROWS)
         commands = {
-            "discover": [sys.executable, "-m", "runners", "clean", "discover", table, "--json"],
+            "discover": [sys.executable, "-m", "agentlab_runner.runners", "clean", "discover", table, "--json"],
             "pyarrow": [sys.executable, "-c", f"from pyarrow.csv import read_csv; read_csv({table!r})"],
             "duckdb": [sys.executable, "-c", f"import duckdb; duckdb.read_csv({table!r}).fetchnumpy()"],
         }

@@ -15,14 +15,14 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from agents.coso.counterfactual import (
+from agentlab_runner.agents.coso.counterfactual import (
     RELEASED,
     counterfactual_weights,
     minmax_sqrt,
     nullified,
     zeroed_ids,
 )
-from agents.coso.scm import ScmNetwork
+from agentlab_runner.agents.coso.scm import ScmNetwork
 from benchmarks.figures import Figure
 
 ROWS, LENGTH, REPEATS = 16, 70, 7

@@ -16,9 +16,9 @@ def main(engine: str, path: str) -> None:
     if engine == "ours":
         import numpy as np
 
-        from data_cleaning.fastofd import discover
-        from data_cleaning.tables import read
-        from data_cleaning.types import Table
+        from agentlab_runner.data_cleaning.discovery.discover import discover
+        from agentlab_runner.data_cleaning.table.tables import read
+        from agentlab_runner.data_cleaning.types import Table
 
         codes = tuple(np.array(column, np.int32) for column in ([0, 0, 1], [0, 1, 0], [0, 1, 1]))
         discover(Table(("A", "B", "C"), codes, (("x", "y"),) * 3))  # loads the kernels

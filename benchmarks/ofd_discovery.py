@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from agentlab_runner.data_cleaning.discovery.discover import discover
+from agentlab_runner.data_cleaning.discovery.lattice import Counters, Pruning
+from agentlab_runner.data_cleaning.discovery.logic import check
+from agentlab_runner.data_cleaning.table.tables import decode
+from agentlab_runner.data_cleaning.types import OFD, Table
 from benchmarks.figures import Figure, Stopwatch, spread
 from benchmarks.ofd_tables import BOUND, Spellings, encoded, planted, spelled
-from data_cleaning.fastofd import discover
-from data_cleaning.lattice import Counters, Pruning
-from data_cleaning.logic import check
-from data_cleaning.tables import decode
-from data_cleaning.types import OFD, Table
 
 
 def measure(quick: bool = False) -> list[Figure]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from data_cleaning.types import NameLists, Table
+from agentlab_runner.data_cleaning.types import NameLists, Table
 
 DIVERSITY = (10_000, 2_000, 500, 100, 20, 8)
 """Distinct values of the columns that depend on nothing, in turn."""

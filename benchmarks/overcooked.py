@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 
+from agentlab_runner.envs.overcooked.env import OvercookedEnv
+from agentlab_runner.envs.overcooked.vector import OvercookedVectorEnv
 from benchmarks.figures import Figure
-from envs.overcooked.env import OvercookedEnv
-from envs.overcooked.vector import OvercookedVectorEnv
 
 TASK, BATCH = "tomato_lettuce_salad", 256
 

@@ -3,12 +3,12 @@
 import statistics
 from typing import Any
 
-from agents.coso.agent import CosoAgent
+from agentlab_runner.agents.coso.agent import CosoAgent
+from agentlab_runner.runners.online.rollout import collect, episode_seeds
+from agentlab_runner.runners.processes.rng import seed_everything
+from agentlab_runner.runners.processes.trainer import Trainer
 from benchmarks.figures import Figure, Stopwatch, spread
 from benchmarks.setting import QUICK, Envs, environments, warm_start
-from runners.rng import seed_everything
-from runners.rollout import collect, episode_seeds
-from runners.trainer import Trainer
 
 ROUNDS = 8
 

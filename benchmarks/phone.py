@@ -2,9 +2,9 @@
 
 import time
 
+from agentlab_runner.envs.android.scripted_user import ScriptedUser
 from benchmarks.figures import Figure
 from benchmarks.setting import environments
-from envs.android.scripted_user import ScriptedUser
 
 WARM_UP, EPISODES = 20, 300
 

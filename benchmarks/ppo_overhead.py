@@ -3,10 +3,10 @@
 import statistics
 from typing import Any
 
+from agentlab_runner.runners.online.rollout import collect, episode_seeds
+from agentlab_runner.runners.processes.rng import seed_everything
 from benchmarks.figures import Figure, Stopwatch, spread
 from benchmarks.setting import QUICK, environments, warm_start
-from runners.rng import seed_everything
-from runners.rollout import collect, episode_seeds
 
 EXP = "coso_numberline"
 ROUNDS = 20

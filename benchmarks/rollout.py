@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from agents.coso.agent import CosoAgent
+from agentlab_runner.agents.coso.agent import CosoAgent
+from agentlab_runner.runners.online.rollout import collect, episode_seeds
+from agentlab_runner.runners.processes.rng import seed_everything
+from agentlab_runner.runners.types import Decision, Observation, Trajectory
 from benchmarks.figures import Figure, Stopwatch, spread
 from benchmarks.setting import QUICK, Envs, environments, warm_start
-from runners.rng import seed_everything
-from runners.rollout import collect, episode_seeds
-from runners.types import Decision, Observation, Trajectory
 
 PHONES, EPISODES, ROUNDS = 16, 64, 5
 

@@ -11,11 +11,11 @@ import gymnasium
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from agents.llm.policy import LanguagePolicy
-from runners.compose import compose
-from runners.launch import build
-from runners.run import Run
-from runners.trainer import Trainer
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.launch import build
+from agentlab_runner.runners.processes.trainer import Trainer
+from agentlab_runner.runners.run.folder import Run
 
 QUIET = ("logger=none", "eval.episodes=1", "eval.record=0")
 QUICK = ("warm_start.episodes=60", "agent.imitation.steps=60")

@@ -14,8 +14,8 @@ def measure(quick: bool = False) -> list[Figure]:
     """Median seconds of each command, in turn, so that drift of the machine meets all alike."""
     commands = {
         "import typer": [sys.executable, "-c", "import typer"],
-        "--help": [sys.executable, "-m", "runners", "--help"],
-        "list": [sys.executable, "-m", "runners", "list"],
+        "--help": [sys.executable, "-m", "agentlab_runner.runners", "--help"],
+        "list": [sys.executable, "-m", "agentlab_runner.runners", "list"],
     }
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(2 if quick else ROUNDS):

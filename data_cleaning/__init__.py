@@ -4,18 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from data_cleaning.fastofd import discover
-    from data_cleaning.logic import check
-    from data_cleaning.ontology import Ontology
-    from data_cleaning.repairs import Repair, repair
-    from data_cleaning.tables import read, write
-    from data_cleaning.types import OFD
+    from agentlab_runner.data_cleaning.discovery.discover import discover
+    from agentlab_runner.data_cleaning.discovery.logic import check
+    from agentlab_runner.data_cleaning.ontology.ontology import Ontology
+    from agentlab_runner.data_cleaning.repairs.repair import Repair, repair
+    from agentlab_runner.data_cleaning.table.tables import read, write
+    from agentlab_runner.data_cleaning.types import OFD
 
 __all__ = ["OFD", "Ontology", "Repair", "check", "discover", "read", "repair", "write"]
 
 _HOMES = {
-    "OFD": "types", "Ontology": "ontology", "Repair": "repairs", "check": "logic", "discover": "fastofd",
-    "read": "tables", "repair": "repairs", "write": "tables",
+    "OFD": "types", "Ontology": "ontology.ontology", "Repair": "repairs.repair", "check": "discovery.logic",
+    "discover": "discovery.discover", "read": "table.tables", "repair": "repairs.repair", "write": "table.tables",
 }  # fmt: skip
 
 

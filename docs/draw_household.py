@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-import envs.alfworld
-from envs.alfworld.expert import Expert
+import agentlab_runner.envs.alfworld
+from agentlab_runner.envs.alfworld.expert import Expert
 
 FILE = Path(__file__).parent / "pictures" / "household.png"
 SIDE, GAP, CAPTION, COLUMNS, COLOURS = 200, 8, 18, 5, 128
@@ -13,7 +13,7 @@ SIDE, GAP, CAPTION, COLUMNS, COLOURS = 200, 8, 18, 5, 128
 
 def episode() -> list[Image.Image]:
     """An expert heating something: the place before each command, with the command above it, and the end."""
-    env = envs.alfworld.make(
+    env = agentlab_runner.envs.alfworld.make(
         task_types=["pick_heat_then_place_in_recep"], things=["mug"], receptacles=8, objects=14, observation="both"
     )
     expert = Expert()

@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from envs.android import tasks
-from envs.android.actions import AitwParser
-from envs.android.env import AndroidEnv
-from envs.android.evaluators import Programmatic
-from envs.android.scripted_user import ScriptedUser
-from envs.android.sim import SimPhone
-from envs.android.sim.apps import APPS
-from envs.android.sim.state import open_app, open_page
-from runners.episodes import draw_marks
+from agentlab_runner.envs.android import tasks
+from agentlab_runner.envs.android.actions import AitwParser
+from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.env import AndroidEnv
+from agentlab_runner.envs.android.evaluators import Programmatic
+from agentlab_runner.envs.android.scripted_user import ScriptedUser
+from agentlab_runner.envs.android.sim.apps import APPS
+from agentlab_runner.envs.android.sim.state import open_app, open_page
+from agentlab_runner.runners.run.episodes import draw_marks
 
 FOLDER = Path(__file__).parent / "pictures"
 Pixels = NDArray[np.uint8]

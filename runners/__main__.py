@@ -1,5 +1,5 @@
-"""`python -m runners` is `agentlab`."""
+"""`python -m agentlab_runner.runners` is `agentlab`."""
 
-from runners.cli import main
+from agentlab_runner.runners.cli import main
 
 main()

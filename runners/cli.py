@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runners.verbs import Json, Systems, verb
+from agentlab_runner.runners.terminal.verbs import Json, Systems, verb
 
 app = typer.Typer(
     cls=Systems,
@@ -24,7 +24,7 @@ app.add_typer(phone, name="phone")
 
 
 def _complete(context: typer.Context, incomplete: str) -> list[str]:
-    from runners.completion import complete
+    from agentlab_runner.runners.completion import complete
 
     return complete(context.info_name or "", context.params.get("overrides") or [], incomplete)
 
@@ -45,7 +45,7 @@ Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run or sweep
 
 def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:
     """Run a long piece of work and print its end: the headline numbers and the run folder."""
-    from runners.tables import print_json, print_table, scalars
+    from agentlab_runner.runners.terminal.tables import print_json, print_table, scalars
 
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
         path, metrics = function()
@@ -61,7 +61,7 @@ def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:
 @verb
 def train(overrides: Overrides = None, name: Name = None, json: Json = False) -> None:
     """Train an experiment in a new run folder: agentlab train +exp=coso_android."""
-    from runners import launch
+    from agentlab_runner.runners import launch
 
     _work(lambda: launch.train(overrides or [], name), json)
 
@@ -74,7 +74,7 @@ def evaluate(overrides: Overrides = None, name: Name = None, json: Json = False)
     run=PATH or run=latest names the run and checkpoint=last (default), best or N what to load; further overrides
     change its config for this evaluation. With +exp=NAME and no run, the untrained agent is evaluated.
     """
-    from runners import launch
+    from agentlab_runner.runners import launch
 
     _work(lambda: launch.evaluate(overrides or [], name), json)
 
@@ -83,7 +83,7 @@ def evaluate(overrides: Overrides = None, name: Name = None, json: Json = False)
 @verb
 def resume(overrides: Overrides = None, json: Json = False) -> None:
     """Go on with a run that stopped: run=PATH or run=latest, from its last checkpoint or checkpoint=N."""
-    from runners import launch
+    from agentlab_runner.runners import launch
 
     _work(lambda: launch.resume(overrides or []), json)
 
@@ -96,8 +96,8 @@ def list_(
     json: Json = False,
 ) -> None:
     """List what can be chosen, with one line on each."""
-    from runners.listing import catalogue
-    from runners.tables import print_json, print_table
+    from agentlab_runner.runners.config.listing import catalogue
+    from agentlab_runner.runners.terminal.tables import print_json, print_table
 
     found = catalogue(what)
     if json:
@@ -116,9 +116,9 @@ def show(
     """Print the config that overrides make."""
     from omegaconf import OmegaConf
 
-    from runners.compose import compose, draft
-    from runners.tables import print_json, print_yaml
-    from runners.validate import take_schemas
+    from agentlab_runner.runners.config.compose import compose, draft
+    from agentlab_runner.runners.config.validate import take_schemas
+    from agentlab_runner.runners.terminal.tables import print_json, print_yaml
 
     cfg = (compose if resolve else draft)(overrides or [])
     take_schemas(cfg)
@@ -141,7 +141,7 @@ def sweep(
     The same command again runs only what is missing or failed. hydra/launcher=joblib|ray|submitit chooses where
     jobs run, hydra/sweeper=optuna in which order.
     """
-    from runners.sweep import sweep
+    from agentlab_runner.runners.sweep.sweep import sweep
 
     raise typer.Exit(sweep(overrides or [], name=name, metric=metric, fail_fast=fail_fast))
 
@@ -157,7 +157,7 @@ def claim(
     The same command again runs only what is missing or failed. Overrides change every run; claim.seeds=[0,1,2] and the
     like change the claim, and hydra/launcher=joblib runs several jobs at once.
     """
-    from runners.claim import claim
+    from agentlab_runner.runners.claim.claim import claim
 
     raise typer.Exit(claim(name, overrides or []))
 
@@ -171,8 +171,8 @@ def compare(
     json: Json = False,
 ) -> None:
     """Put runs side by side: their numbers, and where their configs differ."""
-    from runners.compare import compare
-    from runners.tables import print_json, print_table
+    from agentlab_runner.runners.sweep.compare import compare
+    from agentlab_runner.runners.terminal.tables import print_json, print_table
 
     comparison = compare(runs, metric)
     if plot:
@@ -190,7 +190,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")] = Path("report.html"),
 ) -> None:
     """Write one self-contained HTML page: curves, evaluations, configs and recorded episodes."""
-    from runners.report import report
+    from agentlab_runner.runners.report import report
 
     print(report(runs, out))
 
@@ -204,8 +204,8 @@ def doctor(
     """Show what this machine has and which experiments can run on it."""
     from dataclasses import asdict
 
-    from runners.doctor import examine, experiments
-    from runners.tables import print_json, print_table
+    from agentlab_runner.runners.doctor import examine, experiments
+    from agentlab_runner.runners.terminal.tables import print_json, print_table
 
     checks, able = examine(online), dict(experiments())
     if json:
@@ -227,8 +227,8 @@ def import_(
     exp: Annotated[bool, typer.Option("--exp", help="Print an experiment file instead of a command line.")] = False,
 ) -> None:
     """Translate a released config into the command line that runs the same here."""
-    from runners import launch
-    from runners.tables import print_yaml
+    from agentlab_runner.runners import launch
+    from agentlab_runner.runners.terminal.tables import print_yaml
 
     overrides = launch.translate(kind, file)
     if exp:
@@ -246,15 +246,15 @@ def serve(
     ] = None,
 ) -> None:
     """Show simulated phones to every adb client of this machine, until Ctrl-C."""
-    from runners import launch
+    from agentlab_runner.runners import launch
 
     launch.call("phone/sim", settings or [])
 
 
 def main() -> None:
-    """Entry point of the `agentlab` script and of `python -m runners`."""
+    """Entry point of the `agentlab` script and of `python -m agentlab_runner.runners`."""
     if os.environ.get("_AGENTLAB_COMPLETE") == "complete_bash":
-        from runners.completion import bash_words
+        from agentlab_runner.runners.completion import bash_words
 
         with bash_words():
             app(prog_name="agentlab")

@@ -9,8 +9,8 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from importlib import import_module
 from typing import Any, Literal, get_args, get_origin
 
-from runners.errors import UserError
-from runners.listing import choices, groups, is_group
+from agentlab_runner.runners.config.listing import choices, groups, is_group
+from agentlab_runner.runners.errors import UserError
 
 _APART = {"exp", "claim", "command", "import", "phone"}
 """Groups that are not parts of a run's config."""
@@ -73,7 +73,7 @@ def _cheap(verb: str) -> Iterator[str]:
 def _runs() -> Iterator[str]:
     from pathlib import Path
 
-    from runners.compose import draft
+    from agentlab_runner.runners.config.compose import draft
 
     yield "run=latest"
     for manifest in sorted(Path(draft([]).runs_dir).glob("*/manifest.json"), reverse=True):
@@ -84,10 +84,10 @@ def _of_config(verb: str, given: Sequence[str], incomplete: str) -> Iterator[str
     """`key=value` for the keys of the config so far, with the values its schema allows or the present one."""
     from omegaconf import OmegaConf
 
-    from runners.compose import draft
-    from runners.launch import open_run, split
-    from runners.manifest import flatten
-    from runners.validate import take_schemas
+    from agentlab_runner.runners.config.compose import draft
+    from agentlab_runner.runners.config.identity import flatten
+    from agentlab_runner.runners.config.validate import take_schemas
+    from agentlab_runner.runners.launch import open_run, split
 
     own, rest = split(given)
     if "run" in own:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from runners.errors import UserError
-from runners.listing import choices
-from runners.manifest import hardware
+from agentlab_runner.runners.config.listing import choices
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.manifest import hardware
 
 DISTRIBUTION = "agentlab-runner"
-CHECKOUT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+CHECKOUT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -55,7 +55,7 @@ def examine(online: bool = False) -> list[Check]:
 
 def experiments() -> Iterator[tuple[str, list[str]]]:
     """Each experiment and what keeps it from running here; an empty list means it can run."""
-    from runners.compose import compose
+    from agentlab_runner.runners.config.compose import compose
 
     for name in choices("exp"):
         try:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from runners.types import Decision, Metrics, Observation, Trajectory
+from agentlab_runner.runners.types import Decision, Metrics, Observation, Trajectory
 
 if TYPE_CHECKING:
-    from runners.run import Run
-    from runners.trainer import Trainer
+    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.run.folder import Run
 
 
 @runtime_checkable

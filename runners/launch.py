@@ -11,14 +11,14 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from runners.compose import change, chosen, compose, draft, parse
-from runners.crew import crew, follow, follows
-from runners.errors import RunFailed, UserError
-from runners.experiment import Experiment
-from runners.listing import choices, is_group
-from runners.run import Run
-from runners.suggest import did_you_mean
-from runners.types import Metrics
+from agentlab_runner.runners.config.compose import change, chosen, compose, draft, parse
+from agentlab_runner.runners.config.listing import choices, is_group
+from agentlab_runner.runners.config.suggest import did_you_mean
+from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.experiment import Experiment
+from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
+from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.types import Metrics
 
 _OWN = ("run=", "checkpoint=", "runs_dir=")
 """What `eval` and `resume` take beside overrides."""
@@ -56,7 +56,7 @@ def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metr
     """
     cfg = compose(overrides)
     if follows():
-        follow()
+        follow(build)
     with _inside(_create(cfg, "train", overrides, name)) as run:
         return run.path, train_in(run, cfg)
 
@@ -71,7 +71,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
         run = open_run(own)
         cfg = change(run.config, rest, like=_overrides(run))
         if follows():
-            follow()
+            follow(build)
         with _explained(run, "eval/error.txt"):
             return run.path, _evaluate_in(run, cfg, own.get("checkpoint", "last"))
     if "checkpoint" in own:
@@ -80,7 +80,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
         raise UserError("nothing to evaluate; name a run with run=latest or run=PATH, or an experiment with +exp=NAME")
     cfg = compose(overrides)
     if follows():
-        follow()
+        follow(build)
     with _inside(_create(cfg, "eval", overrides, name)) as run:
         return run.path, _evaluate_in(run, cfg, "none")
 
@@ -95,7 +95,7 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
         raise UserError("which run is to go on? name it with run=latest or run=PATH")
     run = open_run(own)
     if follows():
-        follow()
+        follow(build)
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
     if "checkpoint" in own:
@@ -109,12 +109,12 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
 
 def train_in(run: Run, cfg: DictConfig) -> Metrics:
     """Train inside `run`, in as many processes as the config asks for."""
-    with crew(run, cfg, "train"):
+    with crew(run, cfg, "train", follower=__name__):
         return build(cfg).train(run)
 
 
 def _evaluate_in(run: Run, cfg: DictConfig, checkpoint: str) -> Metrics:
-    with crew(run, cfg, "evaluate", checkpoint=checkpoint):
+    with crew(run, cfg, "evaluate", follower=__name__, checkpoint=checkpoint):
         return build(cfg).evaluate(run, checkpoint)
 
 
@@ -238,3 +238,7 @@ def describe(fault: BaseException) -> str:
     """A fault in one line; its type is named unless its message is a sentence written for the user."""
     text = " ".join(str(fault).split())
     return text if isinstance(fault, UserError | RunFailed | ValueError) and text else f"{type(fault).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    follow_until_abandoned(build)

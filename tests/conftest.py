@@ -24,14 +24,14 @@ class Result:
 def environment() -> dict[str, str]:
     """The environment of a command run by a test: this checkout, one thread, no settings of the developer."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTLAB_", "WANDB_"))}
-    return own | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return own | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
 
 
 def agentlab(*args: str, cwd: Path, env: Mapping[str, str], timeout: float = 300) -> Result:
     """`agentlab ARGS` as a user runs it, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "runners", *args], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout
-    )
+    command = [sys.executable, "-m", "agentlab_runner.runners", *args]
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
     return Result(done.returncode, done.stdout, done.stderr)
 
 

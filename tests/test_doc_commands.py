@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agentlab_runner.envs.android.tasks import TEMPLATES
+from agentlab_runner.envs.android.tasks.template import split_of
+from agentlab_runner.runners.config.compose import draft
 from benchmarks.__main__ import PAGE, SECTION
 from benchmarks.figures import RESULTS, markdown_table, reached
-from envs.android.tasks import TEMPLATES
-from envs.android.tasks.template import split_of
-from runners.compose import draft
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (

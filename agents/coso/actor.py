@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.coso.causal import CausalWeights, Ids
-from agents.coso.entropy import token_entropy, weighted_entropy
-from runners.types import Observation
+from agentlab_runner.agents.coso.causal import CausalWeights, Ids
+from agentlab_runner.agents.coso.entropy import token_entropy, weighted_entropy
+from agentlab_runner.runners.types import Observation
 
 if TYPE_CHECKING:
-    from agents.coso.settings import CosoSettings
-    from agents.llm.policy import LanguagePolicy
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.coso.settings import CosoSettings
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 LOG_FLOOR = math.log(1e-10)
 """Token probabilities are taken as at least 1e-10, as in the release."""

@@ -7,25 +7,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.coso.actor import Sample, Tally, draw_batches, update_actor
-from agents.coso.advantage import doubly_robust_advantage, hard_indicator, instruction_filter, released_advantage
-from agents.coso.causal import CausalWeights, Ids
-from agents.coso.clock import Clock
-from agents.coso.critics import InstructionCritic, StepCritic
-from agents.coso.heatmap import heatmap, weight_histogram
-from agents.coso.settings import CosoSettings
-from agents.coso.steps import StepTable, step_table
-from agents.llm.imitation import fit_episodes
-from agents.rl.replay import TrajectoryReplay
-from agents.rl.streams import generator_state, next_seed, restore_generator
-from runners.errors import UserError
-from runners.rng import forked
-from runners.types import Decision, Histogram, Observation, Picture, Step, StopReason, Trajectory
+from agentlab_runner.agents.coso.actor import Sample, Tally, draw_batches, update_actor
+from agentlab_runner.agents.coso.advantage import (
+    doubly_robust_advantage,
+    hard_indicator,
+    instruction_filter,
+    released_advantage,
+)
+from agentlab_runner.agents.coso.causal import CausalWeights, Ids
+from agentlab_runner.agents.coso.clock import Clock
+from agentlab_runner.agents.coso.critics import InstructionCritic, StepCritic
+from agentlab_runner.agents.coso.heatmap import heatmap, weight_histogram
+from agentlab_runner.agents.coso.settings import CosoSettings
+from agentlab_runner.agents.coso.steps import StepTable, step_table
+from agentlab_runner.agents.llm.imitation import fit_episodes
+from agentlab_runner.agents.rl.replay import TrajectoryReplay
+from agentlab_runner.agents.rl.streams import generator_state, next_seed, restore_generator
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.processes.rng import forked
+from agentlab_runner.runners.types import Decision, Histogram, Observation, Picture, Step, StopReason, Trajectory
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
-    from runners.experiment import Report
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.experiment import Report
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 Results = dict[str, float | Histogram | Picture]
 

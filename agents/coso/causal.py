@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.coso.counterfactual import PAPER, RELEASED, Recipe, counterfactual_weights, zeroed_ids
-from agents.coso.entropy import mass_matched, permuted, random_weights
-from agents.coso.exact import hard_weights, soft_weights
-from agents.coso.scm import ScmNetwork, Utterances, check, pad, train_round
-from agents.coso.settings import EntropySettings, ScmSettings
-from agents.rl.streams import generator_state, next_seed, restore_generator
-from runners.rng import forked
+from agentlab_runner.agents.coso.counterfactual import PAPER, RELEASED, Recipe, counterfactual_weights, zeroed_ids
+from agentlab_runner.agents.coso.entropy import mass_matched, permuted, random_weights
+from agentlab_runner.agents.coso.exact import hard_weights, soft_weights
+from agentlab_runner.agents.coso.scm import ScmNetwork, Utterances, check, pad, train_round
+from agentlab_runner.agents.coso.settings import EntropySettings, ScmSettings
+from agentlab_runner.agents.rl.streams import generator_state, next_seed, restore_generator
+from agentlab_runner.runners.processes.rng import forked
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 Ids = tuple[int, ...]
 

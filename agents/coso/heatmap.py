@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from runners.types import Histogram, Picture
+from agentlab_runner.runners.types import Histogram, Picture
 
 _WIDTH, _MARGIN, _LINE = 960, 12, 24
 

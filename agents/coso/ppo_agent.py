@@ -8,24 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.coso.causal import CausalWeights, Ids
-from agents.coso.clock import Clock
-from agents.coso.heatmap import heatmap, weight_histogram
-from agents.coso.ppo_update import Rollout, Said, Tally, update_policy
-from agents.coso.settings import PpoSettings
-from agents.llm.imitation import fit_episodes
-from agents.llm.marker import action_starts, token_weights, well_formed
-from agents.rl.groups import gigpo, grpo
-from agents.rl.ppo import ValueHead, explained_variance, gae, normalised
-from agents.rl.replay import frame_digest
-from agents.rl.streams import generator_state, restore_generator
-from runners.rng import forked
-from runners.types import Decision, Histogram, Observation, Picture, Step, StopReason, Trajectory
+from agentlab_runner.agents.coso.causal import CausalWeights, Ids
+from agentlab_runner.agents.coso.clock import Clock
+from agentlab_runner.agents.coso.heatmap import heatmap, weight_histogram
+from agentlab_runner.agents.coso.ppo_update import Rollout, Said, Tally, update_policy
+from agentlab_runner.agents.coso.settings import PpoSettings
+from agentlab_runner.agents.llm.imitation import fit_episodes
+from agentlab_runner.agents.llm.marker import action_starts, token_weights, well_formed
+from agentlab_runner.agents.rl.groups import gigpo, grpo
+from agentlab_runner.agents.rl.ppo import ValueHead, explained_variance, gae, normalised
+from agentlab_runner.agents.rl.replay import frame_digest
+from agentlab_runner.agents.rl.streams import generator_state, restore_generator
+from agentlab_runner.runners.processes.rng import forked
+from agentlab_runner.runners.types import Decision, Histogram, Observation, Picture, Step, StopReason, Trajectory
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
-    from runners.experiment import Report
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.experiment import Report
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 Results = dict[str, float | Histogram | Picture]
 HELD_OUT = 5

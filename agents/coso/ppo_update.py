@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.coso.causal import CausalWeights, Ids
-from agents.coso.entropy import token_entropy, weighted_entropy
-from agents.rl.ppo import ValueHead, approx_kl, policy_loss, value_loss
-from runners.types import Observation
+from agentlab_runner.agents.coso.causal import CausalWeights, Ids
+from agentlab_runner.agents.coso.entropy import token_entropy, weighted_entropy
+from agentlab_runner.agents.rl.ppo import ValueHead, approx_kl, policy_loss, value_loss
+from agentlab_runner.runners.types import Observation
 
 if TYPE_CHECKING:
-    from agents.coso.settings import PpoSettings
-    from agents.llm.policy import LanguagePolicy
-    from agents.llm.utterances import TokenScores
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.coso.settings import PpoSettings
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.agents.llm.utterances import TokenScores
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from runners.errors import UserError
-from runners.types import Decision, Step, StopReason, Trajectory
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ def _phases(settings: Mapping[str, Any]) -> list[str]:
         return []
     if not data:
         raise UserError(f"train_mode: {mode} learns from a file, and offline_data_path names none; add it")
-    source = "{_target_: agents.coso.released.load_trajectories, path: " + _text(data) + "}"
+    source = "{_target_: agentlab_runner.agents.coso.released.load_trajectories, path: " + _text(data) + "}"
     return [f"offline={{source: {source}}}", *(["total_iterations=0"] if mode == "offline" else [])]
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.coso.critics import stacked
-from agents.rl.replay import TrajectoryReplay
-from agents.rl.returns import monte_carlo_returns
+from agentlab_runner.agents.coso.critics import stacked
+from agentlab_runner.agents.rl.replay import TrajectoryReplay
+from agentlab_runner.agents.rl.returns import monte_carlo_returns
 
 
 @dataclass(frozen=True, slots=True)

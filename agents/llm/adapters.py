@@ -1,23 +1,20 @@
-"""Low-rank adapters in PEFT's folder format, old and new: take them over into a policy that has the same ones."""
+"""Low-rank adapters in PEFT's folder format, old and new: take them over into a model that has the same ones."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from runners.errors import UserError
-
-if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
+from agentlab_runner.runners.errors import UserError
 
 NAMES = ("adapter_model.safetensors", "adapter_model.bin")
 
 
-def load_adapters(policy: "LanguagePolicy", folder: str | Path) -> None:
-    """Replace the weights of the policy's adapters by those of a PEFT folder (`.bin` of peft 0.2 onwards, too).
+def load_adapters(model: Any, folder: str | Path) -> None:
+    """Replace the weights of a PEFT model's adapters by those of a PEFT folder (`.bin` of peft 0.2 onwards, too).
 
     Raises:
         UserError: if there are none, or they belong to another base model or to other `model.lora` settings.
@@ -26,10 +23,10 @@ def load_adapters(policy: "LanguagePolicy", folder: str | Path) -> None:
     file = next((folder / name for name in NAMES if (folder / name).is_file()), None)
     if file is None:
         raise UserError(f"{folder} holds no {' or '.join(NAMES)}; give the folder of a PEFT checkpoint")
-    if not policy.has_adapters:
+    own = {name.replace(".default.", "."): p for name, p in model.named_parameters() if "lora_" in name}
+    if not own:
         raise UserError(f"the model has no adapters to take those of {folder}; give it some by model.lora")
     saved = _read(file)
-    own = {name.replace(".default.", "."): p for name, p in policy.model.named_parameters() if "lora_" in name}
     if saved.keys() != own.keys():
         odd = min(saved.keys() ^ own.keys())
         where = "in the folder alone" if odd in saved else "in the model alone"
@@ -43,7 +40,7 @@ def load_adapters(policy: "LanguagePolicy", folder: str | Path) -> None:
                 f"the adapters of {folder} belong to another base model or rank ({name} is {list(tensor.shape)}, the "
                 f"model's {list(own[name].shape)}); load the model they were trained on{_made_with(folder)}"
             )
-    scale = _config(folder).get("lora_alpha"), policy.model.peft_config["default"].lora_alpha
+    scale = _config(folder).get("lora_alpha"), model.peft_config["default"].lora_alpha
     if scale[0] is not None and scale[0] != scale[1]:
         raise UserError(f"the adapters of {folder} were made with alpha {scale[0]}; set model.lora.alpha={scale[0]}")
     with torch.no_grad():

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, Blip2VisionModel, PreTrainedTokenizerFast, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from agents.llm.loading import locate, reaching
-from agents.llm.policy import LanguagePolicy
-from agents.llm.prompts import image_key, picture
-from agents.llm.utterances import Prompt, TokenScores, check, draw, pad
-from runners.errors import UserError
-from runners.types import Observation
+from agentlab_runner.agents.llm.loading import locate, reaching
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.prompts import image_key, picture
+from agentlab_runner.agents.llm.utterances import Prompt, TokenScores, check, draw, pad
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.types import Observation
 
 IMAGE_WIDTH = 1408
 """Of BLIP-2's pooled features."""

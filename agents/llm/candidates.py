@@ -9,11 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from agents.llm.layers import layer_stack
-from agents.llm.policy import LanguagePolicy
-from agents.llm.prompts import PROMPTS_KEPT, TensorCache
-from agents.llm.token_tree import TokenTree, build
-from runners.errors import UserError
+from agentlab_runner.agents.llm.layers import layer_stack
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.prompts import PROMPTS_KEPT, TensorCache
+from agentlab_runner.agents.llm.token_tree import TokenTree, build
+from agentlab_runner.runners.errors import UserError
 
 log = logging.getLogger(__name__)
 

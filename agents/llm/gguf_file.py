@@ -8,7 +8,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from runners.errors import UserError
+from agentlab_runner.runners.errors import UserError
 
 log = logging.getLogger(__name__)
 

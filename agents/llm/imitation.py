@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from agents.llm.policy import LanguagePolicy
-from runners.errors import UserError
-from runners.types import Observation, Trajectory
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.types import Observation, Trajectory
 
 if TYPE_CHECKING:
-    from runners.experiment import Report
-    from runners.trainer import Trainer
+    from agentlab_runner.runners.experiment import Report
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 Sample = tuple[Observation, str]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from runners.errors import UserError
+from agentlab_runner.runners.errors import UserError
 
 
 def layer_stack(model: Any) -> tuple[nn.Module, str]:

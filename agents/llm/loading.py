@@ -18,10 +18,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from agents.llm.gguf_file import PACKAGE, unpack
-from agents.llm.layers import last_layers
-from agents.llm.processors import reader
-from runners.errors import UserError
+from agentlab_runner.agents.llm.gguf_file import PACKAGE, unpack
+from agentlab_runner.agents.llm.layers import last_layers
+from agentlab_runner.agents.llm.processors import reader
+from agentlab_runner.runners.errors import UserError
 
 
 def load(name: str, dtype: str, quantize: str | None = None) -> tuple[nn.Module, Any]:

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agents.llm.adapters import load_adapters
-from agents.llm.kv_cache import ReservedCache
-from agents.llm.loading import add_lora, load
-from agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache, image_key
-from agents.llm.server import RolloutServer
-from agents.llm.utterances import Prompt, TokenScores, Utterance, check, draw, pad
-from runners.errors import UserError
-from runners.processes import divided, unsplit
-from runners.types import Observation
+from agentlab_runner.agents.llm.adapters import load_adapters
+from agentlab_runner.agents.llm.kv_cache import ReservedCache
+from agentlab_runner.agents.llm.loading import add_lora, load
+from agentlab_runner.agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache, image_key
+from agentlab_runner.agents.llm.server import RolloutServer
+from agentlab_runner.agents.llm.utterances import Prompt, TokenScores, Utterance, check, draw, pad
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.processes.collective import divided, unsplit
+from agentlab_runner.runners.types import Observation
 
 
 class LanguagePolicy(nn.Module):
@@ -107,7 +107,7 @@ class LanguagePolicy(nn.Module):
             image_cache_mb=image_cache_mb,
         )
         if lora is not None and lora.get("start"):
-            load_adapters(policy, lora["start"])
+            load_adapters(policy.model, lora["start"])
         if server is not None:
             policy.server = RolloutServer(str(name), **server)
         return policy
@@ -120,6 +120,11 @@ class LanguagePolicy(nn.Module):
     def _base(self) -> Any:
         """The model itself, under any adapters."""
         return self.model.get_base_model() if self.has_adapters else self.model
+
+    @property
+    def sees(self) -> bool:
+        """Whether prompts hold the observation's picture."""
+        return self.prompts.sees
 
     @property
     def lora_rank(self) -> int:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from runners.errors import UserError
-from runners.types import Observation
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.types import Observation
 
 log = logging.getLogger(__name__)
 PromptFormat = Literal["raw", "chat"]

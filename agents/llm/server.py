@@ -14,26 +14,40 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import torch
 from PIL import Image
 
-from agents.llm.prompts import picture
-from agents.llm.settings import ServerSettings
-from agents.llm.utterances import TokenScores, Utterance
-from runners.errors import RunFailed, UserError
-from runners.types import Observation
-
-if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.prompts import picture
+from agentlab_runner.agents.llm.settings import ServerSettings
+from agentlab_runner.agents.llm.utterances import TokenScores, Utterance
+from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.types import Observation
 
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 """HTTP states that may be others in a moment."""
 SCORED_AT_ONCE = 4
 """Utterances in one forward pass; the logits of all of them would fill a GPU."""
+
+
+class ServedPolicy(Protocol):
+    """What the server's side needs of a `LanguagePolicy`, under the names it has there."""
+
+    temperature: float
+    max_new_tokens: int
+    eos_ids: frozenset[int]
+
+    @property
+    def sees(self) -> bool: ...
+    @property
+    def lora_rank(self) -> int: ...
+    def decode(self, token_ids: Sequence[int]) -> str: ...
+    def encode(self, text: str) -> tuple[int, ...]: ...
+    def save_pretrained(self, folder: str | Path) -> None: ...
+    def score(self, observations: Sequence[Observation], token_ids: Sequence[Sequence[int]]) -> TokenScores: ...
 
 
 class RolloutServer:
@@ -68,7 +82,7 @@ class RolloutServer:
         self._current = False
 
     def generate(
-        self, policy: "LanguagePolicy", observations: Sequence[Observation], deterministic: bool
+        self, policy: ServedPolicy, observations: Sequence[Observation], deterministic: bool
     ) -> list[Utterance]:
         """What the policy says, an utterance an observation; its log-probabilities are the policy's own.
 
@@ -90,7 +104,7 @@ class RolloutServer:
                 utterances.append(Utterance(policy.decode(ids), ids, tuple(own.tolist()), scores.states[row]))
         return utterances
 
-    def _push(self, policy: "LanguagePolicy") -> None:
+    def _push(self, policy: ServedPolicy) -> None:
         """The server gets the adapters as they are now, under a name it has not had; the old ones it may forget."""
         name = f"agentlab-{socket.gethostname()}-{os.getpid()}-{self._pushed}"
         folder = Path(self._folder, name)
@@ -109,12 +123,12 @@ class RolloutServer:
         self._pushed += 1
 
     def _say(
-        self, policy: "LanguagePolicy", observation: Observation, deterministic: bool
+        self, policy: ServedPolicy, observation: Observation, deterministic: bool
     ) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """Ids of one utterance, and the log-probabilities the server gives them."""
         body = {
             "model": self._adapter,
-            "messages": [{"role": "user", "content": _content(observation, policy.prompts.sees)}],
+            "messages": [{"role": "user", "content": _content(observation, policy.sees)}],
             "max_tokens": policy.max_new_tokens,
             "temperature": 0.0 if deterministic else policy.temperature,
             "stop_token_ids": sorted(policy.eos_ids),

@@ -19,8 +19,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from agents.llm.loading import without_progress_bars
-from runners.errors import UserError
+from agentlab_runner.agents.llm.loading import without_progress_bars
+from agentlab_runner.runners.errors import UserError
 
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
 IMAGE_MARKS = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from runners.types import Observation
+from agentlab_runner.runners.types import Observation
 
 
 @dataclass(frozen=True, slots=True)

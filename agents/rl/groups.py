@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from agents.rl.returns import monte_carlo_returns
+from agentlab_runner.agents.rl.returns import monte_carlo_returns
 
 Key = TypeVar("Key", bound=Hashable)
 

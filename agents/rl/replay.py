@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runners.types import Decision, Observation, Step, StopReason, Trajectory
+from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
 Kept = TypeVar("Kept")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def next_seed(rng: np.random.Generator) -> int:
-    """A seed for `runners.rng.forked`, drawn from `rng`."""
+    """A seed for `runners.processes.rng.forked`, drawn from `rng`."""
     return int(rng.integers(2**31))
 
 

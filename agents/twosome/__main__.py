@@ -1,4 +1,4 @@
-"""`python -m agents.twosome lint|forgetting|export`: look at prompts, and at what a run has learnt."""
+"""`python -m agentlab_runner.agents.twosome lint|forgetting|export`: look at prompts, and at what a run has learnt."""
 
 import argparse
 import sys
@@ -8,17 +8,17 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from agents.twosome.agent import TwosomeAgent
-from agents.twosome.forgetting import forgetting, harness
-from agents.twosome.lint import MODES, lint, visited
-from runners.compose import compose
-from runners.errors import RunFailed, UserError
-from runners.launch import open_run, split
-from runners.tables import print_table
+from agentlab_runner.agents.twosome.agent import TwosomeAgent
+from agentlab_runner.agents.twosome.forgetting import forgetting, harness
+from agentlab_runner.agents.twosome.lint import MODES, lint, visited
+from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.launch import open_run, split
+from agentlab_runner.runners.terminal.tables import print_table
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(prog="python -m agents.twosome", description=__doc__)
+    options = argparse.ArgumentParser(prog="python -m agentlab_runner.agents.twosome", description=__doc__)
     verbs = options.add_subparsers(dest="verb", required=True)
     reads = verbs.add_parser("lint", help="the untrained policy in every state that random play meets")
     reads.add_argument("overrides", nargs="+", help="as for train: +exp=NAME KEY=VALUE")

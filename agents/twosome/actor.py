@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from agents.llm.candidates import CandidateScorer, CandidateScores, Normalisation, Question, log_policy
-from agents.twosome.states import question_of
-from runners.types import Decision, Observation
+from agentlab_runner.agents.llm.candidates import CandidateScorer, CandidateScores, Normalisation, Question, log_policy
+from agentlab_runner.agents.twosome.states import question_of
+from agentlab_runner.runners.types import Decision, Observation
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
-    from agents.llm.token_tree import TokenTree
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.agents.llm.token_tree import TokenTree
 
 Algorithm = Literal["twosome", "poad", "ntpo"]
 Part = tuple[int, int]

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from agents.llm.adapters import load_adapters
-from agents.llm.candidates import Question
-from agents.rl.ppo import approx_kl, explained_variance, normalised, policy_loss, value_loss
-from agents.twosome.actor import PhraseActor
-from agents.twosome.batch import Batch, make_batch
-from agents.twosome.critic import FILE, Critic
-from agents.twosome.settings import TwosomeSettings
-from agents.twosome.states import Episode, episode, usable
-from runners.errors import UserError
-from runners.types import Decision, Observation, Trajectory
+from agentlab_runner.agents.llm.adapters import load_adapters
+from agentlab_runner.agents.llm.candidates import Question
+from agentlab_runner.agents.rl.ppo import approx_kl, explained_variance, normalised, policy_loss, value_loss
+from agentlab_runner.agents.twosome.actor import PhraseActor
+from agentlab_runner.agents.twosome.batch import Batch, make_batch
+from agentlab_runner.agents.twosome.critic import FILE, Critic
+from agentlab_runner.agents.twosome.settings import TwosomeSettings
+from agentlab_runner.agents.twosome.states import Episode, episode, usable
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.types import Decision, Observation, Trajectory
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 
 class _TooFar(Exception):
@@ -52,7 +52,7 @@ class TwosomeAgent:
         self.actor = PhraseActor(policy, s.algo, s.normalisation, s.cache_mb, s.micro_batch)
         self.critic = Critic(policy.model.config.get_text_config().hidden_size, s.critic_widths)
         if s.adapter is not None:
-            load_adapters(policy, s.adapter)
+            load_adapters(policy.model, s.adapter)
             if (Path(s.adapter).expanduser() / FILE).is_file():
                 self.critic.load(Path(s.adapter).expanduser())
         self.decisions = 0

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from agents.twosome.actor import PhraseActor
-from agents.twosome.settings import RandomSettings, ZeroShotSettings
-from agents.twosome.states import question_of
-from runners.types import Decision, Metrics, Observation, Trajectory
+from agentlab_runner.agents.twosome.actor import PhraseActor
+from agentlab_runner.agents.twosome.settings import RandomSettings, ZeroShotSettings
+from agentlab_runner.agents.twosome.states import question_of
+from agentlab_runner.runners.types import Decision, Metrics, Observation, Trajectory
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 
 class _Unlearning:

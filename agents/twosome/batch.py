@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from agents.llm.candidates import Question
-from agents.rl.ppo import gae
-from agents.twosome.actor import Algorithm, Part, PhraseActor
-from agents.twosome.critic import Critic
-from agents.twosome.states import Episode
+from agentlab_runner.agents.llm.candidates import Question
+from agentlab_runner.agents.rl.ppo import gae
+from agentlab_runner.agents.twosome.actor import Algorithm, Part, PhraseActor
+from agentlab_runner.agents.twosome.critic import Critic
+from agentlab_runner.agents.twosome.states import Episode
 
 
 @dataclass(frozen=True, slots=True)

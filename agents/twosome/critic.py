@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from runners.errors import UserError
+from agentlab_runner.runners.errors import UserError
 
 FILE = "critic.safetensors"
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from agents.llm.candidates import CandidateScorer, Question
-from agents.twosome.english import CHOICES, SENTENCES
-from runners.errors import UserError
+from agentlab_runner.agents.llm.candidates import CandidateScorer, Question
+from agentlab_runner.agents.twosome.english import CHOICES, SENTENCES
+from agentlab_runner.runners.errors import UserError
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
 
 
 def forgetting(policy: "LanguagePolicy") -> dict[str, float]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from agents.llm.candidates import CandidateScorer, Normalisation, Question, log_policy
-from agents.twosome.states import question_of
+from agentlab_runner.agents.llm.candidates import CandidateScorer, Normalisation, Question, log_policy
+from agentlab_runner.agents.twosome.states import question_of
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
 
 MODES: tuple[Normalisation, ...] = ("sum", "token", "word")
 HOPELESS = 0.001

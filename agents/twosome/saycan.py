@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agents.twosome.actor import PhraseActor
-from agents.twosome.settings import SaycanSettings
-from agents.twosome.states import question_of, usable
-from agents.twosome.vectors import VectorEpisode, network, vector_episode, vectors
-from runners.types import Decision, Observation, Trajectory
+from agentlab_runner.agents.twosome.actor import PhraseActor
+from agentlab_runner.agents.twosome.settings import SaycanSettings
+from agentlab_runner.agents.twosome.states import question_of, usable
+from agentlab_runner.agents.twosome.vectors import VectorEpisode, network, vector_episode, vectors
+from agentlab_runner.runners.types import Decision, Observation, Trajectory
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 
 class SaycanAgent:

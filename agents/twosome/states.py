@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.llm.candidates import Question
-from runners.errors import UserError
-from runners.types import Observation, Step, StopReason, Trajectory
+from agentlab_runner.agents.llm.candidates import Question
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.types import Observation, Step, StopReason, Trajectory
 
 
 @dataclass(frozen=True, slots=True)

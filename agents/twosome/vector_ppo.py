@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from agents.rl.ppo import approx_kl, explained_variance, gae, normalised, policy_loss, value_loss
-from agents.twosome.settings import VectorPpoSettings
-from agents.twosome.states import usable
-from agents.twosome.vectors import VectorEpisode, admissible, network, vector_episode, vectors
-from runners.types import Decision, Observation, Trajectory
+from agentlab_runner.agents.rl.ppo import approx_kl, explained_variance, gae, normalised, policy_loss, value_loss
+from agentlab_runner.agents.twosome.settings import VectorPpoSettings
+from agentlab_runner.agents.twosome.states import usable
+from agentlab_runner.agents.twosome.vectors import VectorEpisode, admissible, network, vector_episode, vectors
+from agentlab_runner.runners.types import Decision, Observation, Trajectory
 
 if TYPE_CHECKING:
-    from agents.llm.policy import LanguagePolicy
-    from runners.trainer import Trainer
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 
 class VectorPpoAgent:

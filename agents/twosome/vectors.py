@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from agents.twosome.states import chosen, duration, reward
-from runners.errors import UserError
-from runners.types import Observation, Trajectory
+from agentlab_runner.agents.twosome.states import chosen, duration, reward
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.types import Observation, Trajectory
 
 
 def network(inputs: int, outputs: int, gain: float) -> nn.Sequential:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from envs.alfworld.catalog import Kind
-from envs.alfworld.icons import receptacle_icon, thing_icon
-from envs.alfworld.world import State, World
+from agentlab_runner.envs.alfworld.catalog import Kind
+from agentlab_runner.envs.alfworld.icons import receptacle_icon, thing_icon
+from agentlab_runner.envs.alfworld.world import State, World
 
 LABELLED = 160
 """Pixels a side from which names are written; below they could not be read."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from envs.alfworld.world import State, World
+from agentlab_runner.envs.alfworld.world import State, World
 
 NOTHING = "Nothing happens."
 """What every command that cannot be done is answered with."""

@@ -8,15 +8,15 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.alfworld import draw, prompts
-from envs.alfworld.commands import CommandParser
-from envs.alfworld.engine import Engine
-from envs.alfworld.games import Games
-from envs.alfworld.pddl import PddlEngine
-from envs.alfworld.scenes import Sampling, Scenes, Split
-from envs.alfworld.twin import Twin
-from envs.alfworld.world import TREATMENT, TaskType, conditions
-from envs.spaces import AnyText
+from agentlab_runner.envs.alfworld import draw, prompts
+from agentlab_runner.envs.alfworld.commands import CommandParser
+from agentlab_runner.envs.alfworld.engine import Engine
+from agentlab_runner.envs.alfworld.games import Games
+from agentlab_runner.envs.alfworld.pddl import PddlEngine
+from agentlab_runner.envs.alfworld.scenes import Sampling, Scenes, Split
+from agentlab_runner.envs.alfworld.twin import Twin
+from agentlab_runner.envs.alfworld.world import TREATMENT, TaskType, conditions
+from agentlab_runner.envs.spaces import AnyText
 
 Observation = dict[str, Any]
 View = Literal["text", "image", "both"]

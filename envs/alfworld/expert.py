@@ -3,8 +3,8 @@
 from random import Random
 from typing import Any
 
-from envs.alfworld.twin import Twin
-from envs.alfworld.world import TREATMENT, Receptacle, State, TaskType, Thing, World
+from agentlab_runner.envs.alfworld.twin import Twin
+from agentlab_runner.envs.alfworld.world import TREATMENT, Receptacle, State, TaskType, Thing, World
 
 _VERB = {TaskType.CLEAN: "clean", TaskType.HEAT: "heat", TaskType.COOL: "cool"}
 
@@ -68,7 +68,9 @@ class Planner:
         house = env.unwrapped
         plan = house.engine.plan()
         if not plan:
-            raise ValueError("the planner finds no way to win; take other games, or envs.alfworld.expert.Expert")
+            raise ValueError(
+                "the planner finds no way to win; take other games, or agentlab_runner.envs.alfworld.expert.Expert"
+            )
         return str(house.parser.render(plan[0]))
 
 

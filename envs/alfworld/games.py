@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from envs.alfworld.scenes import Sampling, Split
-from envs.alfworld.world import Goal, Receptacle, State, TaskType, Thing, World, names
+from agentlab_runner.envs.alfworld.scenes import Sampling, Split
+from agentlab_runner.envs.alfworld.world import Goal, Receptacle, State, TaskType, Thing, World, names
 
 FOLDERS: dict[Split, str] = {"train": "train", "test_seen": "valid_seen", "test": "valid_unseen"}
 _ABILITIES = {

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from envs.alfworld.catalog import Kind
+from agentlab_runner.envs.alfworld.catalog import Kind
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from envs.alfworld.engine import Turn
-from envs.alfworld.world import Goal, State, TaskType, World
+from agentlab_runner.envs.alfworld.engine import Turn
+from agentlab_runner.envs.alfworld.world import Goal, State, TaskType, World
 
 AGENT = "agent1"
 _NAMED_IN_DOMAIN = {"rtype": ("sinkbasin", "microwave", "fridge"), "otype": ("knife", "butterknife")}

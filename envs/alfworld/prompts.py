@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from envs.alfworld.commands import Format
+from agentlab_runner.envs.alfworld.commands import Format
 
 Style = Literal["full", "short"]
 Event = tuple[str, str]

@@ -13,9 +13,9 @@ from functools import cache
 from random import Random
 from typing import Literal, get_args
 
-from envs.alfworld import catalog
-from envs.alfworld.catalog import HOLDS, LAMP, OPENABLE, ROOMS, Kind
-from envs.alfworld.world import TREATMENT, Goal, Receptacle, State, TaskType, Thing, World, names
+from agentlab_runner.envs.alfworld import catalog
+from agentlab_runner.envs.alfworld.catalog import HOLDS, LAMP, OPENABLE, ROOMS, Kind
+from agentlab_runner.envs.alfworld.world import TREATMENT, Goal, Receptacle, State, TaskType, Thing, World, names
 
 Split = Literal["train", "test_seen", "test"]
 """`test`: new layouts and new combinations; `test_seen`: new combinations in the layouts of training."""

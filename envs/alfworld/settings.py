@@ -4,11 +4,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from envs.alfworld.scenes import Sampling, Scenes, Split
+from agentlab_runner.envs.alfworld.scenes import Sampling, Scenes, Split
 
 
 class CommandParserSettings(BaseModel):
-    """How the agent's text becomes a command (envs.alfworld.commands.CommandParser)."""
+    """How the agent's text becomes a command (agentlab_runner.envs.alfworld.commands.CommandParser)."""
 
     model_config = ConfigDict(extra="forbid")
 

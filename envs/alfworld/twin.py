@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Self
 
-from envs.alfworld.catalog import CUTTING
-from envs.alfworld.engine import NOTHING, Turn
-from envs.alfworld.world import Receptacle, State, Thing, World, conditions
+from agentlab_runner.envs.alfworld.catalog import CUTTING
+from agentlab_runner.envs.alfworld.engine import NOTHING, Turn
+from agentlab_runner.envs.alfworld.world import Receptacle, State, Thing, World, conditions
 
 _HELP = (
     ("look", "look around your current location"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from envs.alfworld.catalog import Kind
+from agentlab_runner.envs.alfworld.catalog import Kind
 
 
 class TaskType(StrEnum):

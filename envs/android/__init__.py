@@ -6,7 +6,7 @@ import gymnasium
 
 ENV_ID = "agentlab/Android-v0"
 
-gymnasium.register(id=ENV_ID, entry_point="envs.android.env:AndroidEnv", disable_env_checker=True)
+gymnasium.register(id=ENV_ID, entry_point="agentlab_runner.envs.android.env:AndroidEnv", disable_env_checker=True)
 
 
 def make(worker: int = 0, **kwargs: Any) -> "gymnasium.Env[dict[str, Any], str]":

@@ -10,12 +10,12 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.android import prompts
-from envs.android.actions import Action, ActionType, AitwParser, Point
-from envs.android.device import DeviceLost, DeviceUnavailable, Key, PhoneDevice, TaskSpec
-from envs.android.evaluators import Evaluator, NotEvaluated
-from envs.android.task_source import TaskSource
-from envs.spaces import AnyText
+from agentlab_runner.envs.android import prompts
+from agentlab_runner.envs.android.actions import Action, ActionType, AitwParser, Point
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, PhoneDevice, TaskSpec
+from agentlab_runner.envs.android.evaluators import Evaluator, NotEvaluated
+from agentlab_runner.envs.android.task_source import TaskSource
+from agentlab_runner.envs.spaces import AnyText
 
 Observation = dict[str, Any]
 View = Literal["pixels", "tree", "both"]

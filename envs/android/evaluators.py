@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from envs.android.device import PhoneDevice, TaskSpec
+from agentlab_runner.envs.android.device import PhoneDevice, TaskSpec
 
 Image = NDArray[np.uint8]
 """[H, W, 3]."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envs.android.device import Key, PhoneDevice
-from envs.android.sim import screen
-from envs.android.sim.state import PhoneState
-from envs.android.sim.widgets import HEIGHT, WIDTH, Widget
+from agentlab_runner.envs.android.device import Key, PhoneDevice
+from agentlab_runner.envs.android.sim import screen
+from agentlab_runner.envs.android.sim.state import PhoneState
+from agentlab_runner.envs.android.sim.widgets import HEIGHT, WIDTH, Widget
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from envs.android.actions import Action, AitwParser, Point
-from envs.android.device import UiNode
+from agentlab_runner.envs.android.actions import Action, AitwParser, Point
+from agentlab_runner.envs.android.device import UiNode
 
 MAX_ELEMENTS = 32
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from envs.android import tasks
-from envs.android.actions import NAMES, Action, ActionType, AitwParser
-from envs.android.device import TaskSpec
-from envs.android.hand import BACKWARD, COMPLETE, FORWARD, HOME, Move, follow, perform, tap
-from envs.android.sim import screen
-from envs.android.sim.phone import SimPhone
-from envs.android.sim.state import PhoneState
+from agentlab_runner.envs.android import tasks
+from agentlab_runner.envs.android.actions import NAMES, Action, ActionType, AitwParser
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.hand import BACKWARD, COMPLETE, FORWARD, HOME, Move, follow, perform, tap
+from agentlab_runner.envs.android.sim import screen
+from agentlab_runner.envs.android.sim.state import PhoneState
 
 BESIDE = {"confirm": "cancel"}
 """Groups of widgets that stand side by side under different names."""

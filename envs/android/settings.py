@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from envs.android.task_source import TaskSource
+from agentlab_runner.envs.android.task_source import TaskSource
 
 Observation = Literal["pixels", "tree", "both"]
 Sampling = Literal["random", "sequential"]
@@ -12,7 +12,7 @@ Split = Literal["train", "test"]
 
 
 class ParserSettings(BaseModel):
-    """How the agent's text becomes an action (envs.android.actions.AitwParser)."""
+    """How the agent's text becomes an action (agentlab_runner.envs.android.actions.AitwParser)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,7 +48,7 @@ class AndroidSettings(BaseModel):
 
 
 class SimSettings(BaseModel):
-    """The simulated phone (envs.android.sim.SimPhone)."""
+    """The simulated phone (agentlab_runner.envs.android.devices.sim.SimPhone)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,7 +58,7 @@ class SimSettings(BaseModel):
 
 
 class SimAdbSettings(SimSettings):
-    """The simulated phone behind adb (envs.android.devices.sim_adb.SimAdbPhone)."""
+    """The simulated phone behind adb (agentlab_runner.envs.android.devices.sim_adb.SimAdbPhone)."""
 
     retries: int = Field(ge=0)
     retry_wait: float = Field(ge=0)
@@ -66,7 +66,7 @@ class SimAdbSettings(SimSettings):
 
 
 class AdbSettings(BaseModel):
-    """A phone through adb (envs.android.devices.adb.AdbPhone)."""
+    """A phone through adb (agentlab_runner.envs.android.devices.adb.AdbPhone)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,7 +81,7 @@ class AdbSettings(BaseModel):
 
 
 class EmulatorSettings(BaseModel):
-    """An emulator under android_env (envs.android.devices.android_env.launch)."""
+    """An emulator under android_env (agentlab_runner.envs.android.devices.android_env.launch)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -99,7 +99,7 @@ class EmulatorSettings(BaseModel):
 
 
 class JudgeSettings(BaseModel):
-    """A model that looks at screenshots (envs.android.evaluators.Judge)."""
+    """A model that looks at screenshots (agentlab_runner.envs.android.evaluators.Judge)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -113,7 +113,7 @@ class JudgeSettings(BaseModel):
 
 
 class ServeSettings(BaseModel):
-    """Simulated phones for adb clients (envs.android.devices.adb_server.serve)."""
+    """Simulated phones for adb clients (agentlab_runner.envs.android.devices.adb_server.serve)."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from envs.android.device import TaskSpec
+from agentlab_runner.envs.android.device import TaskSpec
 
 HORIZONS = {"general": 10, "webshop": 20, "all": 20}
 """Steps an episode may take, by task set (AitW, as DigiRL and CoSo run it)."""
@@ -37,7 +37,7 @@ class TaskSource:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
         self.templates = tuple(templates)
         if not self.from_file:
-            from envs.android import tasks
+            from agentlab_runner.envs.android import tasks
 
             tasks.templates(task_set, self.templates)
         self.task_set = task_set
@@ -57,13 +57,13 @@ class TaskSource:
         if self.from_file:
             tasks = self._tasks()
             return tasks[int(rng.integers(len(tasks)))]
-        from envs.android.tasks import sample
+        from agentlab_runner.envs.android.tasks import sample
 
         return sample(rng, self.task_set, self.split, self.templates)
 
     def _tasks(self) -> list[TaskSpec]:
         if self._listed is None:
-            from envs.android.tasks import tasks
+            from agentlab_runner.envs.android.tasks import tasks
 
             self._listed = list(tasks(self.task_set, self.split, self.templates))
         return self._listed

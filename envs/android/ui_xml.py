@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 
-from envs.android.device import UiNode
+from agentlab_runner.envs.android.device import UiNode
 
 _BOUNDS = re.compile(r"\[(-?\d+),(-?\d+)\]\[(-?\d+),(-?\d+)\]")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -14,8 +14,8 @@ ENV_IDS = {
 for _game, _id in ENV_IDS.items():
     gymnasium.register(
         id=_id,
-        entry_point="envs.cards.env:CardsEnv",
-        vector_entry_point="envs.cards.vector:CardsVectorEnv",
+        entry_point="agentlab_runner.envs.cards.env:CardsEnv",
+        vector_entry_point="agentlab_runner.envs.cards.vector:CardsVectorEnv",
         disable_env_checker=True,
         kwargs={"game": _game},
     )

@@ -3,7 +3,7 @@
 import re
 from typing import Literal, get_args
 
-from envs.cards.games import GAMES
+from agentlab_runner.envs.cards.games import GAMES
 
 Mode = Literal["strict", "released"]
 

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.cards import prompts
-from envs.cards.formula import evaluates_to
-from envs.cards.games import EZPoints, NumberLine, Points, Points24
+from agentlab_runner.envs.cards import prompts
+from agentlab_runner.envs.cards.formula import evaluates_to
+from agentlab_runner.envs.cards.games import EZPoints, NumberLine, Points, Points24
 
 Rows = NDArray[np.intp]
 Ints = NDArray[np.int64]

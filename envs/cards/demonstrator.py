@@ -3,9 +3,9 @@
 from random import Random
 from typing import Any
 
-from envs.cards.formula import solutions
-from envs.cards.games import Blackjack, Game, NumberLine, Points
-from envs.cards.prompts import FIELDS, Format
+from agentlab_runner.envs.cards.formula import solutions
+from agentlab_runner.envs.cards.games import Blackjack, Game, NumberLine, Points
+from agentlab_runner.envs.cards.prompts import FIELDS, Format
 
 MISTAKES = ("random", "early")
 

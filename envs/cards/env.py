@@ -8,13 +8,13 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.cards import prompts
-from envs.cards.actions import CardsParser
-from envs.cards.chance import Chance, Choices, PythonGlobal, Seeded
-from envs.cards.games import GAMES, Blackjack, Game, Points
-from envs.cards.paint import paint
-from envs.cards.settings import GameName
-from envs.spaces import AnyText
+from agentlab_runner.envs.cards import prompts
+from agentlab_runner.envs.cards.actions import CardsParser
+from agentlab_runner.envs.cards.chance import Chance, Choices, PythonGlobal, Seeded
+from agentlab_runner.envs.cards.games import GAMES, Blackjack, Game, Points
+from agentlab_runner.envs.cards.paint import paint
+from agentlab_runner.envs.cards.settings import GameName
+from agentlab_runner.envs.spaces import AnyText
 
 Observation = dict[str, Any]
 VIEWS = ("image", "text", "both")

@@ -7,8 +7,8 @@ although its rules say otherwise; each class names it.
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from envs.cards.chance import Chance
-from envs.cards.formula import evaluates_to
+from agentlab_runner.envs.cards.chance import Chance
+from agentlab_runner.envs.cards.formula import evaluates_to
 
 Card = tuple[str, str]
 """Rank (A 2 .. 9 T J Q K) and suit (H S D C)."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from envs.cards.games import Blackjack, Card, Game, Points
+from agentlab_runner.envs.cards.games import Blackjack, Card, Game, Points
 
 TABLE = (53, 101, 77)
 RED, BLACK = (196, 30, 40), (20, 20, 20)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
-from envs.cards.games import GAMES, Blackjack, Game, NumberLine, Points
+from agentlab_runner.envs.cards.games import GAMES, Blackjack, Game, NumberLine, Points
 
 Style = Literal["full", "short"]
 Format = Literal["thoughts", "action_only"]

@@ -8,7 +8,7 @@ GameName = Literal["numberline", "blackjack", "ezpoints", "points24"]
 
 
 class CardsParserSettings(BaseModel):
-    """How the agent's text becomes an action (envs.cards.actions.CardsParser)."""
+    """How the agent's text becomes an action (agentlab_runner.envs.cards.actions.CardsParser)."""
 
     model_config = ConfigDict(extra="forbid")
 

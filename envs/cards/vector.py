@@ -11,11 +11,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from envs.cards import prompts
-from envs.cards.actions import CardsParser
-from envs.cards.batch import BATCHED, Bools, Ints, Streams, Tables
-from envs.cards.games import GAMES
-from envs.spaces import AnyText
+from agentlab_runner.envs.cards import prompts
+from agentlab_runner.envs.cards.actions import CardsParser
+from agentlab_runner.envs.cards.batch import BATCHED, Bools, Ints, Streams, Tables
+from agentlab_runner.envs.cards.games import GAMES
+from agentlab_runner.envs.spaces import AnyText
 
 Observations = dict[str, Any]
 

@@ -12,8 +12,8 @@ for _task in ENV_IDS:
     for _id in (ENV_IDS[_task], RELEASED_IDS[_task]):
         gymnasium.register(
             id=_id,
-            entry_point="envs.overcooked.env:OvercookedEnv",
-            vector_entry_point="envs.overcooked.vector:OvercookedVectorEnv",
+            entry_point="agentlab_runner.envs.overcooked.env:OvercookedEnv",
+            vector_entry_point="agentlab_runner.envs.overcooked.vector:OvercookedVectorEnv",
             disable_env_checker=True,
             kwargs={"task": _task},
         )

@@ -9,12 +9,12 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.overcooked.kitchen import Event, Kitchen, State
-from envs.overcooked.layout import MAPS, SIDE, TASKS
-from envs.overcooked.macros import play
-from envs.overcooked.views import CELL, picture, vector, vector_bound
-from envs.overcooked.words import phrases, prompt
-from envs.spaces import AnyText
+from agentlab_runner.envs.overcooked.kitchen import Event, Kitchen, State
+from agentlab_runner.envs.overcooked.layout import MAPS, SIDE, TASKS
+from agentlab_runner.envs.overcooked.macros import play
+from agentlab_runner.envs.overcooked.views import CELL, picture, vector, vector_bound
+from agentlab_runner.envs.overcooked.words import phrases, prompt
+from agentlab_runner.envs.spaces import AnyText
 
 HORIZON = 200
 """Primitive steps."""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from envs.overcooked.layout import MOVES, PLATE, SIDE, Cell, Layout
+from agentlab_runner.envs.overcooked.layout import MOVES, PLATE, SIDE, Cell, Layout
 
 CHOPS = 3
 """Strokes until a food is chopped."""

@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from envs.overcooked.kitchen import CHOPS, NOTHING, Event, Kitchen, State
-from envs.overcooked.layout import MOVES, PLATE, Cell
+from agentlab_runner.envs.overcooked.kitchen import CHOPS, NOTHING, Event, Kitchen, State
+from agentlab_runner.envs.overcooked.layout import MOVES, PLATE, Cell
 
 
 def play(kitchen: Kitchen, state: State, macro: str) -> Iterator[tuple[State, Event]]:

@@ -9,11 +9,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from envs.overcooked.env import HORIZON, STEP_DISCOUNT, make_kitchen, observation, reward_scale
-from envs.overcooked.kitchen import State
-from envs.overcooked.macros import play
-from envs.overcooked.views import vector_bound
-from envs.spaces import AnyText
+from agentlab_runner.envs.overcooked.env import HORIZON, STEP_DISCOUNT, make_kitchen, observation, reward_scale
+from agentlab_runner.envs.overcooked.kitchen import State
+from agentlab_runner.envs.overcooked.macros import play
+from agentlab_runner.envs.overcooked.views import vector_bound
+from agentlab_runner.envs.spaces import AnyText
 
 UNKNOWN = -1
 GROWTH = 1024

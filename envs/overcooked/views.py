@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from envs.overcooked.kitchen import CHOPS, Kitchen, State
-from envs.overcooked.layout import DISHES, PLATE, SIDE, Cell, Layout
+from agentlab_runner.envs.overcooked.kitchen import CHOPS, Kitchen, State
+from agentlab_runner.envs.overcooked.layout import DISHES, PLATE, SIDE, Cell, Layout
 
 CELL = 32
 """Pixels of a cell's side."""

@@ -5,8 +5,8 @@ The slots and their order are TWOSOME's (arXiv 2401.14151, section on prompt des
 
 from collections.abc import Sequence
 
-from envs.overcooked.kitchen import Kitchen, State
-from envs.overcooked.layout import PLATE, Cell
+from agentlab_runner.envs.overcooked.kitchen import Kitchen, State
+from agentlab_runner.envs.overcooked.layout import PLATE, Cell
 
 ORDINALS = ("first", "second")
 NUMBERS = ("no", "one", "two")

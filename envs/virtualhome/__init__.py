@@ -11,7 +11,10 @@ RELEASED_IDS = {"VirtualHome-v1": "food_preparation", "VirtualHome-v2": "enterta
 
 for _id, _kwargs in ((ENV_ID, {}), *((name, {"task": task}) for name, task in RELEASED_IDS.items())):
     gymnasium.register(
-        id=_id, entry_point="envs.virtualhome.env:VirtualHomeEnv", disable_env_checker=True, kwargs=_kwargs
+        id=_id,
+        entry_point="agentlab_runner.envs.virtualhome.env:VirtualHomeEnv",
+        disable_env_checker=True,
+        kwargs=_kwargs,
     )
 
 

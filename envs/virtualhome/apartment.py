@@ -1,6 +1,6 @@
 """The home every episode begins in: our own small apartment, with the ids the tasks' things have in VirtualHome's."""
 
-from envs.virtualhome.graph import AGENT, Edge, Graph, Node
+from agentlab_runner.envs.virtualhome.graph import AGENT, Edge, Graph, Node
 
 _ROOMS = {11: "kitchen", 172: "bathroom", 210: "bedroom", 267: "livingroom"}
 _SURFACE, _GRAB, _BOX = frozenset({"SURFACES"}), frozenset({"GRABBABLE"}), frozenset({"CAN_OPEN", "CONTAINERS"})

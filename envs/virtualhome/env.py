@@ -7,10 +7,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from envs.spaces import AnyText
-from envs.virtualhome.graph import Graph
-from envs.virtualhome.simulator import GraphHousehold
-from envs.virtualhome.tasks import Scene, as_array, task_named
+from agentlab_runner.envs.spaces import AnyText
+from agentlab_runner.envs.virtualhome.graph import Graph
+from agentlab_runner.envs.virtualhome.simulator import GraphHousehold
+from agentlab_runner.envs.virtualhome.tasks import Scene, as_array, task_named
 
 HORIZON = 50
 RETURN_DISCOUNT = 0.95

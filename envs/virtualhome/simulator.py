@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from envs.virtualhome.apartment import apartment
-from envs.virtualhome.graph import AGENT, HOLDS, Graph
+from agentlab_runner.envs.virtualhome.apartment import apartment
+from agentlab_runner.envs.virtualhome.graph import AGENT, HOLDS, Graph
 
 
 class GraphHousehold:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.virtualhome.graph import AGENT, ROOMS, Graph
+from agentlab_runner.envs.virtualhome.graph import AGENT, ROOMS, Graph
 
 ROOM_ACTIONS = ("livingroom", "kitchen", "bathroom", "bedroom")
 """Where actions 0 to 3 walk to."""

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-from envs.virtualhome.graph import Graph
+from agentlab_runner.envs.virtualhome.graph import Graph
 
 CHARACTER = "<char0>"
 

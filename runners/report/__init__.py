@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from runners.errors import UserError
+from agentlab_runner.runners.errors import UserError
 
 IMAGE_BUDGET = 13_000_000
 """Characters of image data in one page; with curves, tables and code a page stays below 15 MB."""
@@ -22,12 +22,12 @@ def report(runs: Sequence[Path], out: Path) -> Path:
     Raises:
         UserError: when there is nothing to report, or a path is neither a run nor a sweep.
     """
-    from runners.atomic import write_atomic
-    from runners.report.episodes import recorded_episodes
-    from runners.report.frames import FrameStore
-    from runners.report.page import render
-    from runners.report.pictures import logged_pictures
-    from runners.report.sources import find_runs
+    from agentlab_runner.runners.report.episodes import recorded_episodes
+    from agentlab_runner.runners.report.frames import FrameStore
+    from agentlab_runner.runners.report.page import render
+    from agentlab_runner.runners.report.pictures import logged_pictures
+    from agentlab_runner.runners.report.sources import find_runs
+    from agentlab_runner.runners.run.atomic import write_atomic
 
     if not runs:
         raise UserError("name at least one run folder to report; `agentlab train` writes them")

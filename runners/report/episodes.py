@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from runners.episodes import load_episodes
-from runners.errors import UserError
-from runners.report.frames import FrameStore
-from runners.report.record import RunRecord
-from runners.types import Trajectory
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.report.frames import FrameStore
+from agentlab_runner.runners.report.record import RunRecord
+from agentlab_runner.runners.run.episodes import load_episodes
+from agentlab_runner.runners.types import Trajectory
 
 MARK_NUMBERS = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
 

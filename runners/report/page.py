@@ -12,8 +12,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from runners.report.record import RunRecord
-from runners.report.tables import config_table, evaluation_table, number_table, result
+from agentlab_runner.runners.report.record import RunRecord
+from agentlab_runner.runners.report.tables import config_table, evaluation_table, number_table, result
 
 PALETTE = ("#1f83c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d", "#1b9e77")
 """Distinguishable without red-green vision, on light and dark ground alike."""
@@ -34,7 +34,7 @@ def render(
     """The page as text. `pictures` and `episodes` name their images by the index in `frames`."""
     colours = _colours(runs)
     left_out = list(notices)
-    package = files("runners.report")
+    package = files("agentlab_runner.runners.report")
     script = "".join((package / name).read_text("utf-8") for name in ("charts.js", "player.js"))
     charts, constant = _charts(runs, left_out)
     payload = {

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from runners.report.frames import FrameStore
-from runners.report.record import RunRecord
+from agentlab_runner.runners.report.frames import FrameStore
+from agentlab_runner.runners.report.record import RunRecord
 
 MOST_PICTURES = 16
 """Steps kept of a picture logged again and again."""

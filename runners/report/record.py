@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from runners.errors import UserError
-from runners.run import Run
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.folder import Run
 
 Scalars = dict[int, tuple[float | None, float | None]]
 """step -> (unix seconds, value); the value is None where it was not finite."""

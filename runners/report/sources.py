@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runners.errors import UserError
-from runners.report.record import RunRecord, read_run
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.report.record import RunRecord, read_run
 
 
 def find_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
@@ -31,7 +31,7 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
 
 def _sweep_runs(path: Path, prefix: str, notices: list[str]) -> list[RunRecord]:
     """The runs of a sweep, arm by arm, each arm by seed; `prefix` tells the arms of several sweeps apart."""
-    from runners.sweep_plan import key
+    from agentlab_runner.runners.sweep.plan import key
 
     swept = _read(path / "sweep.json").get("swept") or []
     records = []

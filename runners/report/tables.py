@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from runners.manifest import flatten
-from runners.report.record import RunRecord
-from runners.statistics import bootstrap_interval
+from agentlab_runner.runners.config.identity import flatten
+from agentlab_runner.runners.report.record import RunRecord
+from agentlab_runner.runners.terminal.statistics import bootstrap_interval
 
 Cell = dict[str, Any] | None
-"""Success, its Wilson interval and the number of episodes, as `runners.evaluation` writes them."""
+"""Success, its Wilson interval and the number of episodes, as `runners.online.evaluation` writes them."""
 
 
 def result(run: RunRecord) -> Cell:

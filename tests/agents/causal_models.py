@@ -12,8 +12,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from agents.llm.policy import LanguagePolicy
-from agents.llm.tiny import train_tokenizer
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.tiny import train_tokenizer
 
 FAMILIES = ("llama", "qwen2", "gpt2")
 PLACES = ("kitchen", "bedroom", "living room")

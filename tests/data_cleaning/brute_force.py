@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 
-from data_cleaning.types import OFD, Table
+from agentlab_runner.data_cleaning.types import OFD, Table
 from tests.data_cleaning.conftest import cells
 
 

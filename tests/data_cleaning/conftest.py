@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_cleaning.ontology import Ontology
-from data_cleaning.types import Table
+from agentlab_runner.data_cleaning.ontology.ontology import Ontology
+from agentlab_runner.data_cleaning.types import Table
 
 
 def make_table(columns: Mapping[str, Sequence[str | None]]) -> Table:

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from data_cleaning.types import NameLists
+from agentlab_runner.data_cleaning.types import NameLists
 
 Rows = Sequence[Sequence[str | None]]
 

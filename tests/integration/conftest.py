@@ -18,8 +18,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from runners.cli import app
-from runners.metrics_file import MetricsFile
+from agentlab_runner.runners.cli import app
+from agentlab_runner.runners.run.metrics_file import MetricsFile
 from tests.conftest import Result, agentlab, environment
 
 LONG = 1200.0
@@ -83,7 +83,7 @@ class Lab:
         return result
 
     def start(self, *args: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "runners", *args]
+        command = [sys.executable, "-m", "agentlab_runner.runners", *args]
         return subprocess.Popen(
             command, cwd=self.path, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

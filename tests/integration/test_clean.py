@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-import data_cleaning
-from runners.cli import app
+import agentlab_runner.data_cleaning as data_cleaning
+from agentlab_runner.runners.cli import app
 from tests.conftest import environment
 
 EXAMPLE = Path(data_cleaning.__file__).parent / "example"
@@ -333,7 +333,7 @@ def test_unicode_forms_match_under_nfkc(clean):
 THRICE = """
 import sys
 from typer.testing import CliRunner
-from runners.cli import app
+from agentlab_runner.runners.cli import app
 
 meaning = ["-y", "country=countries", "-y", "medicines.json"]
 for args in (
@@ -365,7 +365,7 @@ def test_outputs_are_equal_byte_by_byte_whatever_the_hash_seed_and_threads(tmp_p
 
 INTERRUPTED = """
 import os, signal
-from runners.cli import main
+from agentlab_runner.runners.cli import main
 
 def replace(source, target, real=os.replace):
     if str(target).endswith("fixed.csv"):

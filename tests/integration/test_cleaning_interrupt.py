@@ -5,8 +5,8 @@ from contextlib import chdir
 import pytest
 from typer.testing import CliRunner
 
-from data_cleaning import tables
-from runners.cli import app
+from agentlab_runner.data_cleaning.table import tables
+from agentlab_runner.runners.cli import app
 
 TABLE = "CC,CTRY\n" + "US,United States\n" * 40 + "US,Untied States\n" + "US,USA\n" * 20
 
@@ -75,7 +75,7 @@ def test_stopped_before_anything_is_written(tmp_path, monkeypatch):
     def stop(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data_cleaning.repairs.Problem.carry_out", stop)
+    monkeypatch.setattr("agentlab_runner.data_cleaning.repairs.repair.Problem.carry_out", stop)
     assert repair(tmp_path, "--in-place", "--details", "why").exit_code == 130
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
     assert (tmp_path / "in.csv").read_text() == TABLE

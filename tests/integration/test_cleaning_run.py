@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from data_cleaning.baselines import has_baran
-from runners.cli import app
-from runners.metrics_file import MetricsFile
+from agentlab_runner.data_cleaning.experiments.baselines import has_baran
+from agentlab_runner.runners.cli import app
+from agentlab_runner.runners.run.metrics_file import MetricsFile
 from tests.conftest import Result, environment
 
 SMALL = ("table.rows=800", "table.concepts=12", "logger=none")
@@ -81,7 +81,7 @@ def test_every_experiment_runs(lab, overrides, wanted):
 
 
 def test_baran_is_left_out_and_said_where_it_is_not_installed(lab, monkeypatch):
-    monkeypatch.setattr("data_cleaning.experiment.has_baran", lambda: False)
+    monkeypatch.setattr("agentlab_runner.data_cleaning.experiments.experiment.has_baran", lambda: False)
     own = ("+exp=ofd_cleaners", "cleaners.err=[0.1]", "cleaners.inc=[0.1]", *SMALL)
     done = lab("train", *own, "cleaners.baran=20")
     assert "Baran is left out: raha is not installed (pip install raha)" in done.stderr

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from envs.android.devices.adb_server import PhoneServer
-from envs.android.sim import SimPhone
+from agentlab_runner.envs.android.devices.adb_server import PhoneServer
+from agentlab_runner.envs.android.devices.sim import SimPhone
 from tests.integration.conftest import LONG, logged, numbers, small, wait_until
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.checkpoint import Checkpoints
+from agentlab_runner.runners.run.checkpoint import Checkpoints
 from tests.conftest import agentlab, environment
 from tests.integration.conftest import LONG, Lab, manifest, numbers, small, wait_until
 
@@ -61,7 +61,7 @@ def test_a_damaged_checkpoint_is_named_and_the_older_one_goes_on(lab, trained, f
 
 def test_a_damaged_trajectory_file_is_named_before_any_work(lab):
     (lab.path / "episodes.pt").write_bytes(b"PK\x03\x04 and then nothing")
-    source = "{_target_: agents.coso.released.load_trajectories, path: episodes.pt}"
+    source = "{_target_: agentlab_runner.agents.coso.released.load_trajectories, path: episodes.pt}"
     refused = lab.train(f"offline={{source: {source}}}", code=2).stderr
     assert refused.startswith("agentlab: episodes.pt is damaged or no trajectory file (")
     assert refused.count("\n") == 1

@@ -56,7 +56,7 @@ def released_episodes(tmp_path):
 
 
 def test_offline_alone_from_a_released_file(lab, released_episodes):
-    source = f"{{_target_: agents.coso.released.load_trajectories, path: {released_episodes}}}"
+    source = f"{{_target_: agentlab_runner.agents.coso.released.load_trajectories, path: {released_episodes}}}"
     lab.train(f"offline={{source: {source}}}", "total_iterations=0", "agent.offline.actor_rounds=2")
     lines = numbers(lab.run)
     assert [line["step"] for line in lines] == [0, 0, 0]

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from agents.llm import tiny
+from agentlab_runner.agents.llm import tiny
 from tests.agents import causal_models
 from tests.conftest import environment
 from tests.integration.conftest import invoke, lines

@@ -8,11 +8,11 @@ import yaml
 from omegaconf import DictConfig
 from pydantic import Field
 
-from runners.errors import UserError
-from runners.root_settings import RootSettings
-from runners.run import Run
-from runners.settings import Settings
-from runners.types import Metrics
+from agentlab_runner.runners.config.root_settings import RootSettings
+from agentlab_runner.runners.config.settings import Settings
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.types import Metrics
 
 
 class CountingSettings(RootSettings):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from runners.run import Run
-from runners.types import Metrics
+from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.types import Metrics
 
 
 class Climb:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runners.processes import divided, gather
-from runners.types import Decision, Metrics, Observation, Trajectory
+from agentlab_runner.runners.processes.collective import divided, gather
+from agentlab_runner.runners.types import Decision, Metrics, Observation, Trajectory
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ def test_what_a_part_refuses_while_it_is_built_is_bad_input(lab):
 
 
 def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
-    command = [sys.executable, "-m", "runners", "train", "+exp=counting", "total_iterations=4", "hold_at=2"]
+    command = [sys.executable, "-m", "agentlab_runner.runners", "train", "+exp=counting"]
+    command += ["total_iterations=4", "hold_at=2"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=cli_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -191,7 +192,7 @@ def test_phone_serve_shows_a_phone_until_ctrl_c(cli_env, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "runners", "phone", "serve", f"port={port}"],
+        [sys.executable, "-u", "-m", "agentlab_runner.runners", "phone", "serve", f"port={port}"],
         cwd=tmp_path, env=cli_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert f"127.0.0.1:{port}" in process.stdout.readline()
@@ -205,7 +206,8 @@ def test_phone_serve_shows_a_phone_until_ctrl_c(cli_env, tmp_path):
 
 def test_a_terminal_gets_a_table_with_a_header(lab, cli_env, tmp_path):
     owner, terminal = pty.openpty()
-    subprocess.run([sys.executable, "-m", "runners", "list"], cwd=tmp_path, env=cli_env, stdout=terminal, check=True)
+    command = [sys.executable, "-m", "agentlab_runner.runners", "list"]
+    subprocess.run(command, cwd=tmp_path, env=cli_env, stdout=terminal, check=True)
     os.close(terminal)
     assert b"what it is" in os.read(owner, 100_000)
     assert "what it is" not in lab("list").stdout
@@ -222,14 +224,14 @@ def test_help_and_list_take_at_most_four_times_the_import_of_typer(cli_env, tmp_
         return min(times)
 
     typer = best("-c", "import typer")
-    assert best("-m", "runners", "--help") < 4 * typer
-    assert best("-m", "runners", "list") < 4 * typer
+    assert best("-m", "agentlab_runner.runners", "--help") < 4 * typer
+    assert best("-m", "agentlab_runner.runners", "list") < 4 * typer
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["train", "--help"]])
 def test_help_and_list_import_nothing_heavy(cli_env, tmp_path, arguments):
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "runners", *arguments],
+        [sys.executable, "-X", "importtime", "-m", "agentlab_runner.runners", *arguments],
         cwd=tmp_path, env=cli_env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

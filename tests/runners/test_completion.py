@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.completion import complete
+from agentlab_runner.runners.completion import complete
 
 CONF = str(Path(__file__).parent / "conf")
 
@@ -17,10 +17,10 @@ def tab(cli_env, tmp_path):
     """What bash would offer at the end of a command line, after sourcing the script that it installs."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/agentlab"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m runners "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m agentlab_runner.runners "$@"\n')
     program.chmod(0o755)
     env = cli_env | {"AGENTLAB_CONF": CONF, "PATH": f"{tmp_path / 'bin'}:{cli_env['PATH']}"}
-    show = [sys.executable, "-m", "runners"]
+    show = [sys.executable, "-m", "agentlab_runner.runners"]
     source = env | {"_AGENTLAB_COMPLETE": "source_bash"}
     script = subprocess.run(show, cwd=tmp_path, env=source, capture_output=True, text=True, check=True).stdout
 
@@ -87,7 +87,8 @@ def test_only_verbs_that_take_a_run_offer_runs(own_conf, tmp_path):
 
 def test_completion_imports_nothing_heavy(own_conf):
     code = (
-        "import sys; from runners.completion import complete; complete('train', ['+exp=counting'], 'agent.l');"
+        "import sys; from agentlab_runner.runners.completion import complete;"
+        "complete('train', ['+exp=counting'], 'agent.l');"
         "print(sorted({'torch', 'transformers', 'wandb', 'matplotlib'} & set(sys.modules)))"
     )
     env = os.environ | {"PYTHONPATH": ":".join(sys.path)}

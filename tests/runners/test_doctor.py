@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runners import doctor
+from agentlab_runner.runners import doctor
 
 CONF = str(Path(__file__).parent / "conf")
 

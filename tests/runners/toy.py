@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from runners.types import Decision, Metrics, Observation, Trajectory
+from agentlab_runner.runners.types import Decision, Metrics, Observation, Trajectory
 
 
 class Guess(gymnasium.Env):

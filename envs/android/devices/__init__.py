@@ -1,1 +1,1 @@
-"""Phones outside this process: adb, DeepMind's android_env, and a server that shows a simulated phone to adb."""
+"""The phones one can operate: simulated, behind adb, in DeepMind's android_env; and a server that shows one to adb."""

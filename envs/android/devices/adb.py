@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from envs.android.device import DeviceLost, DeviceUnavailable
-from envs.android.devices.shell_phone import AnswerLost, NotSent, ShellPhone
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable
+from agentlab_runner.envs.android.devices.shell_phone import AnswerLost, NotSent, ShellPhone
 
 
 class AdbPhone(ShellPhone):

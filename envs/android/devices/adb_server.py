@@ -18,8 +18,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Self
 
-from envs.android.devices.adb_services import Files, PhoneShell, run_command, serve_sync
-from envs.android.devices.adb_wire import EXIT, STDOUT, block, hang_up, has_left, packet, read_request
+from agentlab_runner.envs.android.devices.adb_services import Files, PhoneShell, run_command, serve_sync
+from agentlab_runner.envs.android.devices.adb_wire import EXIT, STDOUT, block, hang_up, has_left, packet, read_request
 
 VERSION = 41
 """Of the protocol; a client with another number would try to replace the server."""

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from envs.android.device import PhoneDevice, TaskSpec
+from agentlab_runner.envs.android.device import PhoneDevice, TaskSpec
 
 COMMAND = "agentlab-phone"
 NOT_FOUND = 127

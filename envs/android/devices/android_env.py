@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from envs.android.device import DeviceLost, DeviceUnavailable
-from envs.android.devices.shell_phone import NotSent, ShellPhone
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable
+from agentlab_runner.envs.android.devices.shell_phone import NotSent, ShellPhone
 
 KVM = Path("/dev/kvm")
 _CODE = "X4EXIT:"

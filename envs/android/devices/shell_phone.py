@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from envs.android.device import DeviceLost, DeviceUnavailable, Key, TaskSpec, UiNode
-from envs.android.devices.adb_services import COMMAND, NOT_FOUND, task_to_json
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, TaskSpec, UiNode
+from agentlab_runner.envs.android.devices.adb_services import COMMAND, NOT_FOUND, task_to_json
 
 _DUMP = "/sdcard/window_dump.xml"
 _PIECE = 200
@@ -119,7 +119,7 @@ class ShellPhone(ABC):
 
     def ui_tree(self) -> UiNode:
         """The tree of `uiautomator dump`; the bare root, with a warning, on a screen that never comes to rest."""
-        from envs.android.ui_xml import from_xml
+        from agentlab_runner.envs.android.ui_xml import from_xml
 
         for _ in range(self.retries + 1):
             self._ask(f"uiautomator dump {_DUMP}", codes=None)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from envs.android.devices.adb import AdbPhone
-from envs.android.devices.adb_server import FaultPlan, PhoneServer
-from envs.android.sim import SimPhone
+from agentlab_runner.envs.android.devices.adb import AdbPhone
+from agentlab_runner.envs.android.devices.adb_server import FaultPlan, PhoneServer
+from agentlab_runner.envs.android.devices.sim import SimPhone
 
 SERIAL = "emulator-5554"
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from envs.android.sim.state import Page, PhoneState
-from envs.android.sim.widgets import Widget
+from agentlab_runner.envs.android.sim.state import Page, PhoneState
+from agentlab_runner.envs.android.sim.widgets import Widget
 
 View = Callable[[PhoneState, Page], list[Widget]]
 

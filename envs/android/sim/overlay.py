@@ -2,8 +2,19 @@
 
 from functools import lru_cache
 
-from envs.android.sim.state import PhoneState, back, home, type_text
-from envs.android.sim.widgets import HEIGHT, KEYBOARD, NAV, STATUS, WIDTH, Look, Tap, Widget, button, label
+from agentlab_runner.envs.android.sim.state import PhoneState, back, home, type_text
+from agentlab_runner.envs.android.sim.widgets import (
+    HEIGHT,
+    KEYBOARD,
+    NAV,
+    STATUS,
+    WIDTH,
+    Look,
+    Tap,
+    Widget,
+    button,
+    label,
+)
 
 KEY_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 

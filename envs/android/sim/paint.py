@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from envs.android.sim.icons import ICONS, Stroke
-from envs.android.sim.widgets import BLANK, HEIGHT, WIDTH, Bounds, Look
+from agentlab_runner.envs.android.sim.icons import ICONS, Stroke
+from agentlab_runner.envs.android.sim.widgets import BLANK, HEIGHT, WIDTH, Bounds, Look
 
 FINE = 4
 """Shapes are drawn this many times larger and averaged down."""

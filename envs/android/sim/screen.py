@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 
-from envs.android.device import UiNode
-from envs.android.sim import catalog, overlay
-from envs.android.sim.app import App
-from envs.android.sim.apps import APPS
-from envs.android.sim.paint import Painted
-from envs.android.sim.state import Page, PhoneState, open_app
-from envs.android.sim.widgets import HEIGHT, WIDTH, Bounds, Look, Widget, flat, tile
+from agentlab_runner.envs.android.device import UiNode
+from agentlab_runner.envs.android.sim import catalog, overlay
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.apps import APPS
+from agentlab_runner.envs.android.sim.paint import Painted
+from agentlab_runner.envs.android.sim.state import Page, PhoneState, open_app
+from agentlab_runner.envs.android.sim.widgets import HEIGHT, WIDTH, Bounds, Look, Widget, flat, tile
 
 
 def launcher(state: PhoneState, page: Page) -> list[Widget]:

@@ -8,17 +8,14 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from envs.android.device import Key
-from envs.android.sim import screen
-from envs.android.sim.apps import APPS, browser
-from envs.android.sim.state import home, open_app
-from envs.android.sim.widgets import HEIGHT, WIDTH
-from envs.android.ui_xml import to_xml
-
-if TYPE_CHECKING:
-    from envs.android.sim.phone import SimPhone
+from agentlab_runner.envs.android.device import Key, PhoneDevice
+from agentlab_runner.envs.android.sim import screen
+from agentlab_runner.envs.android.sim.apps import APPS, browser
+from agentlab_runner.envs.android.sim.state import PhoneState, home, open_app
+from agentlab_runner.envs.android.sim.widgets import HEIGHT, WIDTH
+from agentlab_runner.envs.android.ui_xml import to_xml
 
 Result = tuple[str, int]
 DUMP = "/sdcard/window_dump.xml"
@@ -51,7 +48,15 @@ SWITCHES = {
 PACKAGES = {app.package: app for app in (*APPS.values(), screen.LAUNCHER)}
 
 
-def run(phone: "SimPhone", command: str) -> Result:
+class Phone(PhoneDevice, Protocol):
+    """What the shell acts on."""
+
+    state: PhoneState
+    files: dict[str, str]
+    """What the shell wrote, by path."""
+
+
+def run(phone: Phone, command: str) -> Result:
     """Output and exit code, which is 127 for a command the phone does not know, 2 for one that cannot be read."""
     text = re.sub(r"2>\s*(&1|/dev/null)", "", command).replace("\n", " ; ")
     lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|")
@@ -89,7 +94,7 @@ def _split(words: Sequence[str]) -> list[list[str]]:
     return [part for part in parts if part]
 
 
-def _one(phone: "SimPhone", words: list[str]) -> Result:
+def _one(phone: Phone, words: list[str]) -> Result:
     command = COMMANDS.get(words[0].rsplit("/", 1)[-1])
     if command is None:
         return f"/system/bin/sh: {words[0]}: inaccessible or not found\n", 127
@@ -119,7 +124,7 @@ def _filter(words: list[str], text: str) -> Result:
     return f"/system/bin/sh: {words[0]}: inaccessible or not found\n", 127
 
 
-def _input(phone: "SimPhone", args: list[str]) -> Result:
+def _input(phone: Phone, args: list[str]) -> Result:
     if args[0] == "-d":
         args = args[2:]
     if args[0] in ("touchscreen", "keyboard", "mouse", "touchpad"):
@@ -140,7 +145,7 @@ def _input(phone: "SimPhone", args: list[str]) -> Result:
     return "", 0
 
 
-def _press(phone: "SimPhone", name: str) -> None:
+def _press(phone: Phone, name: str) -> None:
     """Keys the phone has no use for are taken without effect, as on a real one."""
     if name.isdigit() and int(name) in set(Key):
         phone.keyevent(Key(int(name)))
@@ -148,7 +153,7 @@ def _press(phone: "SimPhone", name: str) -> None:
         phone.keyevent(Key[name])
 
 
-def _wm(phone: "SimPhone", args: list[str]) -> Result:
+def _wm(phone: Phone, args: list[str]) -> Result:
     match args[0]:
         case "size":
             return f"Physical size: {WIDTH}x{HEIGHT}\n", 0
@@ -179,7 +184,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
 """Reports of dumpsys, line by line; %s is the activity in front."""
 
 
-def _dumpsys(phone: "SimPhone", args: list[str]) -> Result:
+def _dumpsys(phone: Phone, args: list[str]) -> Result:
     if args[:1] == ["-l"]:
         return "".join(f"  {name}\n" for name in SERVICES), 0
     wanted = args[:1] or list(SERVICES)
@@ -189,13 +194,13 @@ def _dumpsys(phone: "SimPhone", args: list[str]) -> Result:
     return "".join(f"{line}\n".replace("%s", phone.current_activity()) for line in lines), 0
 
 
-def _getprop(phone: "SimPhone", args: list[str]) -> Result:
+def _getprop(phone: Phone, args: list[str]) -> Result:
     if args:
         return f"{PROPERTIES.get(args[0], '')}\n", 0
     return "".join(f"[{name}]: [{value}]\n" for name, value in PROPERTIES.items()), 0
 
 
-def _settings(phone: "SimPhone", args: list[str]) -> Result:
+def _settings(phone: Phone, args: list[str]) -> Result:
     action, space, rest = args[0], args[1], args[2:]
     if space not in ("system", "secure", "global"):
         return f"Invalid namespace '{space}'\n", 255
@@ -222,7 +227,7 @@ def _settings(phone: "SimPhone", args: list[str]) -> Result:
     return "", 0
 
 
-def _am(phone: "SimPhone", args: list[str]) -> Result:
+def _am(phone: Phone, args: list[str]) -> Result:
     options = dict(pairwise(args[1:]))
     match args[0]:
         case "start" | "start-activity":
@@ -240,7 +245,7 @@ def _am(phone: "SimPhone", args: list[str]) -> Result:
     return f"Unknown command: {args[0]}\n", 255
 
 
-def _start(phone: "SimPhone", package: str, action: str, url: str) -> Result:
+def _start(phone: Phone, package: str, action: str, url: str) -> Result:
     if url:
         open_app(phone.state, "browser")
         browser.visit(url, phone.state)
@@ -255,7 +260,7 @@ def _start(phone: "SimPhone", package: str, action: str, url: str) -> Result:
     return f"Starting: Intent {{ cmp={package or action} }}\nStatus: ok\n", 0
 
 
-def _pm(phone: "SimPhone", args: list[str]) -> Result:
+def _pm(phone: Phone, args: list[str]) -> Result:
     match args:
         case ["list", "packages", *_]:
             return "".join(f"package:{package}\n" for package in sorted(PACKAGES)), 0
@@ -266,12 +271,12 @@ def _pm(phone: "SimPhone", args: list[str]) -> Result:
     return "", 1
 
 
-def _monkey(phone: "SimPhone", args: list[str]) -> Result:
+def _monkey(phone: Phone, args: list[str]) -> Result:
     """`monkey -p PACKAGE 1` is how many scripts start an app."""
     return _start(phone, args[args.index("-p") + 1], "", "")
 
 
-def _uiautomator(phone: "SimPhone", args: list[str]) -> Result:
+def _uiautomator(phone: Phone, args: list[str]) -> Result:
     if args[0] != "dump":
         return f"Error: unknown uiautomator command {args[0]}\n", 1
     paths = [word for word in args[1:] if not word.startswith("--")]
@@ -289,14 +294,14 @@ def _path(path: str) -> str:
     return re.sub(r"^/(storage/emulated/0|mnt/sdcard)/", "/sdcard/", path)
 
 
-def _cat(phone: "SimPhone", args: list[str]) -> Result:
+def _cat(phone: Phone, args: list[str]) -> Result:
     missing = [path for path in args if _path(path) not in phone.files]
     if missing:
         return f"cat: {missing[0]}: No such file or directory\n", 1
     return "".join(phone.files[_path(path)] for path in args), 0
 
 
-def _ls(phone: "SimPhone", args: list[str]) -> Result:
+def _ls(phone: Phone, args: list[str]) -> Result:
     path = _path(next((word for word in args if not word.startswith("-")), "/sdcard")).rstrip("/")
     inside = sorted(name[len(path) + 1 :] for name in phone.files if name.startswith(f"{path}/"))
     if inside or path in ("", "/sdcard", "/data/local/tmp"):
@@ -304,17 +309,17 @@ def _ls(phone: "SimPhone", args: list[str]) -> Result:
     return (f"{path}\n", 0) if path in phone.files else (f"ls: {path}: No such file or directory\n", 1)
 
 
-def _rm(phone: "SimPhone", args: list[str]) -> Result:
+def _rm(phone: Phone, args: list[str]) -> Result:
     force = any(word.startswith("-") and "f" in word for word in args)
     gone = [phone.files.pop(_path(word), None) is not None for word in args if not word.startswith("-")]
     return ("", 0) if force or all(gone) else ("rm: No such file or directory\n", 1)
 
 
-def _which(phone: "SimPhone", args: list[str]) -> Result:
+def _which(phone: Phone, args: list[str]) -> Result:
     return (f"/system/bin/{args[0]}\n", 0) if args[0] in COMMANDS else ("", 1)
 
 
-COMMANDS: dict[str, Callable[["SimPhone", list[str]], Result]] = {
+COMMANDS: dict[str, Callable[[Phone, list[str]], Result]] = {
     "input": _input,
     "wm": _wm,
     "dumpsys": _dumpsys,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from envs.android.sim.state import Page, PhoneState, back
+from agentlab_runner.envs.android.sim.state import Page, PhoneState, back
 
 WIDTH, HEIGHT = 1080, 2280
 STATUS, BAR, NAV = 80, 260, 2160

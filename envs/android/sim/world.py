@@ -2,8 +2,8 @@
 
 from random import Random
 
-from envs.android.sim import catalog
-from envs.android.sim.state import Alarm, Contact, Message, Note, PhoneState
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.state import Alarm, Contact, Message, Note, PhoneState
 
 
 def fresh(seed: int) -> PhoneState:

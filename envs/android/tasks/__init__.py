@@ -6,10 +6,10 @@ from itertools import chain, zip_longest
 from random import Random
 from typing import Protocol, TypeVar
 
-from envs.android.device import TaskSpec
-from envs.android.sim.state import PhoneState, open_app
-from envs.android.tasks import people, system, tools, webshop
-from envs.android.tasks.template import Template, rank, split_of
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.sim.state import PhoneState, open_app
+from agentlab_runner.envs.android.tasks import people, system, tools, webshop
+from agentlab_runner.envs.android.tasks.template import Template, rank, split_of
 
 _GENERAL = system.TEMPLATES + people.TEMPLATES + tools.TEMPLATES
 TASK_SETS: dict[str, tuple[Template, ...]] = {

@@ -2,12 +2,12 @@
 
 from random import Random
 
-from envs.android.device import TaskSpec
-from envs.android.hand import Act, Fill, Route, Tap
-from envs.android.sim import catalog
-from envs.android.sim.apps.contacts import find
-from envs.android.sim.state import Contact, Message, PhoneState
-from envs.android.tasks.template import Template, here, via
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.hand import Act, Fill, Route, Tap
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.apps.contacts import find
+from agentlab_runner.envs.android.sim.state import Contact, Message, PhoneState
+from agentlab_runner.envs.android.tasks.template import Template, here, via
 
 PEOPLE = tuple(catalog.PEOPLE)
 

@@ -2,12 +2,12 @@
 
 from random import Random
 
-from envs.android.device import TaskSpec
-from envs.android.hand import Route, Tap
-from envs.android.sim import catalog
-from envs.android.sim.apps import APPS
-from envs.android.sim.state import PhoneState
-from envs.android.tasks.template import Setup, Template, here, via
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.hand import Route, Tap
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.apps import APPS
+from agentlab_runner.envs.android.sim.state import PhoneState
+from agentlab_runner.envs.android.tasks.template import Setup, Template, here, via
 
 PICKERS = {"brightness": "display", "volume": "sound", "wallpaper": "display"}
 """Settings with more than two values, and the section they stand in."""

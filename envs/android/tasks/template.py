@@ -8,9 +8,9 @@ from functools import cache
 from itertools import product
 from random import Random
 
-from envs.android.device import TaskSpec
-from envs.android.hand import Link, Route, Tap
-from envs.android.sim.state import PhoneState
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.hand import Link, Route, Tap
+from agentlab_runner.envs.android.sim.state import PhoneState
 
 TEST_SHARE = 0.25
 HELD_OUT_SHARE = 0.125

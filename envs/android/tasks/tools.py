@@ -2,12 +2,12 @@
 
 from random import Random
 
-from envs.android.device import TaskSpec
-from envs.android.hand import Act, Check, Fill, Link, Route, Submit, Tap
-from envs.android.sim import catalog
-from envs.android.sim.apps import clock
-from envs.android.sim.state import Alarm, Note, PhoneState
-from envs.android.tasks.template import Template, here, via
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.hand import Act, Check, Fill, Link, Route, Submit, Tap
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.apps import clock
+from agentlab_runner.envs.android.sim.state import Alarm, Note, PhoneState
+from agentlab_runner.envs.android.tasks.template import Template, here, via
 
 NOTES = tuple(catalog.NOTES)
 HOURS = tuple(str(hour) for hour in range(1, 13))

@@ -1,9 +1,9 @@
 """The three levels of AitW's web shopping: go to a site; search it; open the first entry."""
 
-from envs.android.device import TaskSpec
-from envs.android.hand import Fill, Route, Submit, Tap
-from envs.android.sim import catalog
-from envs.android.tasks.template import Template, here, via
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.hand import Fill, Route, Submit, Tap
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.tasks.template import Template, here, via
 
 SHOPS, ITEMS = tuple(catalog.SHOPS), tuple(catalog.ITEMS)
 

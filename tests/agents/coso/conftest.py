@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents.coso.agent import CosoAgent
-from agents.llm import tiny
-from agents.llm.policy import LanguagePolicy
-from envs.android.actions import AitwParser
-from runners.trainer import Trainer
-from runners.types import Decision, Step, StopReason, Trajectory
+from agentlab_runner.agents.coso.agent import CosoAgent
+from agentlab_runner.agents.llm import tiny
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.envs.android.actions import AitwParser
+from agentlab_runner.runners.processes.trainer import Trainer
+from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 
 KINDS = ("DUAL_POINT", "TYPE", "PRESS_BACK", "PRESS_HOME", "STATUS_TASK_COMPLETE")
 SMALL = {

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.coso.actor import Sample, collapse, update_actor
-from agents.coso.entropy import token_entropy
-from runners.errors import UserError
-from runners.experiment import ImitatingAgent, OfflineAgent
-from runners.types import Histogram, Picture, StopReason
+from agentlab_runner.agents.coso.actor import Sample, collapse, update_actor
+from agentlab_runner.agents.coso.entropy import token_entropy
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.experiment import ImitatingAgent, OfflineAgent
+from agentlab_runner.runners.types import Histogram, Picture, StopReason
 
 
 def silent(done, total, **headline):

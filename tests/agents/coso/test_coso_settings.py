@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from agents.coso.settings import CosoSettings
+from agentlab_runner.agents.coso.settings import CosoSettings
 
 
 def agent(name: str) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def test_bad_values_are_named(settings, named):
 @pytest.mark.parametrize("name", ["coso", "digirl", "filtered_bc", "coso_released"])
 def test_the_configs_are_settings(name):
     plain = agent(name)
-    assert plain.pop("_target_") == "agents.coso.agent.CosoAgent"
-    assert plain.pop("_schema_") == "agents.coso.settings.CosoSettings"
+    assert plain.pop("_target_") == "agentlab_runner.agents.coso.agent.CosoAgent"
+    assert plain.pop("_schema_") == "agentlab_runner.agents.coso.settings.CosoSettings"
     settings = CosoSettings(**plain)
     assert settings.seed == 3
     assert settings.entropy == ("causal" if name.startswith("coso") else "none")

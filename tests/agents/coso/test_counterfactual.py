@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.coso.counterfactual import (
+from agentlab_runner.agents.coso.counterfactual import (
     PAPER,
     Recipe,
     counterfactual_weights,
@@ -15,8 +15,8 @@ from agents.coso.counterfactual import (
     nullified,
     zeroed_ids,
 )
-from agents.coso.scm import ScmNetwork
-from agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.coso.scm import ScmNetwork
+from agentlab_runner.agents.llm.policy import LanguagePolicy
 from tests.agents.coso.reference import ReleasedScm, released_weights
 
 PAD, EOS, UNK, COMMA = 0, 1, 2, 3

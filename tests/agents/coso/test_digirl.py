@@ -5,9 +5,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.coso.advantage import doubly_robust_advantage, hard_indicator, instruction_filter, released_advantage
-from agents.coso.critics import InstructionCritic, StepCritic, stacked
-from agents.rl.returns import monte_carlo_returns
+from agentlab_runner.agents.coso.advantage import (
+    doubly_robust_advantage,
+    hard_indicator,
+    instruction_filter,
+    released_advantage,
+)
+from agentlab_runner.agents.coso.critics import InstructionCritic, StepCritic, stacked
+from agentlab_runner.agents.rl.returns import monte_carlo_returns
 
 
 def test_monte_carlo_returns():

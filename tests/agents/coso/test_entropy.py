@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Categorical
 from torch.testing import assert_close
 
-from agents.coso.entropy import mass_matched, permuted, random_weights, token_entropy, weighted_entropy
+from agentlab_runner.agents.coso.entropy import mass_matched, permuted, random_weights, token_entropy, weighted_entropy
 
 MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 0, 0]]).bool()
 

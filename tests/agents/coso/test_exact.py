@@ -2,8 +2,8 @@
 
 import torch
 
-from agents.coso.exact import hard_weights, soft_weights
-from envs.android.actions import AitwParser
+from agentlab_runner.agents.coso.exact import hard_weights, soft_weights
+from agentlab_runner.envs.android.actions import AitwParser
 from tests.agents.coso.conftest import action_text
 
 PARSER = AitwParser()

@@ -2,7 +2,7 @@
 
 import torch
 
-from agents.coso.heatmap import heatmap
+from agentlab_runner.agents.coso.heatmap import heatmap
 
 
 def test_line_breaks_and_empty_tokens_are_drawn_as_marks():

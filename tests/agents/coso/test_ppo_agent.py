@@ -11,16 +11,16 @@ import torch
 from pydantic import ValidationError
 from torch.testing import assert_close
 
-from agents.coso.entropy import token_entropy
-from agents.coso.ppo_agent import UtterancePpoAgent
-from agents.coso.ppo_update import update_policy
-from agents.llm import tiny
-from agents.llm.policy import LanguagePolicy
-from agents.rl.ppo import policy_loss, value_loss
-from envs.cards.actions import CardsParser
-from runners.experiment import ImitatingAgent
-from runners.trainer import Trainer
-from runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
+from agentlab_runner.agents.coso.entropy import token_entropy
+from agentlab_runner.agents.coso.ppo_agent import UtterancePpoAgent
+from agentlab_runner.agents.coso.ppo_update import update_policy
+from agentlab_runner.agents.llm import tiny
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.rl.ppo import policy_loss, value_loss
+from agentlab_runner.envs.cards.actions import CardsParser
+from agentlab_runner.runners.experiment import ImitatingAgent
+from agentlab_runner.runners.processes.trainer import Trainer
+from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
 
 TEXTS = [
     f'{{"current number": "{c}", "thoughts": "{t}", "action": "{a}"}}'

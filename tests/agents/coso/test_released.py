@@ -10,9 +10,9 @@ import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
-from agents.coso.released import convert, load_trajectories
-from runners.errors import UserError
-from runners.types import StopReason
+from agentlab_runner.agents.coso.released import convert, load_trajectories
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.types import StopReason
 
 DEFAULT = """
 task_set: "webshop"

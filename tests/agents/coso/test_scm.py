@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.coso.scm import ScmNetwork, Utterances, check, pad, train_round
-from runners.trainer import Trainer
+from agentlab_runner.agents.coso.scm import ScmNetwork, Utterances, check, pad, train_round
+from agentlab_runner.runners.processes.trainer import Trainer
 
 POOL = {(4, 5, 1): 0, (6, 5, 1): 1, (6, 7, 7, 1): 1}
 

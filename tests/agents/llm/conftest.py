@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.llm.policy import LanguagePolicy
-from agents.llm.tiny import create
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.tiny import create
 
 WORDS = ("headphones", "laptop", "coffee maker", "usb cable", "alarm clock", "winter jacket")
 COORDINATES = [0.0712 + 0.1231 * i for i in range(8)]

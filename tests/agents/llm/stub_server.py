@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from agents.llm.adapters import load_adapters
-from agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.adapters import load_adapters
+from agentlab_runner.agents.llm.policy import LanguagePolicy
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Stub:
         if path == "/v1/load_lora_adapter":
             if self.refuse_adapters:
                 return self.refuse_adapters
-            load_adapters(self.policy, body["lora_path"])
+            load_adapters(self.policy.model, body["lora_path"])
             self.adapters.append(body["lora_name"])
             return {}
         if path == "/v1/unload_lora_adapter":

@@ -15,11 +15,11 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from agents.llm.autoui import AutoUIModel, AutoUIPolicy
-from agents.llm.policy import LanguagePolicy
-from agents.llm.tiny import train_tokenizer
-from runners.errors import UserError
-from runners.trainer import Trainer
+from agentlab_runner.agents.llm.autoui import AutoUIModel, AutoUIPolicy
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.tiny import train_tokenizer
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.processes.trainer import Trainer
 from tests.agents.llm.conftest import corpus, prompt
 
 WIDTH = 24

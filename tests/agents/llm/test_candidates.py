@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.candidates import CandidateScorer, Question, log_policy
-from agents.llm.token_tree import build
-from runners.errors import UserError
+from agentlab_runner.agents.llm.candidates import CandidateScorer, Question, log_policy
+from agentlab_runner.agents.llm.token_tree import build
+from agentlab_runner.runners.errors import UserError
 from tests.agents.causal_models import FAMILIES, text_policy
 
 QUESTIONS = [

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.gguf_file import unpack
-from agents.llm.layers import last_layers, layer_stack
-from agents.llm.loading import load
-from agents.llm.policy import LanguagePolicy
-from runners.errors import UserError
+from agentlab_runner.agents.llm.gguf_file import unpack
+from agentlab_runner.agents.llm.layers import last_layers, layer_stack
+from agentlab_runner.agents.llm.loading import load
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.runners.errors import UserError
 from tests.agents.causal_models import FAMILIES, TARGETS, causal, text_policy, tokenizer
 
 TEXTS = ["There is a bowl in the kitchen.", "To tidy up, you should walk to the bedroom", "book"]

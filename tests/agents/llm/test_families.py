@@ -22,10 +22,10 @@ from transformers import (
     SmolVLMImageProcessorPil,
 )
 
-from agents.llm.policy import LanguagePolicy
-from agents.llm.processors import Qwen2_5_VLProcessor, Qwen2VLProcessor, SmolVLMProcessor
-from agents.llm.tiny import CHAT_TEMPLATE, train_tokenizer
-from runners.errors import UserError
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.processors import Qwen2_5_VLProcessor, Qwen2VLProcessor, SmolVLMProcessor
+from agentlab_runner.agents.llm.tiny import CHAT_TEMPLATE, train_tokenizer
+from agentlab_runner.runners.errors import UserError
 from tests.agents.llm.conftest import corpus, prompt
 
 VISION = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}

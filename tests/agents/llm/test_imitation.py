@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from agents.llm.imitation import check, fit
-from runners.errors import UserError
-from runners.trainer import Trainer
+from agentlab_runner.agents.llm.imitation import check, fit
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.processes.trainer import Trainer
 from tests.agents.llm.conftest import action, screens
 
 SAMPLES = list(
@@ -32,7 +32,7 @@ def test_a_few_samples_are_learnt_by_heart_and_said(policy):
 
 
 def test_micro_batches_give_the_same_step(tiny_folder):
-    from agents.llm.policy import LanguagePolicy
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
 
     def after(micro_batch: int) -> torch.Tensor:
         torch.manual_seed(3)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.imitation import fit
-from agents.llm.policy import LanguagePolicy
-from runners.trainer import Trainer
+from agentlab_runner.agents.llm.imitation import fit
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.runners.processes.trainer import Trainer
 from tests.agents.llm.conftest import action, screens
 
 ROOT = Path(__file__).parents[3]

@@ -6,8 +6,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.testing import assert_close
 from transformers import PreTrainedTokenizerFast
 
-from agents.llm.marker import action_starts, token_weights
-from agents.llm.tiny import train_tokenizer
+from agentlab_runner.agents.llm.marker import action_starts, token_weights
+from agentlab_runner.agents.llm.tiny import train_tokenizer
 
 ANSWERS = [
     '{"current number": 3, "thoughts": "go up", "action": "+"}',

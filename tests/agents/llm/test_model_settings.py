@@ -4,7 +4,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from agents.llm.settings import AutoUISettings, ModelSettings, TinySettings
+from agentlab_runner.agents.llm.settings import AutoUISettings, ModelSettings, TinySettings
 
 CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
 
@@ -55,5 +55,6 @@ def test_settings_are_light():
     import subprocess
     import sys
 
-    code = "import sys, agents.llm.settings; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    light = "sys.exit(bool({'torch', 'transformers'} & sys.modules.keys()))"
+    code = f"import sys, agentlab_runner.agents.llm.settings; {light}"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.policy import LanguagePolicy, Utterance
-from runners.errors import UserError
+from agentlab_runner.agents.llm.policy import LanguagePolicy, Utterance
+from agentlab_runner.runners.errors import UserError
 from tests.agents.llm.conftest import action, screens
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.policy import LanguagePolicy
-from runners.errors import RunFailed, UserError
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.runners.errors import RunFailed, UserError
 from tests.agents.causal_models import causal, tokenizer
 from tests.agents.llm.conftest import screens
 from tests.agents.llm.stub_server import Stub, serving

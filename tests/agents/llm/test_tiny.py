@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from agents.llm.policy import LanguagePolicy
-from agents.llm.tiny import create, train_tokenizer
-from runners.errors import UserError
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.tiny import create, train_tokenizer
+from agentlab_runner.runners.errors import UserError
 from tests.agents.llm.conftest import COORDINATES, WORDS, action, corpus, prompt
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.testing import assert_close
 
-from agents.rl.groups import gigpo, grpo, relative_to_group
+from agentlab_runner.agents.rl.groups import gigpo, grpo, relative_to_group
 
 
 def test_a_group_is_standardised_and_alone_or_equal_is_nothing():

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.rl.ppo import ValueHead, approx_kl, explained_variance, gae, normalised, policy_loss, value_loss
+from agentlab_runner.agents.rl.ppo import (
+    ValueHead,
+    approx_kl,
+    explained_variance,
+    gae,
+    normalised,
+    policy_loss,
+    value_loss,
+)
 
 
 def test_gae_by_hand():

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import torch
 
-from agents.rl.replay import TrajectoryReplay
-from runners.types import Decision, Step, StopReason, Trajectory
+from agentlab_runner.agents.rl.replay import TrajectoryReplay
+from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 
 
 def episode(shade: int, length: int = 3) -> Trajectory:

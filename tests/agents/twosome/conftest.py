@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from agents.twosome.agent import TwosomeAgent
-from runners.rollout import collect, episode_seeds
-from runners.trainer import Trainer
-from runners.types import Trajectory
+from agentlab_runner.agents.twosome.agent import TwosomeAgent
+from agentlab_runner.runners.online.rollout import collect, episode_seeds
+from agentlab_runner.runners.processes.trainer import Trainer
+from agentlab_runner.runners.types import Trajectory
 from tests.agents.causal_models import text_policy
 from tests.agents.twosome.tidy import Tidy
 

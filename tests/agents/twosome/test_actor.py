@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.candidates import Question
-from agents.twosome.actor import PhraseActor
-from agents.twosome.states import question_of
-from runners.errors import UserError
+from agentlab_runner.agents.llm.candidates import Question
+from agentlab_runner.agents.twosome.actor import PhraseActor
+from agentlab_runner.agents.twosome.states import question_of
+from agentlab_runner.runners.errors import UserError
 from tests.agents.causal_models import text_policy
 
 NESTED = Question("You should", ("walk", "walk to the kitchen", "walk to the bedroom", "pick up the bowl"))

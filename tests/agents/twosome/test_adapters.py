@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from agents.llm.adapters import load_adapters
-from agents.llm.policy import LanguagePolicy
-from agents.twosome.critic import Critic
-from agents.twosome.states import question_of
-from runners.errors import UserError
-from runners.trainer import Trainer
+from agentlab_runner.agents.llm.adapters import load_adapters
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.twosome.critic import Critic
+from agentlab_runner.agents.twosome.states import question_of
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.processes.trainer import Trainer
 from tests.agents.causal_models import TARGETS, causal, text_policy, tokenizer
 from tests.agents.twosome.tidy import Tidy
 
@@ -66,7 +66,7 @@ def test_an_original_folder_is_loaded(saved, tmp_path):
     names = load_file(folder / "adapter_model.safetensors").keys()
     assert "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" in names
     policy = text_policy("llama", perturbed=False)
-    load_adapters(policy, original_style(folder, tmp_path / "epoch_0003"))
+    load_adapters(policy.model, original_style(folder, tmp_path / "epoch_0003"))
     for ours, theirs in zip(policy.trainable_parameters(), agent.policy.trainable_parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -102,16 +102,16 @@ def other_alpha() -> LanguagePolicy:
 def test_adapters_of_another_model_are_refused_in_one_sentence(saved, tmp_path, policy, fault):
     folder = original_style(saved[1], tmp_path / "epoch_0003")
     with pytest.raises(UserError, match=fault):
-        load_adapters(policy(), folder)
+        load_adapters(policy().model, folder)
 
 
 def test_missing_and_dangerous_files(tmp_path):
     policy = text_policy("llama")
     with pytest.raises(UserError, match="give the folder of a PEFT checkpoint"):
-        load_adapters(policy, tmp_path)
+        load_adapters(policy.model, tmp_path)
     torch.save({"x": Path("/")}, tmp_path / "adapter_model.bin")  # a pickle that would run code is not opened
     with pytest.raises(UserError, match="damaged or holds more than weights"):
-        load_adapters(policy, tmp_path)
+        load_adapters(policy.model, tmp_path)
 
 
 def test_a_critic_of_other_widths(saved, tmp_path):

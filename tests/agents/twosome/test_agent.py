@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.candidates import Question
-from agents.twosome.agent import TwosomeAgent
-from agents.twosome.states import question_of
-from runners.errors import UserError
-from runners.trainer import Trainer
-from runners.types import Decision, StopReason
+from agentlab_runner.agents.llm.candidates import Question
+from agentlab_runner.agents.twosome.agent import TwosomeAgent
+from agentlab_runner.agents.twosome.states import question_of
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.processes.trainer import Trainer
+from agentlab_runner.runners.types import Decision, StopReason
 from tests.agents.causal_models import causal, text_policy, tokenizer
 from tests.agents.twosome.tidy import Tidy, length, stored
 
@@ -149,8 +149,8 @@ def test_resuming_gives_the_same_bits(make_agent, play, family, algo):
 
 def test_adv_norm_of_a_minibatch_is_the_released_one(make_agent, play):
     """Of what a step's samples see: mean 0 within each minibatch, within the group, or within the batch."""
-    from agents.twosome.batch import make_batch
-    from agents.twosome.states import episode
+    from agentlab_runner.agents.twosome.batch import make_batch
+    from agentlab_runner.agents.twosome.states import episode
 
     agent = make_agent()
     batch = make_batch([episode(t) for t in play(agent, 1)], agent.actor, agent.critic, 0.9, 0.5)
@@ -203,7 +203,7 @@ def test_bad_episodes_are_refused(make_agent, play, changes, fault):
 
 
 def test_a_model_without_adapters_is_refused():
-    from agents.llm.policy import LanguagePolicy
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
 
     words = tokenizer()
     with pytest.raises(UserError, match=r"give the model model\.lora"):

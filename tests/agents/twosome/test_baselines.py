@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.candidates import Question
-from agents.twosome.actor import PhraseActor
-from agents.twosome.baselines import RandomAgent, ZeroShotAgent
-from agents.twosome.saycan import SaycanAgent
-from agents.twosome.vector_ppo import VectorPpoAgent
-from runners.errors import UserError
-from runners.experiment import LearningAgent
-from runners.trainer import Trainer
-from runners.types import Decision
+from agentlab_runner.agents.llm.candidates import Question
+from agentlab_runner.agents.twosome.actor import PhraseActor
+from agentlab_runner.agents.twosome.baselines import RandomAgent, ZeroShotAgent
+from agentlab_runner.agents.twosome.saycan import SaycanAgent
+from agentlab_runner.agents.twosome.vector_ppo import VectorPpoAgent
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.experiment import LearningAgent
+from agentlab_runner.runners.processes.trainer import Trainer
+from agentlab_runner.runners.types import Decision
 from tests.agents.causal_models import text_policy
 from tests.agents.twosome.tidy import Tidy, length, stored
 

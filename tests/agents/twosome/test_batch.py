@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.rl.ppo import gae
-from agents.twosome.batch import advantages, make_batch
-from agents.twosome.states import episode
+from agentlab_runner.agents.rl.ppo import gae
+from agentlab_runner.agents.twosome.batch import advantages, make_batch
+from agentlab_runner.agents.twosome.states import episode
 
 
 def of(rewards, durations, lengths, values, algo="twosome", gamma=0.9, gae_lambda=0.5):

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agents.llm.candidates import CandidateScorer, Question
-from agents.llm.gguf_file import unpack
-from agents.llm.policy import LanguagePolicy
-from agents.twosome.forgetting import forgetting, harness
-from agents.twosome.lint import lint, visited
+from agentlab_runner.agents.llm.candidates import CandidateScorer, Question
+from agentlab_runner.agents.llm.gguf_file import unpack
+from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.twosome.forgetting import forgetting, harness
+from agentlab_runner.agents.twosome.lint import lint, visited
+from agentlab_runner.runners.errors import UserError
 from benchmarks.candidates import ACTIONS, LORA, MODEL, PROMPT, gradient, plain, tree
-from runners.errors import UserError
 from tests.agents.causal_models import text_policy
 from tests.agents.twosome.tidy import Tidy
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from agents.twosome.settings import TwosomeSettings
-from runners.claim import Jobs, read
-from runners.compose import compose
-from runners.errors import UserError
+from agentlab_runner.agents.twosome.settings import TwosomeSettings
+from agentlab_runner.runners.claim.claim import Jobs, read
+from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.errors import UserError
 
 AGENTS = (
     *("twosome", "twosome_exploring", "twosome_released", "poad", "ntpo"),
@@ -21,7 +21,7 @@ AGENTS = (
 @pytest.mark.parametrize("name", AGENTS)
 def test_every_config_is_valid_and_says_what_it_is(name):
     actions = ["agent.num_actions=5"] if name in ("saycan", "vector_ppo") else []
-    assert compose([f"agent={name}", *actions]).agent._target_.startswith("agents.twosome.")
+    assert compose([f"agent={name}", *actions]).agent._target_.startswith("agentlab_runner.agents.twosome.")
     assert (Path(__file__).parents[3] / "conf" / "agent" / f"{name}.yaml").read_text().startswith("# ")
 
 
@@ -72,5 +72,6 @@ def test_unknown_keys_are_refused():
 
 
 def test_settings_are_light():
-    code = "import sys, agents.twosome.settings; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    light = "sys.exit(bool({'torch', 'transformers'} & sys.modules.keys()))"
+    code = f"import sys, agentlab_runner.agents.twosome.settings; {light}"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from runners.types import Trajectory
+from agentlab_runner.runners.types import Trajectory
 
 PHRASES = ("pick up the bowl", "walk to the bedroom", "walk to the living room", "pick up the book")
 

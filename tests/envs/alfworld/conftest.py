@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from envs.alfworld.pddl import problem
-from envs.alfworld.scenes import Scenes
-from envs.alfworld.world import TaskType
+from agentlab_runner.envs.alfworld.pddl import problem
+from agentlab_runner.envs.alfworld.scenes import Scenes
+from agentlab_runner.envs.alfworld.world import TaskType
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import envs.alfworld
+import agentlab_runner.envs.alfworld
 from tests.envs.alfworld.walks import SMALL, Walker
 
 FILE = Path(__file__).with_name("walks.json")
@@ -25,7 +25,7 @@ def told(env: Any, outcome: tuple[Any, ...]) -> list[Any]:
 
 
 def record() -> None:
-    pddl, twin = (envs.alfworld.make(engine=engine, **RECORDED) for engine in ("pddl", "twin"))
+    pddl, twin = (agentlab_runner.envs.alfworld.make(engine=engine, **RECORDED) for engine in ("pddl", "twin"))
     walks = []
     for episode in range(EPISODES):
         walker, steps = Walker(episode), []

@@ -10,20 +10,20 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from pydantic import ValidationError
 
-import envs.alfworld
-from envs.alfworld.commands import CommandParser
-from envs.alfworld.env import AlfworldEnv
-from envs.alfworld.expert import Expert
-from envs.alfworld.settings import AlfworldSettings
-from envs.alfworld.world import TaskType
-from runners.compose import compose
-from runners.rollout import demonstrate
+import agentlab_runner.envs.alfworld
+from agentlab_runner.envs.alfworld.commands import CommandParser
+from agentlab_runner.envs.alfworld.env import AlfworldEnv
+from agentlab_runner.envs.alfworld.expert import Expert
+from agentlab_runner.envs.alfworld.settings import AlfworldSettings
+from agentlab_runner.envs.alfworld.world import TaskType
+from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.online.rollout import demonstrate
 
 SMALL = {"receptacles": 5, "objects": 5, "sampling": "sequential"}
 
 
 def make(**kwargs):
-    return envs.alfworld.make(**SMALL | kwargs)
+    return agentlab_runner.envs.alfworld.make(**SMALL | kwargs)
 
 
 def say(command: str) -> str:
@@ -39,9 +39,9 @@ def test_passes_gymnasiums_own_check(observation):
 
 
 def test_is_registered_and_made_by_its_config():
-    assert envs.alfworld.ENV_ID in gymnasium.registry
+    assert agentlab_runner.envs.alfworld.ENV_ID in gymnasium.registry
     env = compose(["agent=coso", "env=alfworld", "model=tiny"]).env
-    assert env._target_ == "envs.alfworld.make"
+    assert env._target_ == "agentlab_runner.envs.alfworld.make"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -54,7 +54,7 @@ def test_the_expert_solves_all_six_tasks(split):
 
 
 def test_the_expert_solves_whole_rooms_in_time():
-    env = envs.alfworld.make(sampling="sequential", objects=20, split="test")
+    env = agentlab_runner.envs.alfworld.make(sampling="sequential", objects=20, split="test")
     assert all(episode.success for episode in demonstrate(Expert(), env, seeds=range(60)))
 
 
@@ -147,7 +147,7 @@ def test_a_seed_gives_one_episode():
 
 def test_another_process_plays_the_same_episode(cli_env):
     play = (
-        "import envs.alfworld as a\n"
+        "import agentlab_runner.envs.alfworld as a\n"
         "env = a.make(observation='both', image_size=64)\n"
         "seen = [env.reset(seed=5)[0], *(env.step('')[0] for _ in range(8))]\n"
         "print([o['text'] for o in seen], [o['image'].sum() for o in seen])"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from envs.alfworld.commands import CommandParser
+from agentlab_runner.envs.alfworld.commands import CommandParser
 
 TOLERANT, RELEASED = CommandParser(), CommandParser("released")
 CABINETS = ("go to cabinet 1", "go to cabinet 10", "help", "inventory", "look")

@@ -6,13 +6,13 @@ from random import Random
 import numpy as np
 import pytest
 
-import envs.alfworld
-from envs.alfworld.commands import CommandParser
-from envs.alfworld.expert import Planner
-from envs.alfworld.games import read_problem
-from envs.alfworld.pddl import PddlEngine
-from envs.alfworld.twin import Twin
-from envs.alfworld.world import Goal, TaskType
+import agentlab_runner.envs.alfworld
+from agentlab_runner.envs.alfworld.commands import CommandParser
+from agentlab_runner.envs.alfworld.expert import Planner
+from agentlab_runner.envs.alfworld.games import read_problem
+from agentlab_runner.envs.alfworld.pddl import PddlEngine
+from agentlab_runner.envs.alfworld.twin import Twin
+from agentlab_runner.envs.alfworld.world import Goal, TaskType
 from tests.envs.alfworld.walks import SMALL, Walker, together
 
 pytest.importorskip("textworld", reason="the PDDL engine needs pip install -e '.[alfworld]'")
@@ -66,7 +66,7 @@ def test_downloaded_games_are_equal_whatever_version_they_come_from(downloaded):
 
 
 def test_the_planner_wins():
-    env = envs.alfworld.make(engine="pddl", **SMALL | {"task_types": ["pick_heat_then_place_in_recep"]})
+    env = agentlab_runner.envs.alfworld.make(engine="pddl", **SMALL | {"task_types": ["pick_heat_then_place_in_recep"]})
     planner = Planner()
     env.reset(seed=4)
     planner.begin(env, 4)
@@ -79,7 +79,7 @@ def test_the_planner_wins():
 
 
 def test_the_twin_has_no_planner():
-    env = envs.alfworld.make(**SMALL)
+    env = agentlab_runner.envs.alfworld.make(**SMALL)
     env.reset(seed=0)
     with pytest.raises(ValueError, match="engine=pddl"):
         Planner().decide(env)

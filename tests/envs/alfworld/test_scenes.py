@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from envs.alfworld.catalog import HOLDS, ROOMS
-from envs.alfworld.games import Games, read_game, read_problem
-from envs.alfworld.pddl import problem
-from envs.alfworld.scenes import Scenes, combinations, furniture, held_out, layouts
-from envs.alfworld.world import TaskType, conditions
+from agentlab_runner.envs.alfworld.catalog import HOLDS, ROOMS
+from agentlab_runner.envs.alfworld.games import Games, read_game, read_problem
+from agentlab_runner.envs.alfworld.pddl import problem
+from agentlab_runner.envs.alfworld.scenes import Scenes, combinations, furniture, held_out, layouts
+from agentlab_runner.envs.alfworld.world import TaskType, conditions
 
 
 def test_tasks_of_training_and_test_are_disjoint_and_every_word_is_trained_on():

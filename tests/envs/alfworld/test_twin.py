@@ -4,17 +4,17 @@ import json
 
 import pytest
 
-import envs.alfworld
-from envs.alfworld.commands import CommandParser
-from envs.alfworld.scenes import Scenes
-from envs.alfworld.twin import Twin
-from envs.alfworld.world import Goal, Receptacle, State, TaskType, Thing, World, conditions, names
+import agentlab_runner.envs.alfworld
+from agentlab_runner.envs.alfworld.commands import CommandParser
+from agentlab_runner.envs.alfworld.scenes import Scenes
+from agentlab_runner.envs.alfworld.twin import Twin
+from agentlab_runner.envs.alfworld.world import Goal, Receptacle, State, TaskType, Thing, World, conditions, names
 from tests.envs.alfworld.recorded import FILE, RECORDED, told
 
 
 def test_recorded_walks_of_the_engine_are_met_step_by_step():
     walks = json.loads(FILE.read_text())
-    env = envs.alfworld.make(**RECORDED)
+    env = agentlab_runner.envs.alfworld.make(**RECORDED)
     for walk in walks:
         start = env.reset(seed=walk["episode"], options={"episode": walk["episode"]})
         assert told(env, start) == walk["first"]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-import envs.alfworld
-from envs.alfworld.expert import next_move
+import agentlab_runner.envs.alfworld
+from agentlab_runner.envs.alfworld.expert import next_move
 
 SMALL: dict[str, Any] = {
     "receptacles": 6,
@@ -48,7 +48,7 @@ def together(
     walker: Walker, steps: int, episode_steps: int, first: int = 0, **settings: Any
 ) -> Iterator[tuple[Any, Any]]:
     """What the twin and the PDDL engine give at resets and steps for the same utterances, `steps` of them."""
-    twin, pddl = (envs.alfworld.make(engine=engine, **SMALL | settings) for engine in ("twin", "pddl"))
+    twin, pddl = (agentlab_runner.envs.alfworld.make(engine=engine, **SMALL | settings) for engine in ("twin", "pddl"))
     done, episode = 0, first
     while done < steps:
         options = {"episode": episode}

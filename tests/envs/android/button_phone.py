@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.android.device import DeviceLost, Key, TaskSpec, UiNode
+from agentlab_runner.envs.android.device import DeviceLost, Key, TaskSpec, UiNode
 
 SCREEN = (108, 228)
 BUTTON = (0, 0, 54, 57)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from envs.android.actions import UNUSED, Action, ActionType, AitwParser, swipe, tap
+from agentlab_runner.envs.android.actions import UNUSED, Action, ActionType, AitwParser, swipe, tap
 
 TOLERANT, RELEASED = AitwParser(), AitwParser("released")
 COGAGENT, COGAGENT_RELEASED = AitwParser("cogagent"), AitwParser("cogagent_released")

@@ -8,14 +8,14 @@ import threading
 import numpy as np
 import pytest
 
-import envs.android
-from envs.android.actions import AitwParser, tap
-from envs.android.device import DeviceLost, DeviceUnavailable, Key, TaskSpec
-from envs.android.devices import adb
-from envs.android.devices.adb import AdbPhone
-from envs.android.devices.adb_server import Fault, FaultPlan, PhoneServer, State
-from envs.android.devices.shell_phone import ShellPhone, text_pieces
-from envs.android.evaluators import Programmatic
+import agentlab_runner.envs.android
+from agentlab_runner.envs.android.actions import AitwParser, tap
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, TaskSpec
+from agentlab_runner.envs.android.devices import adb
+from agentlab_runner.envs.android.devices.adb import AdbPhone
+from agentlab_runner.envs.android.devices.adb_server import Fault, FaultPlan, PhoneServer, State
+from agentlab_runner.envs.android.devices.shell_phone import ShellPhone, text_pieces
+from agentlab_runner.envs.android.evaluators import Programmatic
 from tests.envs.android.button_phone import SCREEN, ButtonPhone
 
 adbutils = pytest.importorskip("adbutils")
@@ -188,7 +188,7 @@ class Pressed(Programmatic):
 
 def episode(server, goals, **options):
     device = connect(server, retries=1, **options)
-    env = envs.android.make(device=device, evaluator=Pressed(), parser=PARSER, task_set=goals)
+    env = agentlab_runner.envs.android.make(device=device, evaluator=Pressed(), parser=PARSER, task_set=goals)
     env.reset(seed=0)
     return env
 

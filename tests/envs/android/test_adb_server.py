@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from envs.android.device import TaskSpec
-from envs.android.devices.adb_server import Fault, FaultPlan, PhoneServer, State, serve
-from envs.android.devices.adb_services import run_command, task_from_json, task_to_json
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.devices.adb_server import Fault, FaultPlan, PhoneServer, State, serve
+from agentlab_runner.envs.android.devices.adb_services import run_command, task_from_json, task_to_json
 from tests.envs.android.button_phone import ButtonPhone
 
 adbutils = pytest.importorskip("adbutils")

@@ -6,13 +6,13 @@ No emulator runs here: android_env's fake simulator stands in for its screen, it
 import numpy as np
 import pytest
 
-import envs.android
-from envs.android.actions import AitwParser
-from envs.android.device import DeviceLost, DeviceUnavailable, Key
-from envs.android.devices.adb_server import PhoneServer, State
-from envs.android.evaluators import Programmatic
-from envs.android.scripted_user import next_move, utterance
-from envs.android.sim import SimPhone
+from agentlab_runner.envs import android
+from agentlab_runner.envs.android.actions import AitwParser
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key
+from agentlab_runner.envs.android.devices.adb_server import PhoneServer, State
+from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.evaluators import Programmatic
+from agentlab_runner.envs.android.scripted_user import next_move, utterance
 
 adbutils = pytest.importorskip("adbutils")
 pytest.importorskip("android_env", exc_type=ImportError)
@@ -23,7 +23,7 @@ from android_env.components import adb_controller, config_classes, coordinator, 
 from android_env.components.simulators.fake import fake_simulator  # noqa: E402
 from android_env.proto import task_pb2  # noqa: E402
 
-from envs.android.devices.android_env import AndroidEnvPhone, launch  # noqa: E402
+from agentlab_runner.envs.android.devices.android_env import AndroidEnvPhone, launch  # noqa: E402
 
 SERIAL = "emulator-5554"
 
@@ -74,7 +74,7 @@ def test_it_operates_the_phone(stage):
 
 def test_a_task_is_solved_through_it(stage):
     device, phone, _ = stage
-    env = envs.android.make(device=device, evaluator=Programmatic(), parser=AitwParser(), sampling="sequential")
+    env = android.make(device=device, evaluator=Programmatic(), parser=AitwParser(), sampling="sequential")
     env.reset(seed=0, options={"episode": 0})
     stop = None
     while stop is None:
@@ -97,7 +97,7 @@ def test_what_launch_needs_is_named(tmp_path, monkeypatch):
     (tmp_path / "platform-tools" / "adb").touch()
     with pytest.raises(DeviceUnavailable, match="avd_name"):
         launch(sdk=str(tmp_path))
-    monkeypatch.setattr("envs.android.devices.android_env.KVM", tmp_path / "kvm")
+    monkeypatch.setattr("agentlab_runner.envs.android.devices.android_env.KVM", tmp_path / "kvm")
     with pytest.raises(DeviceUnavailable, match="/dev/kvm"):
         launch(avd_name="pixel", sdk=str(tmp_path))
     (tmp_path / "kvm").touch()

@@ -9,11 +9,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from pydantic import ValidationError
 
-import envs.android
-from envs.android.actions import Action, ActionType, AitwParser, swipe, tap
-from envs.android.device import DeviceLost, DeviceUnavailable, Key
-from envs.android.evaluators import NotEvaluated, Programmatic
-from envs.android.settings import AndroidSettings
+import agentlab_runner.envs.android
+from agentlab_runner.envs.android.actions import Action, ActionType, AitwParser, swipe, tap
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key
+from agentlab_runner.envs.android.evaluators import NotEvaluated, Programmatic
+from agentlab_runner.envs.android.settings import AndroidSettings
 from tests.envs.android.button_phone import ButtonPhone
 
 PARSER = AitwParser()
@@ -37,7 +37,7 @@ def goals(tmp_path):
 def make(goals):
     def build(device=None, **kwargs):
         kwargs = {"parser": PARSER, "evaluator": GoalsOnly(), "task_set": goals, **kwargs}
-        return envs.android.make(device=device or ButtonPhone(), **kwargs)
+        return agentlab_runner.envs.android.make(device=device or ButtonPhone(), **kwargs)
 
     return build
 
@@ -50,7 +50,7 @@ def test_passes_gymnasiums_own_check(make):
 
 
 def test_is_registered():
-    assert envs.android.ENV_ID in gymnasium.registry
+    assert agentlab_runner.envs.android.ENV_ID in gymnasium.registry
 
 
 def test_success_ends_with_reward_one(make):

@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-import envs.android
-from envs.android.actions import AitwParser, tap
-from envs.android.device import TaskSpec
-from envs.android.evaluators import Judge, NotEvaluated, Programmatic
+import agentlab_runner.envs.android
+from agentlab_runner.envs.android.actions import AitwParser, tap
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.evaluators import Judge, NotEvaluated, Programmatic
 from tests.envs.android.button_phone import ButtonPhone
 
 TASK = TaskSpec("goals", "open the settings", 1)
@@ -153,7 +153,7 @@ def test_a_judge_ends_an_episode_and_its_silence_is_no_failure(endpoint, judge, 
     goals = tmp_path / "goals.txt"
     goals.write_text("press go")
     parser = AitwParser()
-    env = envs.android.make(
+    env = agentlab_runner.envs.android.make(
         device=ButtonPhone(), evaluator=judge(retries=0), parser=parser, task_set=str(goals))
     go = parser.render(tap(0.1, 0.1))
     endpoint.answers = ["Status: success", 500]

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from envs.android import tasks
-from envs.android.actions import AitwParser
-from envs.android.device import Key, TaskSpec
-from envs.android.hand import perform
-from envs.android.scripted_user import ScriptedUser, next_move
-from envs.android.sim import SimPhone
-from envs.android.sim.apps import APPS
-from envs.android.sim.state import open_app
+from agentlab_runner.envs.android import tasks
+from agentlab_runner.envs.android.actions import AitwParser
+from agentlab_runner.envs.android.device import Key, TaskSpec
+from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.hand import perform
+from agentlab_runner.envs.android.scripted_user import ScriptedUser, next_move
+from agentlab_runner.envs.android.sim.apps import APPS
+from agentlab_runner.envs.android.sim.state import open_app
 
 FORM = re.compile(
     r'Action Plan: \[([A-Z_, ]+)\] Action Decision: "action_type": "([A-Z_]+)", '

@@ -10,17 +10,17 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
 
-import envs.android
-from envs.android.actions import AitwParser, tap
-from envs.android.device import DeviceUnavailable, Key
-from envs.android.devices.adb_server import Fault, FaultPlan, PhoneServer, State
-from envs.android.devices.sim_adb import SERIAL, SimAdbPhone
-from envs.android.evaluators import Programmatic
-from envs.android.scripted_user import ScriptedUser
-from envs.android.sim import SimPhone
-from envs.android.ui_xml import from_xml
-from runners.compose import compose
-from runners.errors import UserError
+from agentlab_runner.envs import android
+from agentlab_runner.envs.android.actions import AitwParser, tap
+from agentlab_runner.envs.android.device import DeviceUnavailable, Key
+from agentlab_runner.envs.android.devices.adb_server import Fault, FaultPlan, PhoneServer, State
+from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.devices.sim_adb import SERIAL, SimAdbPhone
+from agentlab_runner.envs.android.evaluators import Programmatic
+from agentlab_runner.envs.android.scripted_user import ScriptedUser
+from agentlab_runner.envs.android.ui_xml import from_xml
+from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.errors import UserError
 
 adbutils = pytest.importorskip("adbutils")
 PARSER = AitwParser()
@@ -32,7 +32,7 @@ def make():
 
     def build(device, **options):
         options = {"task_set": "all", "split": "test", "sampling": "sequential", "observation": "both", **options}
-        made.append(envs.android.make(device=device, evaluator=Programmatic(), parser=PARSER, **options))
+        made.append(android.make(device=device, evaluator=Programmatic(), parser=PARSER, **options))
         return made[-1]
 
     yield build
@@ -148,7 +148,7 @@ def test_real_phones_get_the_wait_for_white_screens_and_their_worker():
     with PhoneServer({SERIAL: SimPhone(), "emulator-5556": SimPhone()}) as server:
         device = instantiate(node["device"], port=server.port, retry_wait=0.0, settle=0.0)
         assert isinstance(device, partial)
-        env = envs.android.make(worker=1, device=device, evaluator=Programmatic(), parser=PARSER)
+        env = android.make(worker=1, device=device, evaluator=Programmatic(), parser=PARSER)
         assert env.unwrapped.device.serial == "emulator-5556"
 
 

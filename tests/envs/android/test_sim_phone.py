@@ -6,10 +6,11 @@ import time
 import numpy as np
 import pytest
 
-from envs.android import tasks
-from envs.android.device import Key
-from envs.android.sim import SimPhone, screen
-from envs.android.sim.state import Message, open_app, open_page
+from agentlab_runner.envs.android import tasks
+from agentlab_runner.envs.android.device import Key
+from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.sim import screen
+from agentlab_runner.envs.android.sim.state import Message, open_app, open_page
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from envs.android.device import Key, UiNode
-from envs.android.sim import SimPhone, catalog, screen
-from envs.android.sim.apps import APPS
-from envs.android.sim.state import Contact, Note, open_app, open_page
+from agentlab_runner.envs.android.device import Key, UiNode
+from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.sim import catalog, screen
+from agentlab_runner.envs.android.sim.apps import APPS
+from agentlab_runner.envs.android.sim.state import Contact, Note, open_app, open_page
 
 
 def places(phone: SimPhone) -> dict[str, tuple[str, str, tuple[str, ...]]]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from envs.android.sim import SimPhone
-from envs.android.sim.state import open_app
-from envs.android.ui_xml import from_xml
+from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.sim.state import open_app
+from agentlab_runner.envs.android.ui_xml import from_xml
 
 
 @pytest.fixture

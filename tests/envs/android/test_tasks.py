@@ -6,9 +6,9 @@ import random
 import numpy as np
 import pytest
 
-from envs.android import tasks
-from envs.android.device import TaskSpec
-from envs.android.sim import SimPhone
+from agentlab_runner.envs.android import tasks
+from agentlab_runner.envs.android.device import TaskSpec
+from agentlab_runner.envs.android.devices.sim import SimPhone
 
 RANK, TEST_SPLIT = 9584472502122853016, "2d21c71ef0ba40e2"
 """As first released."""

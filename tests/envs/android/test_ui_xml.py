@@ -2,8 +2,8 @@
 
 import pytest
 
-from envs.android.device import UiNode
-from envs.android.ui_xml import from_xml, to_xml
+from agentlab_runner.envs.android.device import UiNode
+from agentlab_runner.envs.android.ui_xml import from_xml, to_xml
 
 
 def test_a_tree_comes_back_as_it_went():

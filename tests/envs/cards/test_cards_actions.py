@@ -2,8 +2,8 @@
 
 import pytest
 
-from envs.cards.actions import CardsParser
-from envs.cards.games import GAMES
+from agentlab_runner.envs.cards.actions import CardsParser
+from agentlab_runner.envs.cards.games import GAMES
 
 MARK = '{"thoughts": "...", "action": "%s"}'
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-import envs.cards
-from envs.cards.actions import CardsParser
-from envs.cards.demonstrator import Player, hits
-from envs.cards.formula import solutions
-from envs.cards.games import GAMES
-from runners.rollout import demonstrate
+from agentlab_runner.envs import cards
+from agentlab_runner.envs.cards.actions import CardsParser
+from agentlab_runner.envs.cards.demonstrator import Player, hits
+from agentlab_runner.envs.cards.formula import solutions
+from agentlab_runner.envs.cards.games import GAMES
+from agentlab_runner.runners.online.rollout import demonstrate
 
 FIELDS = {
     "numberline": ["current number", "target number", "thoughts", "action"],
@@ -20,7 +20,7 @@ FIELDS = {
 
 
 def play(game, player, episodes=150, **kwargs):
-    return demonstrate(player, envs.cards.make(game, observation="text", **kwargs), list(range(episodes)))
+    return demonstrate(player, cards.make(game, observation="text", **kwargs), list(range(episodes)))
 
 
 def success(trajectories):
@@ -97,7 +97,7 @@ def test_forced_players_of_points_fail_in_part(mistake):
 
 
 def test_a_formula_that_cannot_make_the_target_any_more_is_ended():
-    env = envs.cards.make("ezpoints")
+    env = cards.make("ezpoints")
     env.reset(seed=0)
     env.step('"action": "*"')
     assert json.loads(Player().decide(env)) | {"cards": []} == {

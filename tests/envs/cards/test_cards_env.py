@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import envs.cards
-from envs.cards.actions import CardsParser
-from envs.cards.formula import SYMBOLS
-from envs.cards.games import GAMES, NumberLine
-from runners.rollout import collect
-from runners.types import Decision, StopReason
+from agentlab_runner.envs import cards
+from agentlab_runner.envs.cards.actions import CardsParser
+from agentlab_runner.envs.cards.formula import SYMBOLS
+from agentlab_runner.envs.cards.games import GAMES, NumberLine
+from agentlab_runner.runners.online.rollout import collect
+from agentlab_runner.runners.types import Decision, StopReason
 
 STOPS = {"success", "failure", "horizon"}
 
@@ -37,18 +37,18 @@ def test_passes_gymnasiums_own_check(game, observation):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*(Text|render_modes|spec|shape).*")
-        check_env(envs.cards.make(game, observation=observation, image_size=96).unwrapped)
+        check_env(cards.make(game, observation=observation, image_size=96).unwrapped)
 
 
 @pytest.mark.parametrize("game", GAMES)
 def test_is_registered(game):
-    assert envs.cards.ENV_IDS[game] in gymnasium.registry
-    assert envs.cards.make(game).unwrapped.game.name == game
+    assert cards.ENV_IDS[game] in gymnasium.registry
+    assert cards.make(game).unwrapped.game.name == game
 
 
 @pytest.mark.parametrize("game", GAMES)
 def test_the_contract_of_the_runner(game):
-    env = envs.cards.make(game, worker=3, image_size=96)
+    env = cards.make(game, worker=3, image_size=96)
     parser, rng = CardsParser(game), random.Random(0)
     for seed in range(40):
         observation, info = env.reset(seed=seed, options={"episode": seed})
@@ -85,7 +85,7 @@ class Mumbling:
 
 @pytest.mark.parametrize("game", GAMES)
 def test_the_runner_collects_episodes(game):
-    tables = [envs.cards.make(game, worker=i, observation="text") for i in range(4)]
+    tables = [cards.make(game, worker=i, observation="text") for i in range(4)]
     trajectories = collect(Mumbling(CardsParser(game)), tables, list(range(12)))
     assert {trajectory.task for trajectory in trajectories} == {game}
     assert {trajectory.stop for trajectory in trajectories} <= {StopReason(stop) for stop in STOPS}
@@ -94,7 +94,7 @@ def test_the_runner_collects_episodes(game):
 @pytest.mark.parametrize("game", GAMES)
 def test_a_seed_gives_the_same_episode_and_another_another(game):
     def episode(seed):
-        env = envs.cards.make(game)
+        env = cards.make(game)
         observation, info = env.reset(seed=seed)
         infos, total = finish(env, lambda: "mumble")
         return info["state"], observation["image"].tobytes(), [step["executed"] for step in infos], total
@@ -105,7 +105,7 @@ def test_a_seed_gives_the_same_episode_and_another_another(game):
 
 @pytest.mark.parametrize("game", GAMES)
 def test_an_unparsable_utterance_becomes_any_action_at_random(game):
-    env, seen = envs.cards.make(game, observation="text"), Counter()
+    env, seen = cards.make(game, observation="text"), Counter()
     for seed in range(1200):
         env.reset(seed=seed)
         *_, info = env.step("mumble")
@@ -118,7 +118,7 @@ def test_an_unparsable_utterance_becomes_any_action_at_random(game):
 
 
 def test_number_line_success_needs_every_step_to_be_right():
-    env = envs.cards.make("numberline")
+    env = cards.make("numberline")
     outcomes = set()
     for seed in range(60):
         target, current = env.reset(seed=seed)[1]["state"]
@@ -133,28 +133,28 @@ def test_number_line_success_needs_every_step_to_be_right():
 
 def test_a_prompt_tells_the_table_only_where_there_is_no_picture():
     for game, told in (("numberline", "Target: "), ("blackjack", "Your sum: "), ("ezpoints", "Cards: ")):
-        assert told not in envs.cards.make(game).reset(seed=0)[0]["text"]
+        assert told not in cards.make(game).reset(seed=0)[0]["text"]
         for observation in ("text", "both"):
-            assert told in envs.cards.make(game, observation=observation).reset(seed=0)[0]["text"]
-    assert "image" not in envs.cards.make("ezpoints", observation="text").reset(seed=0)[0]
+            assert told in cards.make(game, observation=observation).reset(seed=0)[0]["text"]
+    assert "image" not in cards.make("ezpoints", observation="text").reset(seed=0)[0]
 
 
 def test_a_prompt_shows_the_formula_and_the_form_of_the_answer():
-    env = envs.cards.make("ezpoints")
+    env = cards.make("ezpoints")
     _, info = env.reset(seed=0)
     first = info["state"][0]
     observation, *_ = env.step(f'{{"action": "{first}"}}')
     assert f'Formula: "{first}".' in observation["text"]
     for field in ("cards", "current formula", "thoughts", "action"):
         assert f'"{field}":' in observation["text"]
-    short = envs.cards.make("ezpoints", format="action_only").reset(seed=0)[0]["text"]
+    short = cards.make("ezpoints", format="action_only").reset(seed=0)[0]["text"]
     assert '"thoughts"' not in short
     assert '"action":' in short
-    assert envs.cards.make("numberline", prompt="short").reset(seed=0)[0]["text"] == "Bring current to target: - or +."
+    assert cards.make("numberline", prompt="short").reset(seed=0)[0]["text"] == "Bring current to target: - or +."
 
 
 def test_indices_are_taken_and_checked():
-    env = envs.cards.make("numberline")
+    env = cards.make("numberline")
     env.reset(seed=0)
     *_, info = env.step(np.int64(1))
     assert (info["executed"], info["parse_failed"]) == ("+", False)
@@ -175,7 +175,7 @@ def test_no_text_of_the_agent_reaches_an_evaluator(said, monkeypatch):
         raise AssertionError("text was evaluated")
 
     for mode in ("strict", "released"):
-        env = envs.cards.make("points24", parser=CardsParser("points24", mode), observation="text", released=True)
+        env = cards.make("points24", parser=CardsParser("points24", mode), observation="text", released=True)
         for seed in range(5):
             env.reset(seed=seed)
             with monkeypatch.context() as patch:
@@ -200,7 +200,7 @@ def test_no_text_of_the_agent_reaches_an_evaluator(said, monkeypatch):
 )
 def test_bad_arguments(game, wrong, message):
     with pytest.raises(ValueError, match=message):
-        envs.cards.make(game, **wrong)
+        cards.make(game, **wrong)
 
 
 # -- as released ------------------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def test_released_chance_is_pythons_and_the_constructor_uses_up_a_deal():
     current, target = random.randint(0, 5), random.randint(0, 5)
     fallback = random.randint(0, 1)
     random.seed(11)
-    env = envs.cards.make("numberline", rng="released", released=True)
+    env = cards.make("numberline", rng="released", released=True)
     _, info = env.reset(seed=123)
     assert info["state"] == (target, current)
     *_, info = env.step("mumble")
@@ -225,11 +225,11 @@ def test_released_decks_do_not_depend_on_the_seed(game):
     states = []
     for seed in (1, 2):
         random.seed(5)
-        states.append(envs.cards.make(game, rng="released").reset(seed=seed)[1]["state"])
+        states.append(cards.make(game, rng="released").reset(seed=seed)[1]["state"])
     assert states[0] == states[1]
 
 
 def test_released_blackjack_is_seeded_by_reset():
-    hands = [envs.cards.make("blackjack", rng="released").reset(seed=seed)[1]["state"] for seed in (1, 1, 2, 3)]
+    hands = [cards.make("blackjack", rng="released").reset(seed=seed)[1]["state"] for seed in (1, 1, 2, 3)]
     assert hands[0] == hands[1]
     assert len(set(hands)) > 1

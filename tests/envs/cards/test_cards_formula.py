@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import envs.cards
-from envs.cards.formula import SYMBOLS, evaluates_to, solutions
+import agentlab_runner.envs.cards
+from agentlab_runner.envs.cards.formula import SYMBOLS, evaluates_to, solutions
 
 ALPHABET = sorted(SYMBOLS)
 
@@ -94,7 +94,7 @@ def test_towers_of_powers_end_at_once():
 
 
 def test_nothing_in_the_room_can_run_text():
-    for file in Path(inspect.getfile(envs.cards)).parent.glob("*.py"):
+    for file in Path(inspect.getfile(agentlab_runner.envs.cards)).parent.glob("*.py"):
         names = {node.id for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Name)}
         assert not names & {"eval", "exec", "compile", "literal_eval", "__import__", "sympy", "numexpr"}, file
 

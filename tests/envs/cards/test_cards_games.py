@@ -5,8 +5,8 @@ import random
 import pytest
 from gymnasium.utils.seeding import np_random
 
-from envs.cards.chance import Choices, PythonGlobal
-from envs.cards.games import GAMES, Blackjack, EZPoints, NumberLine, Points24, hand
+from agentlab_runner.envs.cards.chance import Choices, PythonGlobal
+from agentlab_runner.envs.cards.games import GAMES, Blackjack, EZPoints, NumberLine, Points24, hand
 from tests.envs.cards.scripted import Scripted
 
 LEFT, RIGHT = 0, 1

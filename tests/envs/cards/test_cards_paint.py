@@ -5,9 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-import envs.cards
-from envs.cards.games import RANKS, Blackjack, EZPoints, NumberLine, Points24
-from envs.cards.paint import TABLE, paint
+import agentlab_runner.envs.cards
+from agentlab_runner.envs.cards.games import RANKS, Blackjack, EZPoints, NumberLine, Points24
+from agentlab_runner.envs.cards.paint import TABLE, paint
 from tests.envs.cards.scripted import Scripted
 
 SIZES = [300, 96]
@@ -34,7 +34,7 @@ def apart(first, second):
 def test_backgrounds(size):
     assert (paint(number_line(1, 2), size)[0, 0] == 255).all()
     for game in ("blackjack", "ezpoints", "points24"):
-        image = envs.cards.make(game, image_size=size).reset(seed=0)[0]["image"]
+        image = agentlab_runner.envs.cards.make(game, image_size=size).reset(seed=0)[0]["image"]
         assert image.shape == (size, size, 3)
         assert image.dtype == np.uint8
         assert tuple(image[-1, -1]) == TABLE

@@ -4,9 +4,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from envs.cards.games import GAMES
-from runners.compose import compose
-from runners.errors import UserError
+from agentlab_runner.envs.cards.games import GAMES
+from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.errors import UserError
 
 
 @pytest.mark.parametrize("game", GAMES)

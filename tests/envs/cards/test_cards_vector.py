@@ -6,12 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 
-import envs.cards
-from envs.cards.actions import CardsParser
-from envs.cards.batch import BLOCK, Streams
-from envs.cards.demonstrator import Player
-from envs.cards.games import GAMES
-from envs.cards.vector import CardsVectorEnv
+import agentlab_runner.envs.cards
+from agentlab_runner.envs.cards.actions import CardsParser
+from agentlab_runner.envs.cards.batch import BLOCK, Streams
+from agentlab_runner.envs.cards.demonstrator import Player
+from agentlab_runner.envs.cards.games import GAMES
+from agentlab_runner.envs.cards.vector import CardsVectorEnv
 
 TABLES = 8
 
@@ -20,7 +20,7 @@ class Singles:
     """The single form, N times, each ended episode followed by the next in the same step."""
 
     def __init__(self, game, style, seed):
-        self.tables = [envs.cards.make(game, observation="text", prompt=style) for _ in range(TABLES)]
+        self.tables = [agentlab_runner.envs.cards.make(game, observation="text", prompt=style) for _ in range(TABLES)]
         self.now = [table.reset(seed=seed + i) for i, table in enumerate(self.tables)]
 
     def shown(self):
@@ -112,7 +112,7 @@ def test_indices_do_what_utterances_do(game):
 
 @pytest.mark.parametrize("game", GAMES)
 def test_made_through_gymnasium(game):
-    env = gymnasium.make_vec(envs.cards.ENV_IDS[game], num_envs=3, prompt="short")
+    env = gymnasium.make_vec(agentlab_runner.envs.cards.ENV_IDS[game], num_envs=3, prompt="short")
     assert isinstance(env, CardsVectorEnv)
     observation, _ = env.reset(seed=[5, 5, 6])
     assert observation in env.observation_space

@@ -2,9 +2,9 @@
 
 import pytest
 
-from envs.overcooked.env import OvercookedEnv, make_kitchen
-from envs.overcooked.kitchen import CHOPS, Kitchen, State
-from envs.overcooked.macros import first_step, play
+from agentlab_runner.envs.overcooked.env import OvercookedEnv, make_kitchen
+from agentlab_runner.envs.overcooked.kitchen import CHOPS, Kitchen, State
+from agentlab_runner.envs.overcooked.macros import first_step, play
 
 TRACES = [
     ("tomato_salad", [0, 2, 4, 0, 1, 3], [2, 5, 3, 1, 10, 7], 0.92052),

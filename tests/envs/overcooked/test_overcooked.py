@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from envs.overcooked import ENV_IDS, RELEASED_IDS, make
-from envs.overcooked.env import OvercookedEnv
-from envs.overcooked.vector import OvercookedVectorEnv
+from agentlab_runner.envs.overcooked import ENV_IDS, RELEASED_IDS, make
+from agentlab_runner.envs.overcooked.env import OvercookedEnv
+from agentlab_runner.envs.overcooked.vector import OvercookedVectorEnv
 
 TASKS = tuple(ENV_IDS)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from envs.overcooked.env import make_kitchen
-from envs.overcooked.kitchen import Kitchen, State
-from envs.overcooked.layout import PLATE
-from envs.overcooked.macros import play
-from envs.overcooked.words import phrases, prompt
+from agentlab_runner.envs.overcooked.env import make_kitchen
+from agentlab_runner.envs.overcooked.kitchen import Kitchen, State
+from agentlab_runner.envs.overcooked.layout import PLATE
+from agentlab_runner.envs.overcooked.macros import play
+from agentlab_runner.envs.overcooked.words import phrases, prompt
 
 PROMPT = re.compile(
     r"The kitchen has (?P<boards>one|two) fixed cutting boards?\. "

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from envs.virtualhome.graph import Graph
-from envs.virtualhome.simulator import GraphHousehold
+from agentlab_runner.envs.virtualhome.graph import Graph
+from agentlab_runner.envs.virtualhome.simulator import GraphHousehold
 
 
 class FakeUnity(ThreadingHTTPServer):

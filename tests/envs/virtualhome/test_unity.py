@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from envs.virtualhome.env import VirtualHomeEnv
-from envs.virtualhome.unity import UnityHousehold
+from agentlab_runner.envs.virtualhome.env import VirtualHomeEnv
+from agentlab_runner.envs.virtualhome.unity import UnityHousehold
 from tests.envs.virtualhome.fake_unity import fake_unity
 from tests.envs.virtualhome.test_virtualhome import FOOD, FUN, play
 

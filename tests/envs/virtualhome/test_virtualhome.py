@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from envs.virtualhome import RELEASED_IDS, make
-from envs.virtualhome.apartment import apartment
-from envs.virtualhome.env import VirtualHomeEnv
-from envs.virtualhome.graph import Graph
-from envs.virtualhome.simulator import GraphHousehold
-from envs.virtualhome.tasks import TASKS, UNSEEN, FoodPreparation
+from agentlab_runner.envs.virtualhome import RELEASED_IDS, make
+from agentlab_runner.envs.virtualhome.apartment import apartment
+from agentlab_runner.envs.virtualhome.env import VirtualHomeEnv
+from agentlab_runner.envs.virtualhome.graph import Graph
+from agentlab_runner.envs.virtualhome.simulator import GraphHousehold
+from agentlab_runner.envs.virtualhome.tasks import TASKS, UNSEEN, FoodPreparation
 from tests.envs.virtualhome.fake_unity import as_json
 
 FOOD = [4, 6, 5, 8, 7, 9]

@@ -1,7 +1,7 @@
 """The apps of the simulated phone."""
 
-from envs.android.sim.app import App
-from envs.android.sim.apps import browser, calculator, clock, contacts, media, messages, notes, settings
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.apps import browser, calculator, clock, contacts, media, messages, notes, settings
 
 APPS: dict[str, App] = {
     app.name: app

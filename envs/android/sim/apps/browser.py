@@ -2,12 +2,22 @@
 
 from functools import partial
 
-from envs.android.sim import catalog
-from envs.android.sim.app import App
-from envs.android.sim.apps import shop
-from envs.android.sim.apps.shop import address
-from envs.android.sim.state import Page, PhoneState, open_page
-from envs.android.sim.widgets import Look, Widget, backdrop, label, listing, row, text_field, theme, tile
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.apps import shop
+from agentlab_runner.envs.android.sim.apps.shop import address
+from agentlab_runner.envs.android.sim.state import Page, PhoneState, open_page
+from agentlab_runner.envs.android.sim.widgets import (
+    Look,
+    Widget,
+    backdrop,
+    label,
+    listing,
+    row,
+    text_field,
+    theme,
+    tile,
+)
 
 FILL = "#1a9fd9"
 

@@ -3,9 +3,9 @@
 from fractions import Fraction
 from functools import partial
 
-from envs.android.sim.app import App
-from envs.android.sim.state import Page, PhoneState
-from envs.android.sim.widgets import Look, Widget, backdrop, bar, theme
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.state import Page, PhoneState
+from agentlab_runner.envs.android.sim.widgets import Look, Widget, backdrop, bar, theme
 
 FILL = "#fb8c00"
 KEYS = ("7", "8", "9", "/", "4", "5", "6", "x", "1", "2", "3", "-", "C", "0", "=", "+")

@@ -4,9 +4,21 @@ from dataclasses import replace
 from functools import partial
 from math import cos, pi, sin
 
-from envs.android.sim.app import App
-from envs.android.sim.state import Alarm, Page, PhoneState, close_page, opens
-from envs.android.sim.widgets import WIDTH, Look, Widget, backdrop, bar, button, chip, label, listing, row, theme
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.state import Alarm, Page, PhoneState, close_page, opens
+from agentlab_runner.envs.android.sim.widgets import (
+    WIDTH,
+    Look,
+    Widget,
+    backdrop,
+    bar,
+    button,
+    chip,
+    label,
+    listing,
+    row,
+    theme,
+)
 
 FILL = "#37307f"
 HOUR_FILLS = (

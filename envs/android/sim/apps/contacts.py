@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from envs.android.sim import catalog
-from envs.android.sim.app import App
-from envs.android.sim.state import Contact, Page, PhoneState, close_page, open_page, opens
-from envs.android.sim.widgets import (
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.state import Contact, Page, PhoneState, close_page, open_page, opens
+from agentlab_runner.envs.android.sim.widgets import (
     WIDTH,
     Look,
     Widget,

@@ -2,10 +2,21 @@
 
 from functools import partial
 
-from envs.android.sim import catalog
-from envs.android.sim.app import App
-from envs.android.sim.state import Page, PhoneState, open_page, opens
-from envs.android.sim.widgets import WIDTH, Look, Widget, backdrop, bar, label, listing, row, theme, tile
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.state import Page, PhoneState, open_page, opens
+from agentlab_runner.envs.android.sim.widgets import (
+    WIDTH,
+    Look,
+    Widget,
+    backdrop,
+    bar,
+    label,
+    listing,
+    row,
+    theme,
+    tile,
+)
 
 PHOTO_FILLS = tuple(dark for dark, _ in catalog.WALLPAPERS.values())
 

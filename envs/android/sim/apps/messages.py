@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from envs.android.sim.app import App
-from envs.android.sim.apps.contacts import face
-from envs.android.sim.state import Message, Page, PhoneState, open_page, opens
-from envs.android.sim.widgets import (
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.apps.contacts import face
+from agentlab_runner.envs.android.sim.state import Message, Page, PhoneState, open_page, opens
+from agentlab_runner.envs.android.sim.widgets import (
     BAR,
     KEYBOARD,
     NAV,

@@ -3,10 +3,21 @@
 from dataclasses import replace
 from functools import partial
 
-from envs.android.sim import catalog
-from envs.android.sim.app import App
-from envs.android.sim.state import Note, Page, PhoneState, close_page, open_page, opens
-from envs.android.sim.widgets import BAR, NOWHERE, Look, Widget, backdrop, bar, fab, listing, text_field, theme
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.state import Note, Page, PhoneState, close_page, open_page, opens
+from agentlab_runner.envs.android.sim.widgets import (
+    BAR,
+    NOWHERE,
+    Look,
+    Widget,
+    backdrop,
+    bar,
+    fab,
+    listing,
+    text_field,
+    theme,
+)
 
 FILL = "#f2a900"
 

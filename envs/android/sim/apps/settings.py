@@ -2,10 +2,21 @@
 
 from functools import partial
 
-from envs.android.sim import catalog
-from envs.android.sim.app import App
-from envs.android.sim.state import Page, PhoneState, opens
-from envs.android.sim.widgets import Look, Widget, backdrop, bar, chip, label, listing, row, text_field, theme
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.app import App
+from agentlab_runner.envs.android.sim.state import Page, PhoneState, opens
+from agentlab_runner.envs.android.sim.widgets import (
+    Look,
+    Widget,
+    backdrop,
+    bar,
+    chip,
+    label,
+    listing,
+    row,
+    text_field,
+    theme,
+)
 
 FILL = "#5c6b7a"
 

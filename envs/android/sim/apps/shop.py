@@ -2,10 +2,21 @@
 
 from functools import partial
 
-from envs.android.sim import catalog
-from envs.android.sim.app import View
-from envs.android.sim.state import Page, PhoneState, open_page, opens
-from envs.android.sim.widgets import BLANK, WIDTH, Look, Widget, backdrop, button, label, text_field, theme, tile
+from agentlab_runner.envs.android.sim import catalog
+from agentlab_runner.envs.android.sim.app import View
+from agentlab_runner.envs.android.sim.state import Page, PhoneState, open_page, opens
+from agentlab_runner.envs.android.sim.widgets import (
+    BLANK,
+    WIDTH,
+    Look,
+    Widget,
+    backdrop,
+    button,
+    label,
+    text_field,
+    theme,
+    tile,
+)
 
 TOP = 640
 """Bottom of a shop's header and search field."""

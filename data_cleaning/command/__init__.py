@@ -1,0 +1,1 @@
+"""`agentlab clean`: what it reads, runs, prints and writes."""

@@ -1,0 +1,1 @@
+"""Dependencies: found, tested, judged."""

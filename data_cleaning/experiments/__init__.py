@@ -1,0 +1,1 @@
+"""Experiments whose truth is known, and what they measure."""

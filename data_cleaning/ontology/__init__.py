@@ -1,0 +1,1 @@
+"""Ontologies: concepts and their names, loaded and bound to columns."""

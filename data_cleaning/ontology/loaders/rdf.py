@@ -1,0 +1,76 @@
+"""SKOS thesauri, RDFS and OWL ontologies, read with rdflib."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from rdflib import OWL, RDF, RDFS, SKOS, Graph, Literal, Namespace, URIRef
+from rdflib.term import Node
+
+from agentlab_runner.data_cleaning.ontology.loaders.assemble import assemble, unreadable
+from agentlab_runner.data_cleaning.types import Hierarchy
+
+OBO_IN_OWL = Namespace("http://www.geneontology.org/formats/oboInOwl#")
+ORIGINAL_IS_A = URIRef("http://example.org/is_a")
+"""The one predicate of the original Java program's files; nodes there are labels, not concepts."""
+
+_LABELS = (SKOS.prefLabel, RDFS.label, SKOS.altLabel, OBO_IN_OWL.hasExactSynonym, SKOS.hiddenLabel)
+_UP, _DOWN = (SKOS.broader, RDFS.subClassOf), (SKOS.narrower,)
+_NO_CONCEPTS = (
+    SKOS.ConceptScheme, OWL.Ontology, OWL.AnnotationProperty, OWL.ObjectProperty, OWL.DatatypeProperty, RDF.Property
+)
+
+
+def read(path: Path, form: str, related: bool = False) -> Hierarchy:
+    """Concepts with all their labels in all languages; English or untagged ones come first.
+
+    In a file with several concept schemes, the scheme of a concept is its sense.
+
+    Args:
+        form: rdflib's name of the syntax.
+        related: take oboInOwl:hasRelatedSynonym too.
+
+    Raises:
+        ValueError: if the file does not parse or holds no concept.
+    """
+    graph = parse(path, form)
+    if (None, ORIGINAL_IS_A, None) in graph:
+        edges = sorted((local(child), local(parent)) for child, parent in graph.subject_objects(ORIGINAL_IS_A))
+        return assemble({name: (name,) for edge in edges for name in edge}, edges)
+    other = {node for kind in _NO_CONCEPTS for node in graph.subjects(RDF.type, kind)}
+    found: dict[str, list[tuple[int, bool, str, str]]] = {}
+    for rank, predicate in enumerate((*_LABELS, *((OBO_IN_OWL.hasRelatedSynonym,) if related else ()))):
+        for node, label in graph.subject_objects(predicate):
+            if isinstance(node, URIRef) and isinstance(label, Literal) and node not in other:
+                tongue = label.language or ""
+                foreign = bool(tongue) and not tongue.startswith("en")
+                found.setdefault(str(node), []).append((rank, foreign, tongue, str(label)))
+    if not found:
+        raise ValueError(f"{path} holds no concept with a label (skos:prefLabel, rdfs:label, ...)")
+    isa = {pair for predicate in _UP for pair in graph.subject_objects(predicate)}
+    isa |= {(child, parent) for predicate in _DOWN for parent, child in graph.subject_objects(predicate)}
+    return assemble(
+        {node: [text for *_, text in sorted(found[node])] for node in sorted(found)},
+        sorted((str(c), str(p)) for c, p in isa if isinstance(c, URIRef) and isinstance(p, URIRef)),
+        _schemes(graph),
+    )
+
+
+def parse(path: Path, form: str) -> Graph:
+    """The graph in a file."""
+    try:
+        return Graph().parse(path, format=form)
+    except Exception as fault:  # every parser of rdflib raises its own
+        raise unreadable(path, f"RDF ({form})", fault) from fault
+
+
+def local(node: Node) -> str:
+    """The last part of an address, as the original program uses it for a label."""
+    return unquote(str(node).rpartition("#")[2].rpartition("/")[2])
+
+
+def _schemes(graph: Graph) -> dict[str, str]:
+    schemes = set(graph.objects(None, SKOS.inScheme))
+    if len(schemes) < 2:
+        return {}
+    titles = {one: graph.value(one, SKOS.prefLabel) or graph.value(one, RDFS.label) or local(one) for one in schemes}
+    return {str(node): str(titles[one]) for node, one in sorted(graph.subject_objects(SKOS.inScheme), reverse=True)}

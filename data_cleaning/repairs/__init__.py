@@ -1,0 +1,1 @@
+"""Repairs: senses, candidates, and the choice between changing cells and adding labels."""

@@ -1,0 +1,1 @@
+"""Published comparisons as commands with a verdict."""

@@ -1,0 +1,242 @@
+"""One Hydra config from overrides, checked before anything heavy is imported, faults told in one sentence."""
+
+import copy
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from agentlab_runner.runners.config.identity import flatten
+from agentlab_runner.runners.config.listing import CONF, choices, is_group, search_path
+from agentlab_runner.runners.config.suggest import did_you_mean
+from agentlab_runner.runners.config.validate import check, take_schemas, validate
+from agentlab_runner.runners.errors import UserError
+
+
+def compose(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
+    """The config these overrides make: resolved, complete and valid.
+
+    Args:
+        overrides: Hydra overrides as typed (`+exp=NAME`, `agent=NAME`, `a.b=1`, `+new=1`, `++any=1`, `~gone`).
+            `exp=NAME` means `+exp=NAME`.
+        config: the file to start from; `phone/sim` is `conf/phone/sim.yaml`, composed under the key `phone`.
+
+    Raises:
+        UserError: if an override, a file or a value is wrong, or a value is missing.
+    """
+    cfg = draft(overrides, config=config)
+    see = _see(overrides, config)
+    missing = [key for key, value in flatten(OmegaConf.to_container(cfg)).items() if value == "???"]
+    if missing:
+        raise UserError(f"{missing[0]} has no value; add {missing[0]}=VALUE {see}")
+    _resolve(cfg)
+    validate(cfg, see)
+    return cfg
+
+
+def draft(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
+    """The composed config as written: interpolations kept, values unchecked, missing ones still `???`.
+
+    Raises:
+        UserError: if the overrides or the files cannot be composed.
+    """
+    plain = normalise(overrides)
+    for override in parse(plain):
+        _check_choice(override)
+    try:
+        return _hydra(plain, config)
+    except MissingConfigException as fault:
+        raise _missing_file(fault, plain) from fault
+    except ConfigCompositionException as fault:
+        raise _not_composed(fault, plain, config) from fault
+    except YAMLError as fault:
+        raise UserError(f"a config file is not valid YAML: {_one_line(fault)}") from fault
+    except (HydraException, OmegaConfBaseException) as fault:
+        raise UserError(f"the config cannot be composed: {_one_line(fault)}") from fault
+
+
+def change(cfg: DictConfig, overrides: Sequence[str], like: Sequence[str]) -> DictConfig:
+    """A finished config with a few values changed, as for evaluating a run otherwise than it was trained.
+
+    Args:
+        cfg: a resolved config, left as it is.
+        overrides: `key=value`, `+key=value` or `group=choice`.
+        like: the overrides `cfg` was composed from; they tell which schema checks which node.
+
+    Raises:
+        UserError: if an override names no key of `cfg`, or a value is refused.
+    """
+    changed = copy.deepcopy(cfg)
+    schemas: dict[str, str] = {}
+    with suppress(UserError):  # conf may have lost what this config was composed from; its builders check then
+        schemas = take_schemas(draft(like)) if overrides else {}
+    for override in parse(normalise(overrides)):
+        _check_choice(override)
+        key = override.package or override.key_or_group.replace("/", ".")
+        if override.is_delete():
+            raise UserError(f"{override.input_line!r}: a finished config can be changed, but nothing taken out of it")
+        if not override.is_add() and key not in (known := list(keys(changed))):
+            raise UserError(f"this run's config has no key {key!r}{did_you_mean(key, known, quote=True)}")
+        value = override.value()
+        if is_group(override.key_or_group):
+            part = draft([], config=f"{override.key_or_group}/{value}")
+            schemas = {k: v for k, v in schemas.items() if not f"{k}.".startswith(f"{key}.")} | take_schemas(part)
+            value = OmegaConf.select(part, override.key_or_group.replace("/", "."))
+        OmegaConf.update(changed, key, value, merge=False, force_add=True)
+    _resolve(changed)
+    check(changed, schemas)
+    return changed
+
+
+def normalise(overrides: Sequence[str]) -> list[str]:
+    """The overrides in the form Hydra needs.
+
+    `exp=NAME` and `+exp=NAME` become `+exp@_global_=NAME`, an experiment being merged at the root of the config;
+    `GROUP=null` becomes `~GROUP`.
+    """
+    plain = [re.sub(r"^\+{0,2}exp=", "+exp@_global_=", override) for override in overrides]
+    return [re.sub(r"=null$", "", f"~{o}") if o.endswith("=null") and is_group(o[:-5]) else o for o in plain]
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Hydra's reading of each override.
+
+    Raises:
+        UserError: if one does not follow the override grammar.
+    """
+    parser = OverridesParser.create()
+    parsed = []
+    for override in overrides:
+        try:
+            parsed.append(parser.parse_override(override))
+        except HydraException as fault:
+            raise UserError(
+                f"{override!r} is not an override; write key=value, group=choice, +key=value or ~key "
+                "(quote a value with commas, brackets or blanks: \"key='a, b'\")"
+            ) from fault
+    return parsed
+
+
+def chosen(overrides: Sequence[str], group: str) -> str | None:
+    """The choice the overrides make for a group, if they make one."""
+    pattern = re.compile(rf"\+{{0,2}}{re.escape(group)}(?:@[^=]*)?=(.+)")
+    found = [match[1] for override in overrides if (match := pattern.fullmatch(override))]
+    return found[-1] if found else None
+
+
+def keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a config, inner nodes included."""
+    for name in map(str, cfg):
+        yield f"{prefix}{name}"
+        node = cfg._get_node(name)
+        if isinstance(node, DictConfig) and not (node._is_none() or node._is_missing() or node._is_interpolation()):
+            yield from keys(node, f"{prefix}{name}.")
+
+
+def _hydra(overrides: Sequence[str], config: str) -> DictConfig:
+    folders = search_path()
+    home = next((folder for folder in folders if (folder / f"{config}.yaml").exists()), CONF)
+    added = [f"file://{folder}" for folder in folders if folder != home]
+    with initialize_config_dir(str(home), version_base="1.3"):
+        return hydra_compose(config, [*overrides, f"hydra.searchpath={added}"])
+
+
+def _resolve(cfg: DictConfig) -> None:
+    try:
+        OmegaConf.resolve(cfg)
+    except OmegaConfBaseException as fault:
+        key = next((key for key in keys(cfg) if _is_broken(cfg, key)), "the config")
+        wanted = re.search(r"Interpolation key '([^']+)' not found", str(fault))
+        if wanted is None:
+            raise UserError(f"{key} cannot be resolved: {_one_line(fault)}") from fault
+        hint = did_you_mean(wanted[1], keys(cfg), quote=True)
+        raise UserError(f"{key} refers to {wanted[1]!r}, which the config does not have{hint}") from fault
+
+
+def _is_broken(cfg: DictConfig, key: str) -> bool:
+    try:
+        OmegaConf.select(cfg, key)
+    except OmegaConfBaseException:
+        return True
+    return False
+
+
+def _check_choice(override: Override) -> None:
+    group = override.key_or_group
+    if override.is_sweep_override() and not group.startswith("hydra"):
+        raise UserError(
+            f"{override.input_line!r} names several values; try them all with agentlab sweep, "
+            f"or write one list as {group}=[a,b]"
+        )
+    if group.startswith("hydra/") or not is_group(group) or override.is_delete():
+        return
+    for choice in _names(override.value()):
+        if choice not in choices(group) and not is_group(f"{group}/{choice.rpartition('/')[0]}"):
+            raise UserError(_no_such_choice(group, choice))
+
+
+def _names(value: Any) -> list[str]:
+    return [str(part) for part in (value if isinstance(value, list) else [value]) if part is not None]
+
+
+def _no_such_choice(group: str, choice: str) -> str:
+    known = choices(group)
+    if group == "exp":
+        return f"conf has no experiment {choice!r}{did_you_mean(choice, known)} (see: agentlab list)"
+    return f"{group} has no choice {choice!r}{did_you_mean(choice, known)} (choices: {', '.join(known)})"
+
+
+def _missing_file(fault: MissingConfigException, overrides: Sequence[str]) -> UserError:
+    group, _, choice = str(fault.missing_cfg_file).rpartition("/")
+    asking = re.match(r"In '([^']+)'", str(fault))
+    where = asking[1] if asking and asking[1] != "config" else f"exp/{chosen(overrides, 'exp')}"
+    if chosen(overrides, group) == choice:
+        return UserError(_no_such_choice(group, choice))
+    return UserError(f"{where}.yaml asks for {group}/{choice}: {_no_such_choice(group, choice)}")
+
+
+def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], config: str) -> UserError:
+    text = str(fault)
+    see = _see(overrides, config)
+    if match := re.search(r"An item is already at '([^']+)'", text):
+        return UserError(f"{match[1]!r} exists already; change it with {match[1]}=VALUE, without the plus {see}")
+    if (match := re.search(r"Could not override '([^']+)'", text)) and is_group(match[1]):
+        return UserError(
+            f"nothing here chooses {match[1]} yet, so it cannot be changed; "
+            f"start from an experiment that does (see: agentlab list) or add it with +{match[1]}=CHOICE"
+        )
+    if match := re.search(r"(?:override|delete from config\.) '([^']+)'", text):
+        inside = re.search(r"full_key: (\S+)", str(fault.__cause__))
+        key = inside[1] if inside else match[1].partition("@")[0]
+        choosing = [str(o.input_line) for o in parse(overrides) if is_group(o.key_or_group)]
+        there = keys(_hydra(choosing, config)) if len(choosing) < len(overrides) else []
+        hint = did_you_mean(key, [name for name in there if not key.startswith(f"{name}.")], quote=True)
+        new = hint or f"; a new key is added with +{key}=VALUE"
+        return UserError(f"conf has no key {key!r}{new} {see}")
+    if match := re.search(r"Multiple values for ([^.\s]+)\.|(\S+) appears more than once", text):
+        group = (match[1] or match[2]).partition("@")[0]
+        return UserError(f"{group} is chosen already; choose it once, with {group}=CHOICE and without a plus")
+    return UserError(_one_line(fault))
+
+
+def _see(overrides: Sequence[str], config: str) -> str:
+    if config != "config":
+        return f"(see: conf/{config}.yaml)"
+    name = chosen(overrides, "exp")
+    return f"(see: agentlab show +exp={name})" if name else "(see: agentlab show)"
+
+
+def _one_line(fault: BaseException) -> str:
+    """The first lines of a library's message, without its pointers to its own documentation and internals."""
+    lines = [line.strip() for line in str(fault).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("full_key:", "object_type=", "See https"))]
+    return " ".join(kept)

@@ -1,0 +1,77 @@
+"""What the top level of a config may hold; an experiment of another kind names a model of its own in `_schema_`."""
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from agentlab_runner.runners.config.settings import CheckpointSettings, Settings
+
+Node = dict[str, Any]
+"""A part that is built from its `_target_` and checked against its own `_schema_`."""
+
+
+class EvalSettings(Settings):
+    """Held-out evaluation."""
+
+    every: int = Field(ge=1)
+    episodes: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    deterministic: bool
+    record: int = Field(ge=0)
+    env: Node
+
+
+class WarmStartSettings(Settings):
+    """Imitation of scripted demonstrations before anything else."""
+
+    episodes: int = Field(ge=1)
+    demonstrator: Node
+    env: Node = Field(default_factory=dict)
+    """What its environment has otherwise than the training ones."""
+
+
+class OfflineSettings(Settings):
+    """A phase of learning from a fixed set of episodes, before the online one."""
+
+    episodes: int | None = Field(default=None, ge=1)
+    """How many the policy plays for it, as it stands after the warm start."""
+    source: Node | None = None
+    """What loads the episodes instead."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.episodes is None) == (self.source is None):
+            raise ValueError("give either episodes, how many to play, or source, what loads them")
+        return self
+
+
+class RootSettings(Settings):
+    """The config of an online experiment."""
+
+    seed: int = Field(ge=0)
+    runs_dir: str = Field(min_length=1)
+    requires: list[str]
+    experiment: Node
+    agent: Node | None
+    env: Node | None
+    model: Node | None
+    trainer: Node | None
+    logger: Node | None
+    rollout: Node
+    total_iterations: int = Field(ge=0)
+    total_env_steps: int | None = Field(default=None, ge=1)
+    rollout_size: int = Field(ge=1)
+    group_size: int = Field(ge=1)
+    eval: EvalSettings
+    checkpoint: CheckpointSettings
+    warm_start: WarmStartSettings | None
+    offline: OfflineSettings | None
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        if self.rollout_size % self.group_size:
+            raise ValueError(
+                f"rollout_size {self.rollout_size} must be a multiple of group_size {self.group_size}, since every "
+                "group is played whole"
+            )
+        return self

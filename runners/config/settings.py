@@ -1,0 +1,63 @@
+"""What may stand in the runner's own config nodes; checked before anything heavy is imported."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Settings(BaseModel):
+    """A config node that allows no key but its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TrainerSettings(Settings):
+    """conf/trainer/*.yaml, see agentlab_runner.runners.processes.trainer.Trainer."""
+
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    precision: Literal["auto", "no", "bf16", "fp16"] = "no"
+    strategy: Literal["single", "ddp", "fsdp"] = "single"
+    processes: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if self.strategy == "single" and (self.processes or 1) > 1:
+            raise ValueError(f"strategy single is one process, not {self.processes}; use trainer=ddp or trainer=fsdp")
+        return self
+
+
+class RolloutSettings(Settings):
+    """conf/rollout/local.yaml, see agentlab_runner.runners.online.rollout.Rollout."""
+
+
+class RaySettings(Settings):
+    """conf/rollout/ray.yaml, see agentlab_runner.runners.online.ray_rollout.RayRollout."""
+
+    workers: int = Field(default=2, ge=1)
+    address: str | None = None
+    cpus: float = Field(default=0.5, ge=0)
+
+
+class WandbSettings(Settings):
+    """conf/logger/wandb.yaml, see agentlab_runner.runners.run.tracking.WandbTracker."""
+
+    mode: Literal["offline", "online", "disabled"] = "offline"
+    project: str = Field(default="agentlab", min_length=1)
+    entity: str | None = None
+    group: str | None = None
+    tags: list[str] = []
+    clips: int = Field(default=2, ge=0)
+    checkpoint: Literal["best", "last", "none"] = "best"
+
+
+class NullSettings(Settings):
+    """conf/logger/none.yaml, see agentlab_runner.runners.run.tracking.NullTracker."""
+
+
+class CheckpointSettings(Settings):
+    """The node `checkpoint`."""
+
+    every: int = Field(default=5, ge=1)
+    """Iterations."""
+    keep: int = Field(default=2, ge=1)
+    """How many of the newest to keep beside the best."""

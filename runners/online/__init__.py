@@ -1,0 +1,1 @@
+"""The experiment shared by all online agents: collect, learn, evaluate."""

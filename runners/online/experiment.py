@@ -1,0 +1,248 @@
+"""The Experiment every online agent shares: warm start, then rollout, learn, evaluate, again and again."""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent
+from agentlab_runner.runners.online.evaluation import headline, summarise
+from agentlab_runner.runners.online.rollout import Rollout, demonstrate, episode_seeds
+from agentlab_runner.runners.online.warm_start import WarmStartCache, cache_key, corpus, env_settings
+from agentlab_runner.runners.processes.collective import from_first, gather
+from agentlab_runner.runners.processes.rng import forked, seed_everything
+from agentlab_runner.runners.run.checkpoint import restore_rng, rng_state
+from agentlab_runner.runners.terminal.interrupt import Patience
+from agentlab_runner.runners.terminal.progress import Progress
+from agentlab_runner.runners.types import Metrics, Trajectory
+
+if TYPE_CHECKING:
+    from agentlab_runner.runners.run.folder import Run
+
+TRAIN, EVAL, DEMO, OFFLINE = range(4)
+"""Names of the seed streams; the episodes of one never repeat those of another."""
+
+
+class OnlineExperiment:
+    """Rollout, learn, evaluate, for any agent on any Gymnasium environment."""
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = cfg
+        self._env_steps = 0
+
+    def train(self, run: "Run") -> Metrics:
+        cfg = self.cfg
+        seed_everything(cfg.seed)
+        trainer = instantiate(cfg.trainer)
+        rollout, held_out = self._rollout(trainer), self._rollout(trainer, cfg.eval.env)
+        try:
+            if run.has_checkpoint():
+                agent = self._agent(run, trainer)
+                done, state = run.load_checkpoint()
+                agent.load_state_dict(state["agent"])
+                self._env_steps = state["env_steps"]
+            else:
+                fixed = self._fixed_episodes()  # first: a damaged file would make the warm start vain
+                agent, done = self._start(run, trainer), 0
+                if cfg.offline:
+                    episodes = self._play_offline(agent, rollout) if fixed is None else fixed
+                    self._learn_offline(run, trainer, agent, episodes)
+                result = self._evaluate(agent, held_out, run, "iteration_0")
+                run.log(result, step=0)
+                self._checkpoint(run, 0, trainer, agent, result)
+            restore_rng(from_first(rng_state()))  # all draw what the process that leads draws
+            return self._iterate(run, trainer, agent, rollout, held_out, done)
+        finally:
+            rollout.close()
+            held_out.close()
+
+    def evaluate(self, run: "Run", checkpoint: str) -> Metrics:
+        cfg = self.cfg
+        seed_everything(cfg.seed)
+        trainer = instantiate(cfg.trainer)
+        if checkpoint == "none":
+            agent, name = self._start(run, trainer), "untrained"
+        else:
+            agent = self._agent(run, trainer)
+            step, state = run.load_checkpoint(checkpoint)
+            agent.load_state_dict(state["agent"])
+            name = f"checkpoint_{step}"
+        held_out = self._rollout(trainer, cfg.eval.env)
+        try:
+            with Progress(cfg.eval.episodes, "evaluating") as progress:
+                return self._evaluate(agent, held_out, run, name, progress)
+        finally:
+            held_out.close()
+
+    def _iterate(
+        self, run: "Run", trainer: Any, agent: LearningAgent, rollout: Rollout, held_out: Rollout, done: int
+    ) -> Metrics:
+        cfg = self.cfg
+        result: Metrics = run.last("eval/success")
+        budget = cfg.total_env_steps or math.inf
+        promise = "stopping as soon as this iteration is done and saved; Ctrl-C again stops at once and loses it"
+        by_steps = cfg.total_env_steps is not None
+        label, total, begun = "training", cfg.total_iterations, done
+        if by_steps:
+            label, total, begun = "training, environment steps", cfg.total_env_steps, self._env_steps
+        with Progress(total, label, done=begun) as progress, Patience(promise) as patience:
+            for iteration in range(done + 1, cfg.total_iterations + 1):
+                if self._env_steps >= budget:
+                    break
+                began = time.perf_counter()
+                seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
+                trajectories = rollout.collect(agent, seeds, group_size=cfg.group_size)
+                collected = time.perf_counter()
+                self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
+                played = summarise(trajectories)
+                metrics = {**headline(played, "train"), "train/env_steps": float(self._env_steps)}
+                metrics |= agent.learn(trajectories, trainer)
+                metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
+                last = iteration == cfg.total_iterations or self._env_steps >= budget
+                evaluated = last or iteration % cfg.eval.every == 0
+                if evaluated:
+                    result = self._evaluate(agent, held_out, run, f"iteration_{iteration}")
+                    metrics |= result
+                run.log(metrics, step=iteration)
+                stop = from_first(patience.asked)
+                if evaluated or stop or iteration % cfg.checkpoint.every == 0:
+                    self._checkpoint(run, iteration, trainer, agent, result if evaluated else {})
+                come = min(self._env_steps, total) if by_steps else iteration
+                progress.update(come, train=played["success"], held_out=_score(result))
+                if stop and not last:
+                    raise KeyboardInterrupt
+        return result
+
+    def _checkpoint(self, run: "Run", step: int, trainer: Any, agent: LearningAgent, result: Metrics) -> None:
+        state = {"agent": trainer.whole(agent.state_dict()), "env_steps": self._env_steps}
+        run.save_checkpoint(step, state, _score(result))
+
+    def _evaluate(
+        self, agent: Agent, held_out: Rollout, run: "Run", name: str, progress: Progress | None = None
+    ) -> Metrics:
+        """Held-out episodes with a random stream of their own, so that evaluating never changes what training draws."""
+        cfg = self.cfg.eval
+        seeds = episode_seeds(cfg.seed, EVAL, count=cfg.episodes)
+        played: list[Trajectory] = []
+
+        def on_episode(trajectory: Trajectory) -> None:
+            played.append(trajectory)
+            if progress is not None:
+                progress.update(len(played), success=sum(t.success for t in played) / len(played))
+
+        with forked(cfg.seed):
+            trajectories = held_out.collect(agent, seeds, deterministic=cfg.deterministic, on_episode=on_episode)
+        summary = summarise(trajectories)
+        run.write_eval(name, summary)
+        run.save_episodes(name, trajectories, limit=cfg.record)
+        return headline(summary, "eval")
+
+    def _start(self, run: "Run", trainer: Any) -> LearningAgent:
+        """An agent that has learnt nothing yet, but from demonstrations where the config has them."""
+        agent = self._warm_start(run, trainer) if self.cfg.warm_start else self._agent(run, trainer)
+        seed_everything(self.cfg.seed)  # what follows draws the same, whether the warm start was made now or kept
+        return agent
+
+    def _warm_start(self, run: "Run", trainer: Any) -> LearningAgent:
+        cfg = self.cfg
+        cache, key = WarmStartCache(), cache_key(cfg)
+        model = run.path / "model"
+        kept = from_first(cache.restore(key, model) if trainer.is_main else None)
+        if kept is not None:
+            agent = self._agent(run, trainer)
+            agent.load_state_dict(kept["agent"])
+            run.log(kept["metrics"], step=0)
+            return agent
+        demonstrator = instantiate(cfg.warm_start.demonstrator)
+        seeds = episode_seeds(cfg.seed, DEMO, count=cfg.warm_start.episodes)
+        settings = env_settings(cfg, cfg.warm_start.get("env"))
+        settings.pop("num_envs")
+        env = instantiate(settings, worker=0, _convert_="all")
+        try:
+            with Progress(len(seeds), "demonstrations") as progress:
+                demonstrations = demonstrate(demonstrator, env, seeds, lambda _: progress.advance())
+        finally:
+            env.close()
+        if trainer.is_main:
+            self._make_model(model, demonstrations)
+        gather(None)  # nobody goes on before the model is there
+        agent = self._agent(run, trainer)
+        if not isinstance(agent, ImitatingAgent):
+            raise UserError(f"{cfg.agent._target_} cannot learn from demonstrations; run it with warm_start=null")
+        with Progress(1, "warm start") as progress:
+            learnt = agent.imitate(demonstrations, trainer, progress.report)
+        metrics = {f"warm_start/{name}": value for name, value in learnt.items() if isinstance(value, float)}
+        run.log(metrics, step=0)
+        state = trainer.whole(dict(agent.state_dict()))
+        if trainer.is_main:
+            cache.store(key, model, {"agent": state, "metrics": metrics})
+        return agent
+
+    def _make_model(self, folder: Path, demonstrations: Sequence[Trajectory]) -> None:
+        """A model made here (`model.make`) gets its vocabulary from the demonstrations."""
+        if self._maker is not None and not folder.exists():
+            texts = [(s.observation["text"], s.decision.action) for t in demonstrations for s in t.steps]
+            instantiate(self._maker, folder=folder, corpus=corpus(texts))
+
+    @property
+    def _maker(self) -> DictConfig | None:
+        """What makes the model, if it is made here; the sizes an experiment gives the tiny one make no other."""
+        make = self.cfg.model.get("make") if self.cfg.model else None
+        return make if make and "_target_" in make else None
+
+    def _agent(self, run: "Run", trainer: Any) -> LearningAgent:
+        cfg = self.cfg
+        parts: dict[str, Any] = {}
+        if cfg.model:
+            model = OmegaConf.to_container(cfg.model, resolve=True)
+            assert isinstance(model, dict)
+            model.pop("make", None)
+            if self._maker is not None:
+                if not (run.path / "model").exists():
+                    raise UserError("this model is made from demonstrations; give the experiment a warm_start")
+                model["name"] = str(run.path / "model")
+            parts["policy"] = instantiate(model)
+        if "parser" in cfg.env:
+            parts["parser"] = instantiate(cfg.env.parser)
+        agent: LearningAgent = instantiate(cfg.agent, **parts)
+        agent.setup(trainer)
+        return agent
+
+    def _fixed_episodes(self) -> list[Trajectory] | None:
+        """The offline data set, where the config says what loads it."""
+        source = self.cfg.offline.get("source") if self.cfg.offline else None
+        episodes: list[Trajectory] | None = instantiate(source) if source else None
+        return episodes
+
+    def _play_offline(self, agent: LearningAgent, rollout: Rollout) -> list[Trajectory]:
+        """The offline data set as the warm-started policy plays it."""
+        count = self.cfg.offline.episodes
+        with Progress(count, "offline episodes") as progress:
+            seeds = episode_seeds(self.cfg.seed, OFFLINE, count=count)
+            return rollout.collect(agent, seeds, on_episode=lambda _: progress.advance())
+
+    def _learn_offline(self, run: "Run", trainer: Any, agent: LearningAgent, episodes: list[Trajectory]) -> None:
+        if not isinstance(agent, OfflineAgent):
+            raise UserError(f"{self.cfg.agent._target_} has no offline phase; run it with offline=null")
+        with Progress(1, "offline phase") as progress:
+            run.log(agent.learn_offline(episodes, trainer, progress.report), step=0)
+
+    def _rollout(self, trainer: Any, changes: DictConfig | None = None) -> Rollout:
+        settings = env_settings(self.cfg, changes)
+        number = settings.pop("num_envs")
+        if not self.cfg.get("rollout"):
+            return Rollout(settings, number, trainer)  # a run older than the choice
+        made: Rollout = instantiate(self.cfg.rollout, env=settings, num_envs=number, trainer=trainer, _recursive_=False)
+        return made
+
+
+def _score(result: Metrics) -> float | None:
+    """What makes a checkpoint the best one; None when no evaluation episode counted."""
+    score = result.get("eval/success")
+    return score if isinstance(score, float) else None
+

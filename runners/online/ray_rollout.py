@@ -1,0 +1,164 @@
+"""Environments on Ray actors, on this machine or on many; the policy stays where it is."""
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.online.ray_worker import Envs
+from agentlab_runner.runners.online.rollout import Rollout
+from agentlab_runner.runners.types import Observation, StopReason
+
+try:
+    import ray
+    from ray.exceptions import RayActorError
+except ImportError:
+    ray = None
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+    from agentlab_runner.runners.processes.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+"""How many workers may die on the same reset before its environment is given up."""
+
+
+class RayRollout(Rollout):
+    """A rollout whose environments live on workers, each a process that Ray starts, watches and replaces.
+
+    The episodes are those of a local rollout: decisions are made here, for all live environments at once, in the same
+    order. A worker that dies loses the episodes it was playing; they end with `StopReason.DEVICE_LOST`, and the next
+    ones are played on the worker that replaces it.
+
+    Args:
+        env: the environment's node, without `num_envs`.
+        num_envs: environments in all, dealt to the workers in turn.
+        trainer: whose processes share them.
+        workers: how many.
+        address: of a Ray cluster (`auto`: the one this machine is a part of); null starts one on this machine.
+        cpus: what a worker reserves. Training and evaluation have workers of their own and never play at once.
+
+    Raises:
+        UserError: if Ray is not installed, or the cluster has not as many CPUs.
+        ConnectionError: if there is no cluster at the address.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, Any],
+        num_envs: int,
+        trainer: "Trainer",
+        workers: int = 2,
+        address: str | None = None,
+        cpus: float = 0.5,
+    ) -> None:
+        if ray is None:
+            raise UserError("rollout=ray needs Ray; pip install 'agentlab-runner[ray]', or use rollout=local")
+        _connect(address)
+        workers = min(workers, num_envs)
+        room = ray.cluster_resources().get("CPU", 0.0)
+        if address is not None and workers * cpus > room:
+            raise UserError(
+                f"{workers} rollout workers of {cpus:g} CPUs do not fit the {room:g} CPUs of the Ray cluster at "
+                f"{address}; use a smaller rollout.workers or rollout.cpus, or add machines"
+            )
+        self._workers = [_Worker(dict(env), cpus) for _ in range(workers)]
+        super().__init__(env, num_envs, trainer)
+
+    def make(self, env: Mapping[str, Any], number: int) -> gymnasium.Env[Any, Any]:
+        return RemoteEnv(self._workers[number % len(self._workers)], number)
+
+    def close(self) -> None:
+        super().close()
+        for worker in self._workers:
+            worker.kill()
+
+
+class RemoteEnv(gymnasium.Env[Any, Any]):
+    """One environment of a worker, as if it were here."""
+
+    metadata = {"blocking": True}  # noqa: RUF012
+
+    def __init__(self, worker: "_Worker", number: int) -> None:
+        self.worker = worker
+        self.number = number
+        self._actor: ActorHandle[Any] | None = None
+        """Who plays the episode under way."""
+        self._seen: Observation = {}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        fault: RayActorError | None = None
+        for _ in range(TRIES):
+            self._actor = self.worker.actor(instead_of=self._actor if fault else None)
+            try:
+                self._seen, info = ray.get(self._actor.reset.remote(self.number, seed, options))
+            except RayActorError as error:
+                fault = error
+            else:
+                return self._seen, info
+        raise ConnectionError(f"environment {self.number} ended {TRIES} rollout workers one after the other: {fault}")
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        assert self._actor is not None
+        try:
+            self._seen, *outcome = ray.get(self._actor.step.remote(self.number, action))
+        except RayActorError as error:
+            log.warning("a rollout worker died and is replaced; the episode in environment %d is lost", self.number)
+            self.worker.actor(instead_of=self._actor)
+            info: dict[str, Any] = {"success": False, "parsed": None, "parse_failed": False, "marks": []}
+            return self._seen, 0.0, False, True, info | {"stop": StopReason.DEVICE_LOST.value, "fault": str(error)}
+        reward, terminated, truncated, info = outcome
+        return self._seen, reward, terminated, truncated, info
+
+
+class _Worker:
+    """A seat for one actor at a time."""
+
+    def __init__(self, env: dict[str, Any], cpus: float) -> None:
+        self._env = env
+        self._cpus = cpus
+        self._lock = threading.Lock()
+        self._actor = self._start()
+
+    def actor(self, instead_of: "ActorHandle[Any] | None" = None) -> "ActorHandle[Any]":
+        """Who sits here now; somebody new if that is the one to be replaced."""
+        with self._lock:
+            if self._actor is instead_of:
+                self._actor = self._start()
+            return self._actor
+
+    def kill(self) -> None:
+        ray.kill(self._actor)
+
+    def _start(self) -> "ActorHandle[Any]":
+        # torch, where an environment imports it, would otherwise take every core in every worker
+        plain = {"env_vars": {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}}
+        remote = ray.remote(num_cpus=self._cpus, scheduling_strategy="SPREAD", runtime_env=plain)(Envs)
+        actor: ActorHandle[Any] = remote.remote(self._env)
+        return actor
+
+
+def _connect(address: str | None) -> None:
+    if ray.is_initialized():
+        return
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None:
+        ray.init(num_cpus=max(256, os.cpu_count() or 1), include_dashboard=False, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except Exception as fault:  # ray raises several unrelated kinds
+        raise ConnectionError(
+            f"no Ray cluster answers at {address} ({' '.join(str(fault).split())}); start one with "
+            "`ray start --head` on one machine and `ray start --address=HEAD:6379` on the others, or use "
+            "rollout.address=null"
+        ) from fault

@@ -1,0 +1,228 @@
+"""Collect episodes: many live environments, one batched decision a tick."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from hydra.utils import instantiate
+
+from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.experiment import Agent, Demonstrator
+from agentlab_runner.runners.processes.collective import gather
+from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
+
+if TYPE_CHECKING:
+    from agentlab_runner.runners.processes.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+OnEpisode = Callable[[Trajectory], None]
+
+
+def episode_seeds(seed: int, *stream: int, count: int) -> list[int]:
+    """Independent seeds for the episodes of one stream (phase, iteration), a function of the counters alone.
+
+    So no environment's random state needs to be saved: a resumed run draws the episodes it would have drawn.
+    """
+    return [int(word) for word in np.random.SeedSequence([seed, *stream]).generate_state(count)]
+
+
+@dataclass(slots=True, eq=False)
+class _Live:
+    """One environment and the episode it is playing."""
+
+    env: gymnasium.Env[Any, Any]
+    group_size: int = 1
+    number: int = -1
+    seed: int = 0
+    observation: Observation = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+    def reset(self, number: int, seed: int) -> None:
+        self.number, self.seed, self.steps = number, seed, []
+        options = {"episode": number // self.group_size}
+        self.observation, self.start = self.env.reset(seed=seed, options=options)
+
+    def step(self, decision: Decision) -> Trajectory | None:
+        observation, reward, terminated, truncated, info = self.env.step(decision.action)
+        self.steps.append(Step(self.observation, decision, float(reward), info))
+        self.observation = observation
+        if not (terminated or truncated):
+            return None
+        success = bool(info["success"])
+        default = StopReason.SUCCESS if success else StopReason.HORIZON if truncated else StopReason.FAILURE
+        return Trajectory(
+            steps=tuple(self.steps),
+            final_observation=observation,
+            stop=StopReason(info.get("stop", default)),
+            success=success,
+            seed=self.seed,
+            task=str(self.start.get("task", "")),
+            goal=str(self.start.get("goal", "")),
+            level=int(self.start.get("level", 0)),
+        )
+
+
+def collect(
+    agent: Agent,
+    envs: Sequence[gymnasium.Env[Any, Any]],
+    seeds: Sequence[int],
+    *,
+    deterministic: bool = False,
+    group_size: int = 1,
+    share: slice = slice(None),
+    on_episode: OnEpisode | None = None,
+) -> list[Trajectory]:
+    """Play `group_size` episodes a seed, all from the same start, and return them in the order of `seeds`.
+
+    Of all these episodes only those in `share` are played; an episode keeps its number.
+
+    Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next seed.
+    Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads.
+    An environment whose reset raises ConnectionError is retired and its episode goes to another.
+
+    Raises:
+        RunFailed: when every environment has been retired.
+    """
+    waiting = deque(list(enumerate(seed for seed in seeds for _ in range(group_size)))[share])
+    numbers = [number for number, _ in waiting]
+    finished: dict[int, Trajectory] = {}
+    slots = [_Live(env, group_size) for env in envs]
+    blocking = any((env.metadata or {}).get("blocking") for env in envs)
+    with _mapper(len(slots) if blocking else 0) as over:
+        live = _start(slots, waiting, agent, over)
+        while live:
+            decisions = agent.act([slot.observation for slot in live], deterministic)
+            outcomes = over(lambda pair: pair[0].step(pair[1]), list(zip(live, decisions, strict=True)))
+            ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}
+            for slot, trajectory in ended.items():
+                finished[slot.number] = trajectory
+                if on_episode is not None:
+                    on_episode(trajectory)
+            agent.end(list(ended.values()))
+            live = [slot for slot in live if slot not in ended] + _start(list(ended), waiting, agent, over)
+    if waiting:
+        raise RunFailed(
+            f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault"
+        )
+    return [finished[number] for number in numbers]
+
+
+class Rollout:
+    """The environments of one purpose (training, evaluation) in this process, and the episodes played in them.
+
+    The processes of a trainer have an equal share each of the environments and of the episodes.
+
+    Args:
+        env: the environment's node, without `num_envs`.
+        num_envs: environments in all.
+        trainer: whose processes share them.
+
+    Raises:
+        UserError: if there are fewer environments than processes.
+    """
+
+    def __init__(self, env: Mapping[str, Any], num_envs: int, trainer: "Trainer") -> None:
+        self._trainer = trainer
+        self.envs: list[gymnasium.Env[Any, Any]] = []
+        if num_envs < trainer.processes:
+            raise UserError(f"{trainer.processes} processes cannot share num_envs={num_envs}; give each one or more")
+        for number in range(trainer.rank, num_envs, trainer.processes):
+            self.envs.append(self.make(env, number))
+
+    def make(self, env: Mapping[str, Any], number: int) -> gymnasium.Env[Any, Any]:
+        """The environment with this number."""
+        made: gymnasium.Env[Any, Any] = instantiate(env, worker=number, _convert_="all")
+        return made
+
+    def collect(
+        self,
+        agent: Agent,
+        seeds: Sequence[int],
+        *,
+        deterministic: bool = False,
+        group_size: int = 1,
+        on_episode: OnEpisode | None = None,
+    ) -> list[Trajectory]:
+        """As the function `collect`; every process gets the episodes of all, and `on_episode` hears of its own."""
+        with self._trainer.apart() as (rank, count):
+            own = collect(
+                agent,
+                self.envs,
+                seeds,
+                deterministic=deterministic,
+                group_size=group_size,
+                share=slice(rank, None, count),
+                on_episode=on_episode,
+            )
+        everyones = gather(own)
+        return [everyones[number % count][number // count] for number in range(len(seeds) * group_size)]
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()
+
+
+def demonstrate(
+    demonstrator: Demonstrator,
+    env: gymnasium.Env[Any, Any],
+    seeds: Sequence[int],
+    on_episode: OnEpisode | None = None,
+) -> list[Trajectory]:
+    """Play one episode a seed with a scripted user, one after the other."""
+    slot, trajectories = _Live(env), []
+    for number, seed in enumerate(seeds):
+        slot.reset(number, seed)
+        demonstrator.begin(env, seed)
+        trajectory = None
+        while trajectory is None:
+            trajectory = slot.step(Decision(demonstrator.decide(env)))
+        trajectories.append(trajectory)
+        if on_episode is not None:
+            on_episode(trajectory)
+    return trajectories
+
+
+def _start(slots: Sequence[_Live], waiting: "deque[tuple[int, int]]", agent: Agent, over: "_Over") -> list[_Live]:
+    """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next."""
+    started: list[_Live] = []
+    free = deque(slots)
+    while waiting and free:
+        batch = [(free.popleft(), waiting.popleft()) for _ in range(min(len(free), len(waiting)))]
+        for (slot, episode), fault in zip(batch, over(_reset, batch), strict=True):
+            if fault is None:
+                started.append(slot)
+            else:
+                log.warning("an environment is retired: %s", fault)
+                waiting.appendleft(episode)
+    if started:
+        agent.begin([slot.number for slot in started])
+    return started
+
+
+def _reset(pair: tuple[_Live, tuple[int, int]]) -> str | None:
+    slot, (number, seed) = pair
+    try:
+        slot.reset(number, seed)
+    except ConnectionError as fault:
+        return str(fault)
+    return None
+
+
+_Over = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+
+
+@contextmanager
+def _mapper(threads: int) -> Iterator[_Over]:
+    if not threads:
+        yield lambda function, items: [function(item) for item in items]
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield lambda function, items: list(pool.map(function, items))

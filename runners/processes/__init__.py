@@ -1,0 +1,1 @@
+"""Where the arithmetic happens: device, precision, and the processes of one run."""

@@ -1,0 +1,222 @@
+"""Recorded episodes: what was seen, said and done, step by step, on disk and as moving pictures.
+
+    FOLDER/000/episode.json   task, goal, seed, success, stop, steps, final; one numbered folder an episode
+    FOLDER/frames/HASH.png    every distinct screenshot once; the JSON names it by HASH
+"""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.atomic import atomic_file, write_atomic
+from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
+
+Pixels = NDArray[np.uint8]
+Mark = Mapping[str, Any]
+"""Something to draw on the screenshot an action was chosen on; x and y are fractions of width and height.
+`{"kind": "tap", "x", "y"}`, `{"kind": "swipe", "x0", "y0", "x1", "y1"}`, `{"kind": "text" | "key" | "end", "text"}`."""
+
+RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks")
+"""What is kept of a step's `info`."""
+
+INK, HALO, PAPER = (230, 30, 60), (255, 255, 255), (24, 24, 28)
+
+
+def save_episodes(folder: Path, trajectories: Sequence[Trajectory]) -> None:
+    """Write episodes to `folder`, numbered from 000; observations keep their `text` and `image`."""
+    for number, trajectory in enumerate(trajectories):
+        steps = [
+            {
+                **_save_observation(folder, step.observation),
+                "action": step.decision.action,
+                "reward": step.reward,
+                **{key: step.info[key] for key in RECORDED_INFO if key in step.info},
+            }
+            for step in trajectory.steps
+        ]
+        episode = {
+            "task": trajectory.task,
+            "goal": trajectory.goal,
+            "seed": trajectory.seed,
+            "success": trajectory.success,
+            "stop": trajectory.stop.value,
+            "steps": steps,
+            "final": _save_observation(folder, trajectory.final_observation),
+        }
+        text = json.dumps(episode, indent=1, ensure_ascii=False, default=str)
+        write_atomic(folder / f"{number:03d}" / "episode.json", text)
+
+
+def load_episodes(folder: Path) -> list[Trajectory]:
+    """The episodes `save_episodes` wrote, in order.
+
+    Raises:
+        UserError: if there are none, or naming the file that is damaged.
+    """
+    files = sorted(folder.glob("*/episode.json"))
+    if not files:
+        raise UserError(f"{folder} holds no recorded episodes; expected 000/episode.json, 001/episode.json, ...")
+    frames: dict[str, Pixels] = {}
+    trajectories = []
+    for file in files:
+        try:
+            trajectories.append(_load_episode(json.loads(file.read_text()), folder, frames))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise UserError(f"{file} is damaged ({error}); delete its folder to use the other episodes") from error
+    return trajectories
+
+
+def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
+    """A copy of a screenshot with an action drawn on it: a ring for a tap, an arrow for a swipe, words at the foot.
+
+    Args:
+        pixels: [H, W, 3] uint8.
+        marks: see `Mark`; kinds not listed there are left out.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    image = Image.fromarray(pixels).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    width, height = image.size
+    stroke = max(1, round(width / 90))
+    for mark in marks:
+        if mark["kind"] == "tap":
+            _ring(draw, mark["x"] * width, mark["y"] * height, radius=width / 18, stroke=stroke)
+        elif mark["kind"] == "swipe":
+            start, end = (mark["x0"] * width, mark["y0"] * height), (mark["x1"] * width, mark["y1"] * height)
+            _arrow(draw, start, end, head=width / 12, stroke=stroke)
+    words = "  ".join(_words(mark) for mark in marks if mark["kind"] in ("text", "key", "end"))
+    if words:
+        _caption(image, words, top=height - _line_height(width))
+    return np.asarray(image)
+
+
+def gif(trajectory: Trajectory, seconds: float = 0.9, width: int = 256) -> bytes:
+    """An episode as an animated GIF: every screenshot with its action, then the end, a caption below each.
+
+    Args:
+        trajectory: an episode whose observations have an `image`; without any the GIF shows captions alone.
+        seconds: time a frame; the last one stays three times as long.
+        width: least width in pixels; smaller screens are enlarged by a whole factor.
+    """
+    count = len(trajectory.steps)
+    frames = []
+    for number, step in enumerate(trajectory.steps, start=1):
+        parsed = step.info.get("parsed") if "parsed" in step.info else step.decision.action
+        caption = f"{number}/{count}  {'(not understood)' if parsed is None else parsed}"
+        frames.append(_frame(step.observation, step.info.get("marks", ()), caption, width))
+    frames.append(_frame(trajectory.final_observation, (), f"{trajectory.stop.value}: {trajectory.goal}", width))
+    durations = [round(seconds * 1000)] * count + [round(seconds * 3000)]
+    out = io.BytesIO()
+    frames[0].save(out, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return out.getvalue()
+
+
+def _save_observation(folder: Path, observation: Observation) -> dict[str, Any]:
+    image = observation.get("image")
+    frame = None if image is None else _save_frame(folder / "frames", np.asarray(image))
+    return {"text": observation.get("text", ""), "frame": frame}
+
+
+def _save_frame(folder: Path, pixels: Pixels) -> str:
+    name = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()[:16]
+    file = folder / f"{name}.png"
+    if not file.exists():
+        with atomic_file(file) as out:
+            Image.fromarray(pixels).save(out, format="PNG")
+    return name
+
+
+def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pixels]) -> Trajectory:
+    def observation(entry: Mapping[str, Any]) -> Observation:
+        name = entry["frame"]
+        if name is None:
+            return {"text": entry["text"]}
+        if name not in frames:
+            if not name.isalnum():
+                raise ValueError(f"{name!r} is not the name of a frame")
+            with Image.open(folder / "frames" / f"{name}.png") as image:
+                frames[name] = np.asarray(image.convert("RGB"))
+        return {"text": entry["text"], "image": frames[name]}
+
+    steps = [
+        Step(
+            observation(entry),
+            Decision(entry["action"]),
+            float(entry["reward"]),
+            {key: entry[key] for key in RECORDED_INFO if key in entry},
+        )
+        for entry in episode["steps"]
+    ]
+    return Trajectory(
+        steps=tuple(steps),
+        final_observation=observation(episode["final"]),
+        stop=StopReason(episode["stop"]),
+        success=bool(episode["success"]),
+        seed=int(episode["seed"]),
+        task=str(episode["task"]),
+        goal=str(episode["goal"]),
+    )
+
+
+def _frame(observation: Observation, marks: Sequence[Mark], caption: str, width: int) -> Image.Image:
+    """One GIF frame: the screenshot, enlarged, with its marks, above a caption strip."""
+    pixels = observation.get("image")
+    if pixels is None:
+        pixels = np.full((width // 4, width, 3), 255, np.uint8)
+    factor = math.ceil(width / pixels.shape[1])
+    large = np.asarray(pixels, np.uint8).repeat(factor, axis=0).repeat(factor, axis=1)
+    screen = Image.fromarray(draw_marks(large, marks))
+    image = Image.new("RGB", (screen.width, screen.height + _line_height(screen.width)), PAPER)
+    image.paste(screen, (0, 0))
+    _caption(image, caption, top=screen.height)
+    return image
+
+
+def _words(mark: Mark) -> str:
+    return f'types "{mark["text"]}"' if mark["kind"] == "text" else str(mark["text"])
+
+
+def _line_height(width: int) -> int:
+    return max(13, width // 14)
+
+
+def _caption(image: Image.Image, words: str, top: int) -> None:
+    """One line of light text on a dark strip, cut short where the picture ends."""
+    draw = ImageDraw.Draw(image)
+    height = _line_height(image.width)
+    font = ImageFont.load_default(size=height * 0.72)
+    line = words.replace("\n", " ")
+    while line and draw.textlength(line, font=font) > image.width - 4:
+        line = line[:-2].rstrip("…") + "…" if len(line) > 2 else ""
+    draw.rectangle((0, top, image.width, top + height), fill=PAPER)
+    draw.text((3, top + height / 2), line, font=font, fill=HALO, anchor="lm")
+
+
+def _ring(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, stroke: int) -> None:
+    for colour, extra in ((HALO, stroke), (INK, 0)):
+        box = (x - radius - extra, y - radius - extra, x + radius + extra, y + radius + extra)
+        draw.ellipse(box, outline=colour, width=stroke + 2 * extra)
+    draw.ellipse((x - stroke, y - stroke, x + stroke, y + stroke), fill=INK)
+
+
+def _arrow(
+    draw: ImageDraw.ImageDraw, start: tuple[float, float], end: tuple[float, float], head: float, stroke: int
+) -> None:
+    angle = math.atan2(end[1] - start[1], end[0] - start[0])
+    barbs = [
+        (end[0] - head * math.cos(angle + turn), end[1] - head * math.sin(angle + turn)) for turn in (-0.5, 0.5)
+    ]
+    for colour, extra in ((HALO, 2 * stroke), (INK, 0)):
+        for line in ([start, end], [barbs[0], end, barbs[1]]):
+            draw.line(line, fill=colour, width=2 * stroke + extra, joint="curve")

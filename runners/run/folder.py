@@ -1,0 +1,403 @@
+"""The run folder: everything a run leaves behind, and the only code that writes it.
+
+    config.yaml     the resolved config              checkpoints/  best and last, see runners/run/checkpoint.py
+    manifest.json   see runners/run/manifest.py          episodes/     recorded episodes, see runners/run/episodes.py
+    metrics.jsonl   see runners/run/metrics_file.py      eval/         one JSON file an evaluation
+    error.txt       traceback, if the run failed     media/        pictures that were logged
+    lock            held by the live process         wandb/        W&B's own files
+"""
+
+import json
+import re
+import shutil
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Any, Self, cast
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from agentlab_runner.runners.config.identity import HARMLESS, config_hash, flatten, is_under
+from agentlab_runner.runners.config.old_names import renamed
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.atomic import atomic_file, explain_full_disk, write_atomic
+from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng_state
+from agentlab_runner.runners.run.lock import is_locked, take_lock
+from agentlab_runner.runners.run.manifest import new_manifest, now, read_manifest
+from agentlab_runner.runners.run.metrics_file import MetricsFile
+from agentlab_runner.runners.run.tracking import NullTracker, Tracker
+from agentlab_runner.runners.types import Histogram, Metrics, Picture, Trajectory
+
+Config = DictConfig | Mapping[str, Any]
+
+
+class Run:
+    """One run and its folder.
+
+    Reading it (`Run.open`, `metrics`, `load_checkpoint`) and adding an evaluation (`write_eval`, `save_episodes`) need
+    nothing more. Training happens inside `with run:`, which takes the lock, connects the tracker, and records how the
+    run ended: finished, interrupted (Ctrl-C or SIGTERM, both KeyboardInterrupt) or failed (traceback in `error.txt`).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = _read_config(path)
+        self.manifest = read_manifest(path)
+        self.tracker: Tracker = NullTracker()
+        keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
+        self.checkpoints = Checkpoints(path / "checkpoints", keep=keep)
+        self._metrics = MetricsFile(path / "metrics.jsonl")
+        self._lock: IO[str] | None = None
+        self._resumable = False
+        self._old_sigterm: Any = None
+
+    @classmethod
+    def create(
+        cls,
+        cfg: Config,
+        root: Path,
+        command: list[str],
+        name: str | None = None,
+        path: Path | None = None,
+    ) -> Self:
+        """A new run, locked by this process, in `path` or in a folder of its own under `root`.
+
+        Args:
+            cfg: the composed config; stored with every interpolation resolved.
+            root: the folder of all runs; the new one is called `TIME_NAME`, with a number behind it if that is taken.
+            command: the command line, for the manifest.
+            name: what the run is of; the experiment's name as a rule.
+            path: the exact folder instead, as a sweep wants it; it may exist, but may not hold a run.
+
+        Raises:
+            UserError: if `path` holds a run.
+            RunFailed: if the disk is full.
+        """
+        config = _plain(cfg)
+        label = _file_name(name or "run")
+        folder = _exclusive_folder(root, label) if path is None else path
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = take_lock(folder)
+        if (folder / "manifest.json").exists():
+            raise UserError(f"{folder} already holds a run; continue it with `agentlab resume run={folder}`")
+        write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_atomic(folder / "manifest.json", _json(new_manifest(label, command, config)))
+        run = cls(folder)
+        run._lock = lock
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """An existing run.
+
+        Raises:
+            UserError: if the folder holds no run, or its manifest or config is damaged.
+        """
+        return cls(Path(path))
+
+    @classmethod
+    def latest(cls, root: Path | str) -> Self:
+        """The run under `root` that was started last.
+
+        Raises:
+            UserError: if there is none.
+        """
+        folders = [file.parent for file in Path(root).glob("*/manifest.json")]
+        if not folders:
+            raise UserError(f"there is no run in {root}; start one with `agentlab train +exp=NAME`, or name its folder")
+        return cls(max(folders, key=lambda folder: (read_manifest(folder)["started"], folder.name)))
+
+    # -- its life ------------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        """running, finished, failed or interrupted; a run whose process was killed counts as interrupted."""
+        status = read_manifest(self.path)["status"]
+        return "interrupted" if status == "running" and not self._held() else status
+
+    def __enter__(self) -> Self:
+        if self._lock is None:
+            self._lock = take_lock(self.path)
+            self.manifest = read_manifest(self.path)
+        self.checkpoints.sweep()
+        if self.has_checkpoint():
+            self._metrics.repair()
+        else:
+            self._metrics.clear()  # what was logged before the first checkpoint will be computed again
+        self._resumable = True
+        if threading.current_thread() is threading.main_thread():
+            self._old_sigterm = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            self._set_status("running")
+            self.tracker = self._connect()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        status = "finished"
+        if isinstance(error, KeyboardInterrupt):
+            status = "interrupted"
+        elif error is not None and not (isinstance(error, SystemExit) and not error.code):
+            status = "failed"
+        try:
+            self._set_status(status)
+            if status == "failed":
+                self.write("error.txt", "".join(traceback.format_exception(error)))
+            else:
+                (self.path / "error.txt").unlink(missing_ok=True)
+            self.tracker.finish(status, self.checkpoints)
+        except Exception as second:
+            if error is None:
+                raise
+            error.add_note(f"and its end could not be recorded: {second}")  # the disk is full, most likely
+        finally:
+            self.tracker = NullTracker()
+            self._resumable = False
+            if self._old_sigterm is not None:
+                signal.signal(signal.SIGTERM, self._old_sigterm)
+                self._old_sigterm = None
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+    # -- what it computes ----------------------------------------------------------------------------------------------
+
+    def log(self, metrics: Metrics, step: int) -> None:
+        """Append one line to `metrics.jsonl` and tell the tracker; pictures go to `media/`."""
+        self._resumable = False
+        line: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
+        line |= {name: self._as_json(name, value, step) for name, value in metrics.items()}
+        self._metrics.append(line)
+        self.tracker.log(metrics, step)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every logged line, oldest first; a last line torn by a crash is left out.
+
+        Raises:
+            UserError: if any other line is damaged.
+        """
+        return self._metrics.read()
+
+    def last(self, name: str) -> dict[str, Any]:
+        """The metrics of the newest line that has `name`, without step and time; empty if there is none."""
+        for line in reversed(self.metrics()):
+            if name in line:
+                return {key: value for key, value in line.items() if key not in ("step", "time")}
+        return {}
+
+    def save_checkpoint(self, step: int, state: Mapping[str, Any], score: float | None = None) -> None:
+        """Keep `state` and the global random generators as checkpoint `step`; see `Checkpoints.save`."""
+        self._resumable = False
+        self.checkpoints.save(step, {"state": state, "rng": rng_state()}, score)
+
+    def load_checkpoint(self, which: str = "last") -> tuple[int, Any]:
+        """(step, state) of the checkpoint called `last`, `best` or by its number.
+
+        `last`, asked for inside `with run:` before anything was logged, **resumes**: the random generators go back to
+        where they were, and metrics logged after that checkpoint are cut off, since they will be computed again.
+        At any other time nothing but the state is read.
+
+        Raises:
+            UserError: if it is missing or damaged; the message offers what to use instead.
+        """
+        step, content = self.checkpoints.load(which)
+        if self._resumable and which == "last":
+            self._resumable = False
+            self._metrics.cut_after(step)
+            restore_rng(content["rng"])
+            self.manifest["resumed"].append({"time": now(), "step": step})
+            self._write_manifest()
+        return step, content["state"]
+
+    def has_checkpoint(self) -> bool:
+        return bool(self.checkpoints.all())
+
+    def rewind(self, which: str) -> int:
+        """Delete the checkpoints newer than `which`, so that a resumption goes on from there; gives its step.
+
+        This is how a run goes on when its last checkpoint is damaged: inside `with run:`, before training. It is never
+        done unasked.
+        """
+        step, _ = self.checkpoints.load(which)
+        self.checkpoints.drop_after(step)
+        return step
+
+    # -- what it leaves ------------------------------------------------------------------------------------------------
+
+    def write(self, name: str, content: bytes | str) -> Path:
+        """Write a file of the run, whole or not at all; `name` is relative to the run folder."""
+        path = self.path / name
+        write_atomic(path, content)
+        return path
+
+    def write_eval(self, name: str, result: Mapping[str, Any]) -> Path:
+        """Write `eval/NAME.json`."""
+        path = self.write(f"eval/{name}.json", _json(result))
+        self.tracker.table(name, result)
+        return path
+
+    def save_episodes(self, name: str, trajectories: Sequence[Trajectory], limit: int | None = None) -> Path:
+        """Write the first `limit` episodes (all, if None) to `episodes/NAME/`, replacing what was there."""
+        from agentlab_runner.runners.run.episodes import gif, save_episodes
+
+        kept = list(trajectories)[:limit]
+        folder = self.path / "episodes" / name
+        if not kept:
+            return folder
+        partial = folder.with_name(f".{folder.name}.part")
+        try:
+            save_episodes(partial, kept)
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        self.tracker.episodes(name, [gif(trajectory) for trajectory in kept[: self.tracker.clips]])
+        return folder
+
+    # -- its config ----------------------------------------------------------------------------------------------------
+
+    def check_config(self, cfg: Config, allow: Sequence[str] = ()) -> dict[str, tuple[Any, Any]]:
+        """The keys in which `cfg` differs from this run's config: `{key: (ours, theirs)}`, all of them harmless.
+
+        Harmless: what `identity.HARMLESS` names, and a larger `total_iterations`.
+
+        Args:
+            cfg: the config somebody wants to go on with.
+            allow: further dotted keys, or groups of keys, that may change.
+
+        Raises:
+            UserError: naming every other key that differs.
+        """
+        ours, theirs = flatten(_plain(self.config)), flatten(_plain(cfg))
+        absent = object()
+        changed = {
+            key: (ours.get(key), theirs.get(key))
+            for key in sorted(ours.keys() | theirs.keys())
+            if ours.get(key, absent) != theirs.get(key, absent)
+        }
+        refused = [
+            f"{key} ({old!r} -> {new!r})"
+            for key, (old, new) in changed.items()
+            if not is_under(key, [*HARMLESS, *allow]) and not (key == "total_iterations" and _longer(old, new))
+        ]
+        if refused:
+            raise UserError(
+                f"this is not the config {self.path} was started with; changed: {', '.join(refused)}; "
+                "undo that to resume, or start a new run"
+            )
+        return changed
+
+    def update_config(self, cfg: Config, allow: Sequence[str] = ()) -> None:
+        """Go on with `cfg`, once `check_config` has found its differences harmless."""
+        if not self.check_config(cfg, allow):
+            return
+        config = _plain(cfg)
+        self.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        self.config = OmegaConf.create(config)
+        self.checkpoints.keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
+        self.manifest["config_hash"] = config_hash(config)
+        self._write_manifest()
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> Tracker:
+        """The tracker the config names, started."""
+        node = self.config.get("logger")
+        if not node:
+            return NullTracker()
+        from hydra.utils import instantiate
+
+        tracker = cast(Tracker, instantiate(node))
+        tracker.start(self.path, self.manifest, _plain(self.config))
+        return tracker
+
+    def _held(self) -> bool:
+        return self._lock is not None or is_locked(self.path)
+
+    def _set_status(self, status: str) -> None:
+        self.manifest["status"] = status
+        self.manifest["ended"] = None if status == "running" else now()
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        self.write("manifest.json", _json(self.manifest))
+
+    def _as_json(self, name: str, value: object, step: int) -> object:
+        if isinstance(value, Histogram):
+            return {"counts": list(value.counts), "edges": list(value.edges)}
+        if isinstance(value, Picture):
+            return {"file": self._save_picture(name, value, step), "caption": value.caption}
+        return float(cast(float, value))
+
+    def _save_picture(self, name: str, picture: Picture, step: int) -> str:
+        from PIL import Image
+
+        file = f"media/{_file_name(name)}_{step:06d}.png"
+        with atomic_file(self.path / file) as out:
+            Image.fromarray(picture.pixels).save(out, format="PNG")
+        return file
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _exclusive_folder(root: Path, label: str) -> Path:
+    """A folder nobody else has: `mkdir` succeeds for one process only.
+
+    Raises:
+        UserError: if folders cannot be made there.
+    """
+    try:
+        with explain_full_disk(root):
+            root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"run folders cannot be made in {root} ({error.strerror}); choose another runs_dir") from error
+    stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{label}"
+    number = 1
+    while True:
+        folder = root / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
+
+
+def _plain(cfg: Config) -> dict[str, Any]:
+    """The config as plain dicts and lists, interpolations resolved."""
+    plain = OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg
+    return cast(dict[str, Any], json.loads(json.dumps(plain)))
+
+
+def _longer(old: object, new: object) -> bool:
+    return isinstance(old, int) and isinstance(new, int) and new > old
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _read_config(path: Path) -> DictConfig:
+    file = path / "config.yaml"
+    try:
+        config: DictConfig = OmegaConf.create(renamed(yaml.safe_load(file.read_text()) or {}))
+        return config
+    except FileNotFoundError:
+        raise UserError(f"{path} is not a run folder (it has no config.yaml); name the folder of a run") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is damaged ({str(error).splitlines()[0]}); restore it or start a new run") from error

@@ -1,0 +1,49 @@
+"""`metrics.jsonl`: one JSON object a line, appended, never torn for a reader."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.atomic import append_line, write_atomic
+
+
+class MetricsFile:
+    """The metrics of one run.
+
+    A line is `{"step": int, "time": unix seconds, NAME: number | {"counts", "edges"} | {"file", "caption"}}`;
+    not-a-number and infinity are written as Python's json does (`NaN`, `Infinity`).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        append_line(self.path, json.dumps(line))
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every line, oldest first; a last line torn by a crash is left out.
+
+        Raises:
+            UserError: if any other line is damaged.
+        """
+        lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise UserError(f"{self.path} is damaged ({error}); delete the damaged line to use the rest") from error
+
+    def repair(self) -> None:
+        """Drop what follows the last newline: a line whose writing was cut short."""
+        if self.path.exists():
+            os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
+
+    def clear(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+    def cut_after(self, step: int) -> None:
+        """Drop the lines logged after `step`."""
+        if self.path.exists():
+            write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in self.read() if line["step"] <= step))

@@ -1,0 +1,159 @@
+"""Hydra's own sweepers and launchers, asked only for the jobs that are not finished."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+
+from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.config.listing import CONF, search_path
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.sweep.job import AT_ONCE, POLL, STOP, Record, Status, SweepJob, final_value, job_folder
+from agentlab_runner.runners.sweep.plan import Plan, line
+from agentlab_runner.runners.sweep.search import prepare
+from agentlab_runner.runners.sweep.watch import Watch
+
+
+class Stopped(Exception):
+    """The stop file appeared: no more jobs."""
+
+
+class Unfinished(Launcher):
+    """Any Hydra launcher, asked only for the jobs that are not finished."""
+
+    def __init__(self, inner: Launcher, job: SweepJob, watch: Watch) -> None:
+        self.inner, self.job, self.watch = inner, job, watch
+
+    def setup(self, **_: Any) -> None:
+        """The inner launcher is set up already."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        folders = [job_folder(self.job.folder, plain(compose(list(overrides)))) for overrides in job_overrides]
+        wanted = dict(zip(folders, job_overrides, strict=True))
+        missing = [overrides for folder, overrides in wanted.items() if not is_finished(folder)]
+        self.watch.expect(len(missing), len(wanted))
+        if missing and not self._is_stopped():
+            for answer in self.inner.launch(missing, initial_job_idx):
+                _ = answer.return_value  # a job that failed answered None; raising here is a fault of the launcher
+        if self._is_stopped():
+            raise Stopped
+        return [
+            JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=self._value(folder))
+            for folder, overrides in zip(folders, job_overrides, strict=True)
+        ]
+
+    def _value(self, folder: Path) -> float | None:
+        return final_value(folder, self.job.metric) if is_finished(folder) else None
+
+    def _is_stopped(self) -> bool:
+        return (self.job.folder / STOP).exists()
+
+
+def multirun(plan: Plan, job: SweepJob, watch: Watch, jobs: Sequence[Sequence[str]] | None = None) -> Exception | None:
+    """What Hydra's own multirun does, with the chosen launcher inside `Unfinished`.
+
+    Args:
+        jobs: the overrides of each job, where they are not the combinations that the sweeper makes of the plan.
+
+    Returns:
+        What broke the launcher or sweeper itself; a failed job does not.
+    """
+    from hydra import version
+    from hydra._internal.callbacks import Callbacks
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.plugins import Plugins
+    from hydra.errors import ConfigCompositionException, HydraException
+    from hydra.types import HydraContext, RunMode
+
+    version.setbase("1.3")
+    logging.getLogger("hydra").setLevel(logging.WARNING)
+    loader = ConfigLoaderImpl(create_config_search_path(f"file://{CONF}"))
+    try:
+        settings = [*plan.overrides, *_settings(job.folder)]
+        cfg = Hydra("agentlab", loader).compose_config("config", settings, RunMode.MULTIRUN)
+    except ConfigCompositionException as fault:
+        raise UserError(_no_plugin(plan, fault)) from fault
+    if "storage" in cfg.hydra.sweeper:
+        prepare(cfg.hydra.sweeper, job.folder)
+    callbacks = Callbacks(cfg)
+    callbacks.on_multirun_start(config=cfg, config_name="config")
+    context = HydraContext(config_loader=loader, callbacks=callbacks)
+    sweeper: Any = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=job)
+    inner = sweeper if hasattr(sweeper, "launcher") else sweeper.sweeper  # a plugin may wrap its sweeper
+    inner.launcher = Unfinished(inner.launcher, job, watch)
+    try:
+        if jobs is None:
+            sweeper.sweep(list(cfg.hydra.overrides.task))
+        elif jobs:
+            inner.launcher.launch(jobs, 0)
+    except Stopped:
+        pass
+    except HydraException as fault:
+        raise UserError(f"the sweeper refuses these overrides: {fault}") from fault
+    except UserError:
+        raise
+    except Exception as fault:
+        return None if "No trials are completed" in str(fault) else fault  # Optuna has no best trial if all failed
+    callbacks.on_multirun_end(config=cfg, config_name="config")
+    return None
+
+
+def _settings(folder: Path) -> list[str]:
+    """Where Hydra itself writes: into the sweep folder, and as little as possible."""
+    added = [f"file://{extra}" for extra in search_path() if extra != CONF]
+    return [
+        f"hydra.searchpath={added}",
+        f"hydra.sweep.dir={str(folder)!r}",
+        "hydra.sweep.subdir='.'",
+        "hydra.output_subdir=null",
+        "hydra/job_logging=none",
+        "hydra/hydra_logging=none",
+    ]
+
+
+def _no_plugin(plan: Plan, fault: Exception) -> str:
+    chosen = next((o for o in plan.hydra if o.key_or_group in ("hydra/launcher", "hydra/sweeper")), None)
+    if chosen is None or "Could not find" not in str(fault):
+        return f"Hydra refuses these overrides: {' '.join(str(fault).split())}"
+    extra = str(chosen.value()).partition("_")[0]
+    return f"{line(chosen)} is not installed here; install it with: pip install 'agentlab-runner[{extra}]'"
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    return {str(name): value for name, value in cast(dict[str, Any], OmegaConf.to_container(cfg)).items()}
+
+
+def is_finished(folder: Path) -> bool:
+    record = Record.read(folder)
+    return record is not None and record.status is Status.FINISHED
+
+
+@contextmanager
+def stop_on_interrupt(folder: Path) -> Iterator[threading.Event]:
+    """The first Ctrl-C asks the jobs to save and end, the second ends them at once; the event says that one came."""
+    interrupted = threading.Event()
+
+    def on_interrupt(*_: object) -> None:
+        if interrupted.is_set():
+            (folder / STOP).write_text(AT_ONCE)
+            time.sleep(10 * POLL)
+            os._exit(130)  # some launchers cannot be told
+        interrupted.set()
+        (folder / STOP).touch()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

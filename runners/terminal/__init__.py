@@ -1,0 +1,1 @@
+"""What a user sees in the terminal, and the statistics shown there."""

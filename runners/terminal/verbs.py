@@ -1,0 +1,107 @@
+"""What verbs share: --debug, --conf-dir, errors as one sentence; and the verbs that systems bring along."""
+
+import functools
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from agentlab_runner.runners.config.listing import choices, purpose
+from agentlab_runner.runners.errors import RunFailed, UserError
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+ConfDir = Annotated[
+    Path | None,
+    typer.Option("--conf-dir", help="A folder of your own configs, beside those of the package and ./conf.",
+                 show_default=False),
+]
+
+
+class Systems(TyperGroup):
+    """A group of verbs with one more for every file of `conf/command`, whose `_target_` is a Typer app.
+
+    The app is imported when its verb is called; `--help` and completion make do with the file's first line.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:  # Any: some versions of Typer carry a click of their own
+        return [*super().list_commands(ctx), *choices("command")]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        file = choices("command").get(cmd_name)
+        return TyperCommand(cmd_name, help=purpose(file)) if file else super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        file = choices("command").get(args[0])
+        return (args[0], _command(file), args[1:]) if file else super().resolve_command(ctx, args)
+
+
+def _command(file: Path) -> Any:
+    import yaml
+
+    module, _, name = yaml.safe_load(file.read_text(encoding="utf-8"))["_target_"].rpartition(".")
+    try:
+        return typer.main.get_command(getattr(import_module(module), name))
+    except (ImportError, AttributeError) as fault:
+        _fail(RunFailed(f"{file} names {module}.{name}, which cannot be loaded: {fault}"), 1, debug=False)
+
+
+def told(function: Callable[..., None]) -> Callable[..., None]:
+    """A verb with --debug, whose errors are one sentence with the right exit code."""
+
+    def guarded(*args: Any, debug: bool, **options: Any) -> None:
+        try:
+            function(*args, **options)
+        except typer.Exit:
+            raise
+        except UserError as fault:
+            _fail(fault, 2, debug)
+        except KeyboardInterrupt as fault:
+            _fail(fault, 130, debug)
+        except BrokenPipeError:  # `agentlab list | head` is no fault
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except Exception as fault:
+            _fail(fault, 1, debug)
+
+    return _with_option(function, guarded, "debug", Debug, False)
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """A verb over configs: `told`, with --conf-dir."""
+
+    def prepared(*args: Any, conf_dir: Path | None, **options: Any) -> None:
+        if conf_dir:
+            known = os.environ.get("AGENTLAB_CONF")
+            os.environ["AGENTLAB_CONF"] = os.pathsep.join([str(conf_dir.absolute()), *([known] if known else [])])
+        function(*args, **options)
+
+    return told(_with_option(function, prepared, "conf_dir", ConfDir, None))
+
+
+def _with_option(
+    function: Callable[..., None], wrapper: Callable[..., None], name: str, annotation: Any, default: Any
+) -> Callable[..., None]:
+    """`wrapper` with the name, help and parameters of `function`, and one parameter more."""
+    functools.update_wrapper(wrapper, function)
+    more = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    signature = inspect.signature(function)
+    wrapper.__signature__ = signature.replace(parameters=[*signature.parameters.values(), more])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = function.__annotations__ | {name: annotation}
+    return wrapper
+
+
+def _fail(fault: BaseException, code: int, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(fault)
+    text = " ".join(str(fault).split())
+    if not isinstance(fault, UserError | RunFailed | KeyboardInterrupt):
+        text = f"{type(fault).__name__}: {text} (see it whole with --debug)"
+    print(f"agentlab: {text or 'interrupted'}", file=sys.stderr)
+    raise typer.Exit(code)

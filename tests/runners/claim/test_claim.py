@@ -1,0 +1,151 @@
+"""Claims as users run them: real processes under Hydra's launchers; only the experiment is a cheap one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentlab_runner.runners.claim.claim import Jobs, read, read_off
+from agentlab_runner.runners.claim.results import ArmResult, ClaimResults, Verdict
+from agentlab_runner.runners.claim.settings import ClaimSettings
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.terminal.statistics import student_interval
+from tests.conftest import ROOT, environment
+
+CONF = ROOT / "tests/runners/conf"
+
+
+def claim(folder: Path, *args: str, code: int = 0) -> str:
+    """What `agentlab claim` prints."""
+    env = environment() | {"AGENTLAB_CONF": str(CONF)}
+    done = subprocess.run(
+        [sys.executable, "-m", "agentlab_runner.runners", "claim", *args],
+        cwd=folder,
+        env=env,
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def steeper(monkeypatch: pytest.MonkeyPatch) -> ClaimSettings:
+    monkeypatch.setenv("AGENTLAB_CONF", str(CONF))
+    return read("steeper")
+
+
+def results(flat: dict[int, float], tuned: dict[int, float], claim: ClaimSettings) -> ClaimResults:
+    """As if both settings had given these values."""
+    arms = [
+        ArmResult(setting, arm, {}, values, [], [], [])
+        for setting in claim.settings
+        for arm, values in (("flat", flat), ("tuned", tuned))
+    ]
+    return ClaimResults(claim, arms, [])
+
+
+def test_a_claim_tunes_runs_judges_and_is_read_back(tmp_path: Path) -> None:
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    said = claim(tmp_path, "steeper", *joblib)
+    # 0.3 wins the tuning; at step 2 it is at 0.6 against 0.2, and each seed differs by exactly that.
+    assert "supported: the steeper one climbs higher" in said
+    assert "experiment.slope=0.3" in said
+    found = json.loads((tmp_path / "claims/steeper/results.json").read_text())
+    assert [round(c["difference"], 6) for c in found["comparisons"]] == [0.4, 0.8]
+    assert found["arms"][0]["values"] == pytest.approx({"0": 0.2, "1": 0.21, "2": 0.22})
+    folder = tmp_path / "claims/steeper"
+    assert all(arm["cpu_seconds"] and min(arm["cpu_seconds"]) > 0 for arm in found["arms"])
+    assert len(list(folder.glob("jobs/*"))) == 2 * (2 + 3 + 3)  # settings x (tuning values, flat seeds, tuned seeds)
+    assert (folder / "curves-long.png").exists()
+    assert "supported" in (folder / "table.md").read_text()
+    again = claim(tmp_path, "steeper", *joblib)
+    assert "4 of 4 jobs are finished already" in again
+    assert "12 of 12 jobs are finished already" in again
+    assert len(list(folder.glob("jobs/*"))) == 16
+    fewer = claim(tmp_path, "steeper", "claim.seeds=[0,1]", *joblib)
+    assert "| 3" not in fewer
+    assert len(list(folder.glob("jobs/*"))) == 16
+
+
+def test_a_failed_run_leaves_the_claim_undecided_and_is_named(tmp_path: Path) -> None:
+    fail = tmp_path / "fail"
+    fail.touch()
+    said = claim(
+        tmp_path, "steeper", f"experiment.fail={fail}", "claim.arms.tuned.tune={experiment.slope:[0.2]}", code=1,
+    )  # fmt: skip
+    assert "undecided" in said
+    assert "slope 0.2 is too steep" in said
+    assert "values are missing" in said
+
+
+def test_a_difference_beyond_its_interval_decides(steeper: ClaimSettings) -> None:
+    low, high = {0: 0.1, 1: 0.2, 2: 0.15}, {0: 0.5, 1: 0.61, 2: 0.54}
+    assert results(low, high, steeper).verdict is Verdict.SUPPORTED
+    assert results(high, low, steeper).verdict is Verdict.CONTRADICTED
+    assert results(low, {0: 0.2, 1: 0.1, 2: 0.16}, steeper).verdict is Verdict.UNDECIDED
+
+
+def test_curves_over_a_count_are_read_off_at_its_multiples() -> None:
+    # Evaluated after 0, 10 and 13 of what is counted; the last multiple of 4 that was reached is 12.
+    found = read_off({0: 1.0, 2: 3.0, 3: 6.0}, {0: 0.0, 1: 5.0, 2: 10.0, 3: 13.0}, 4)
+    assert found == pytest.approx({0: 1.0, 4: 1.8, 8: 2.6, 12: 5.0})
+
+
+def test_a_missing_seed_supports_nothing(steeper: ClaimSettings) -> None:
+    found = results({0: 0.1, 1: 0.2, 2: 0.15}, {0: 0.5, 1: 0.61}, steeper)
+    assert found.verdict is Verdict.UNDECIDED
+    assert "2 of 12 values are missing" in found.verdict_line()
+
+
+def test_a_margin_must_be_exceeded(steeper: ClaimSettings) -> None:
+    steeper.expect[0].margin = 0.5
+    assert results({0: 0.1, 1: 0.2, 2: 0.15}, {0: 0.5, 1: 0.61, 2: 0.54}, steeper).verdict is Verdict.CONTRADICTED
+
+
+def test_students_interval_is_the_textbooks() -> None:
+    # t(0.975, 4) = 2.776; the sample variance of 1..5 is 2.5
+    interval = student_interval([1, 2, 3, 4, 5])
+    assert interval is not None
+    assert interval.low == pytest.approx(3 - 2.7764451 * (2.5 / 5) ** 0.5)
+    assert interval.high == pytest.approx(3 + 2.7764451 * (2.5 / 5) ** 0.5)
+    assert student_interval([1.0]) is None
+
+
+def test_an_override_can_name_the_seed_of_its_run(steeper: ClaimSettings) -> None:
+    steeper.arms["flat"].overrides.append("eval.seed={seed}")
+    assert "eval.seed=7" in Jobs(steeper, []).overrides(next(iter(steeper.settings)), "flat", {}, 7)
+
+
+def test_arms_with_the_same_overrides_share_their_runs(steeper: ClaimSettings) -> None:
+    steeper.arms["tuned"].tune = {}
+    steeper.arms["tuned"].overrides = steeper.arms["flat"].overrides
+    jobs = Jobs(steeper, [])
+    assert jobs.overrides("short", "flat", {}, 0) == jobs.overrides("short", "tuned", {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("claim.seeds=[1]", "claim.seeds"),
+        ("claim.seeds=[1,1]", "name a seed twice"),
+        ("claim.tuning_seeds=[0]", "tune on seeds that do not judge"),
+        ("claim.tuning_seeds=[]", "give tuning_seeds"),
+        ("claim.expect=[]", "claim.expect"),
+        ("claim.expect=[{arm: steep, above: flat}]", "the arms are flat, tuned"),
+        ("~claim.arms.tuned", "claim.arms"),
+        ("claim.seedz=x", "did you mean 'claim.seeds'"),
+        ("+claim.metrik=x", "did you mean 'claim.metric'"),
+    ],
+)
+def test_a_wrong_claim_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, change: str, message: str) -> None:
+    monkeypatch.setenv("AGENTLAB_CONF", str(CONF))
+    with pytest.raises(UserError, match=message.replace("[", r"\[").replace("?", r"\?")):
+        read("steeper", [change])
+
+
+def test_an_unknown_claim_names_the_nearest(tmp_path: Path) -> None:
+    assert "did you mean steeper" in claim(tmp_path, "steper", code=2)
+    assert "has no key" in claim(tmp_path, "steeper", "experiment.slop=1", code=2)

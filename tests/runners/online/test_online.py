@@ -1,0 +1,141 @@
+"""The loop every online agent shares: a run that stopped ends with the numbers of one that did not."""
+
+import os
+import signal
+
+import pytest
+from omegaconf import OmegaConf
+
+from agentlab_runner.runners.online.experiment import OnlineExperiment
+from agentlab_runner.runners.online.warm_start import WarmStartCache
+from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.terminal.interrupt import Patience
+from tests.runners.toy import Gambler
+
+
+def config(**changes):
+    cfg = OmegaConf.create(
+        {
+            "seed": 5,
+            "experiment": {"_target_": "agentlab_runner.runners.online.experiment.OnlineExperiment"},
+            "agent": {"_target_": "tests.runners.toy.Gambler"},
+            "env": {"_target_": "tests.runners.toy.Guess", "num_envs": 3, "split": "train"},
+            "model": None,
+            "trainer": {"_target_": "agentlab_runner.runners.processes.trainer.Trainer"},
+            "logger": None,
+            "warm_start": None,
+            "offline": None,
+            "total_iterations": 6,
+            "total_env_steps": None,
+            "rollout_size": 4,
+            "group_size": 1,
+            "eval": {
+                "every": 2,
+                "episodes": 5,
+                "seed": 9,
+                "deterministic": False,
+                "record": 2,
+                "env": {"split": "test"},
+            },
+            "checkpoint": {"every": 2, "keep": 3},
+        }
+    )
+    for key, value in changes.items():
+        OmegaConf.update(cfg, key, value)
+    return cfg
+
+
+def train(cfg, path):
+    with Run.create(cfg, path.parent, ["test"], path=path) as run:
+        OnlineExperiment(cfg).train(run)
+    return run
+
+
+def numbers(run):
+    return [{k: v for k, v in line.items() if not k.startswith("time")} for line in run.metrics()]
+
+
+def test_every_iteration_is_logged_and_the_last_one_evaluated(tmp_path):
+    run = train(config(total_iterations=5), tmp_path / "run")
+    lines = numbers(run)
+    assert [line["step"] for line in lines] == [0, 1, 2, 3, 4, 5]
+    assert [line["step"] for line in lines if "eval/success" in line] == [0, 2, 4, 5]
+    assert (run.path / "eval" / "iteration_5.json").exists()
+    assert run.status == "finished"
+
+
+def test_a_budget_of_env_steps_ends_the_run_with_an_evaluation_and_is_not_overrun_by_resuming(tmp_path):
+    free = numbers(train(config(), tmp_path / "free"))
+    budget = int(free[2]["train/env_steps"])
+    run = train(config(total_env_steps=budget - 1, **{"eval.every": 5}), tmp_path / "run")
+    lines = numbers(run)
+    assert [line["step"] for line in lines] == [0, 1, 2]
+    assert "eval/success" in lines[-1]
+    run = Run.open(tmp_path / "run")
+    with run:
+        OnlineExperiment(config(total_env_steps=budget - 1)).train(run)
+    assert numbers(run) == lines
+
+
+def test_a_crashed_run_resumes_to_the_same_numbers(tmp_path):
+    whole = train(config(), tmp_path / "whole")
+    broken = config(**{"agent.crash_at": 4})
+    with pytest.raises(RuntimeError, match="out of luck"):
+        train(broken, tmp_path / "broken")
+    run = Run.open(tmp_path / "broken")
+    assert run.status == "failed"
+    with run:
+        OnlineExperiment(config()).train(run)
+    assert numbers(run) == numbers(whole)
+    assert run.status == "finished"
+
+
+def test_evaluating_more_often_does_not_change_what_training_draws(tmp_path):
+    rare = numbers(train(config(**{"eval.every": 6}), tmp_path / "rare"))
+    often = numbers(train(config(**{"eval.every": 1}), tmp_path / "often"))
+    assert [line.get("toy/logit") for line in rare] == [line.get("toy/logit") for line in often]
+
+
+def test_a_finished_run_is_evaluated_at_its_checkpoints(tmp_path):
+    cfg = config()
+    run = train(cfg, tmp_path / "run")
+    last = OnlineExperiment(cfg).evaluate(run, "last")
+    assert last == {k: v for k, v in run.last("eval/success").items() if k.startswith("eval/")}
+    assert OnlineExperiment(cfg).evaluate(run, "none")["eval/length"] > 0
+    assert {"checkpoint_6.json", "untrained.json"} <= {file.name for file in (run.path / "eval").iterdir()}
+
+
+def test_the_best_checkpoint_is_one_that_was_evaluated(tmp_path):
+    run = train(config(**{"checkpoint.every": 3, "checkpoint.keep": 9, "total_iterations": 5}), tmp_path / "run")
+    scores = {checkpoint.step: checkpoint.score for checkpoint in run.checkpoints.all()}
+    evaluated = {line["step"]: line["eval/success"] for line in run.metrics() if "eval/success" in line}
+    assert set(evaluated) == {0, 2, 4, 5}
+    assert scores == evaluated | {3: None}
+
+
+def test_the_first_signal_is_only_noted_and_the_second_interrupts(capfd):
+    before = signal.getsignal(signal.SIGTERM)
+    with Patience("in a moment") as patience:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert patience.asked
+        assert capfd.readouterr().err == "\nin a moment\n"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_two_processes_may_make_the_same_warm_start(tmp_path, caplog):
+    cache, model = WarmStartCache(tmp_path), tmp_path / "model"
+    for _ in range(2):
+        cache.store("key", model, {"agent": {"weight": 1.0}, "metrics": {}})
+    assert caplog.text == ""
+    assert cache.restore("key", model) == {"agent": {"weight": 1.0}, "metrics": {}}
+    assert [path.name for path in (tmp_path / "warm_start").iterdir()] == ["key"]
+
+
+def test_a_rollout_is_made_of_whole_groups(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Gambler, "end", lambda self, ended: seen.extend(t.seed for t in ended))
+    train(config(rollout_size=6, group_size=3, total_iterations=1, **{"eval.episodes": 1}), tmp_path / "run")
+    counts = [seen.count(seed) for seed in dict.fromkeys(seen)]
+    assert sorted(counts) == [1 + 1, 3, 3]  # the evaluation's one, twice, and two groups

@@ -1,0 +1,111 @@
+"""Rollout: order, batching, seeds, and devices that go away."""
+
+from collections.abc import Sequence
+
+import gymnasium
+import pytest
+
+from agentlab_runner.runners.errors import RunFailed
+from agentlab_runner.runners.online.rollout import collect, demonstrate, episode_seeds
+from agentlab_runner.runners.types import Decision, Observation, StopReason
+
+
+class Countdown(gymnasium.Env):
+    """Succeeds when the action equals the seed's last digit; fails on 9; truncates after three steps."""
+
+    def __init__(self, broken: bool = False, blocking: bool = False):
+        self.broken = broken
+        self.metadata = {"blocking": blocking}
+
+    def reset(self, *, seed=None, options=None):
+        if self.broken:
+            raise ConnectionError("phone 7 does not answer; plug it in")
+        self.goal, self.time = seed % 10, 0
+        return {"text": f"{seed}"}, {"task": f"goal{self.goal}", "goal": "count"}
+
+    def step(self, action):
+        self.time += 1
+        success = action == self.goal
+        return {"text": f"t{self.time}"}, float(success), success or action == 9, self.time == 3, {"success": success}
+
+
+class Scripted:
+    """Always answers the same; remembers the batch sizes and episodes it saw."""
+
+    def __init__(self, action: int):
+        self.action, self.batches, self.begun, self.ended = action, [], [], 0
+
+    def begin(self, episodes: Sequence[int]) -> None:
+        self.begun += episodes
+
+    def act(self, observations: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        self.batches.append(len(observations))
+        return [Decision(self.action) for _ in observations]
+
+    def end(self, trajectories) -> None:
+        self.ended += len(trajectories)
+
+
+def test_episodes_come_back_in_the_order_of_their_seeds():
+    agent = Scripted(3)
+    played = collect(agent, [Countdown() for _ in range(4)], [13, 20, 3, 41, 53, 60, 7])
+    assert [t.seed for t in played] == [13, 20, 3, 41, 53, 60, 7]
+    assert [t.success for t in played] == [True, False, True, False, True, False, False]
+    assert [len(t.steps) for t in played] == [1, 3, 1, 3, 1, 3, 3]
+    assert sorted(agent.begun) == list(range(7))
+    assert agent.ended == 7
+
+
+def test_free_slots_are_filled_so_that_batches_stay_full():
+    agent = Scripted(0)
+    collect(agent, [Countdown() for _ in range(4)], [10] * 8)
+    assert agent.batches == [4, 4]
+
+
+@pytest.mark.parametrize(("seed", "action", "stop"), [(4, 4, "success"), (4, 9, "failure"), (4, 1, "horizon")])
+def test_why_an_episode_stopped_is_data(seed, action, stop):
+    (trajectory,) = collect(Scripted(action), [Countdown()], [seed])
+    assert trajectory.stop is StopReason(stop)
+    assert trajectory.task == "goal4"
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_dead_device_is_retired_and_its_episodes_are_played_elsewhere(blocking, caplog):
+    envs = [Countdown(broken=True, blocking=blocking), Countdown(blocking=blocking), Countdown(blocking=blocking)]
+    played = collect(Scripted(1), envs, [1, 2, 3, 4, 5])
+    assert [t.seed for t in played] == [1, 2, 3, 4, 5]
+    assert "phone 7 does not answer" in caplog.text
+
+
+def test_no_device_left_is_said_in_one_sentence():
+    with pytest.raises(RunFailed, match="no environment is left to play 2 more episodes"):
+        collect(Scripted(1), [Countdown(broken=True)], [1, 2])
+
+
+def test_seed_streams_do_not_meet_and_do_not_move():
+    one, two = episode_seeds(0, 0, 1, count=50), episode_seeds(0, 0, 2, count=50)
+    assert not set(one) & set(two)
+    assert episode_seeds(0, 0, 1, count=50)[:3] == one[:3]
+
+
+def test_a_scripted_user_looks_inside_the_environment():
+    class User:
+        def begin(self, env, seed):
+            self.seed = seed
+
+        def decide(self, env):
+            return env.unwrapped.goal
+
+    played = demonstrate(User(), Countdown(), [12, 27])
+    assert all(t.success for t in played)
+
+
+def test_a_group_begins_in_one_state_whatever_its_start_depends_on():
+    class Listed(Countdown):
+        def reset(self, *, seed=None, options=None):
+            observation, info = super().reset(seed=seed)
+            return observation, info | {"task": f"{seed}/{options['episode']}"}
+
+    played = collect(Scripted(0), [Listed() for _ in range(4)], [13, 20, 3], group_size=2)
+    assert [t.seed for t in played] == [13, 13, 20, 20, 3, 3]
+    assert [t.task for t in played] == ["13/0", "13/0", "20/1", "20/1", "3/2", "3/2"]

@@ -1,0 +1,140 @@
+"""Recorded episodes come back from disk, and can be looked at."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.episodes import draw_marks, gif, load_episodes, save_episodes
+from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
+
+TAP = {"kind": "tap", "x": 0.5, "y": 0.25}
+
+
+def screen(shade):
+    return np.full((40, 20, 3), shade, np.uint8)
+
+
+def episode(shades=(10, 20), images=True):
+    def observation(shade):
+        return {"text": f"Goal: é {shade}"} | ({"image": screen(shade)} if images else {})
+
+    steps = [
+        Step(
+            observation(shade),
+            Decision(f"say {shade}", {"token_ids": (1, 2)}),
+            0.5,
+            {"parsed": None, "parse_failed": True, "marks": [TAP], "private": object()},
+        )
+        for shade in shades
+    ]
+    return Trajectory(tuple(steps), observation(99), StopReason.HORIZON, False, seed=7, task="alarm", goal="7:30")
+
+
+def test_episodes_come_back(tmp_path):
+    save_episodes(tmp_path, [episode(), episode(shades=(20,))])
+    first, second = load_episodes(tmp_path)
+    assert (first.task, first.goal, first.seed, first.stop, first.success) == (
+        "alarm", "7:30", 7, StopReason.HORIZON, False,
+    )
+    assert [step.decision.action for step in first.steps] == ["say 10", "say 20"]
+    assert first.steps[0].observation["text"] == "Goal: é 10"
+    assert first.steps[0].reward == 0.5
+    assert first.steps[0].info == {"parsed": None, "parse_failed": True, "marks": [TAP]}
+    np.testing.assert_array_equal(first.steps[1].observation["image"], screen(20))
+    np.testing.assert_array_equal(second.final_observation["image"], screen(99))
+
+
+def test_a_screen_is_stored_once(tmp_path):
+    save_episodes(tmp_path, [episode(shades=(1, 1, 1, 2))] * 3)
+    assert len(list((tmp_path / "frames").iterdir())) == 3  # 1, 2 and the last
+
+
+def test_episodes_without_screens_work(tmp_path):
+    save_episodes(tmp_path, [episode(images=False)])
+    (loaded,) = load_episodes(tmp_path)
+    assert "image" not in loaded.final_observation
+    assert Image.open(io.BytesIO(gif(loaded))).n_frames == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace('"task"', '"tusk"'),
+        lambda text: text.replace('"horizon"', '"bored"'),
+        lambda text: json.dumps(json.loads(text) | {"final": {"text": "", "frame": "../../secret"}}),
+        lambda text: json.dumps(json.loads(text) | {"final": {"text": "", "frame": "abc"}}),
+        lambda text: "[]",
+    ],
+)
+def test_a_damaged_episode_is_refused_by_name(tmp_path, damage):
+    save_episodes(tmp_path, [episode(), episode()])
+    file = tmp_path / "001" / "episode.json"
+    file.write_text(damage(file.read_text()))
+    with pytest.raises(UserError, match=r"001/episode\.json is damaged"):
+        load_episodes(tmp_path)
+
+
+def test_a_damaged_screen_is_refused(tmp_path):
+    save_episodes(tmp_path, [episode(shades=())])
+    (frame,) = (tmp_path / "frames").iterdir()
+    frame.write_bytes(frame.read_bytes()[:60])
+    with pytest.raises(UserError, match="is damaged"):
+        load_episodes(tmp_path)
+
+
+def test_no_episodes_is_said(tmp_path):
+    with pytest.raises(UserError, match="holds no recorded episodes"):
+        load_episodes(tmp_path)
+
+
+def changed(marks):
+    """[H, W] bool: where marks were drawn on a grey 200 x 100 screen."""
+    blank = np.full((200, 100, 3), 128, np.uint8)
+    before = blank.copy()
+    drawn = draw_marks(blank, marks)
+    np.testing.assert_array_equal(blank, before)
+    assert drawn.shape == blank.shape
+    assert drawn.dtype == np.uint8
+    return (drawn != blank).any(axis=2)
+
+
+def test_a_tap_is_drawn_where_it_was():
+    rows, columns = np.nonzero(changed([{"kind": "tap", "x": 0.3, "y": 0.7}]))
+    assert rows.mean() == pytest.approx(140, abs=1)
+    assert columns.mean() == pytest.approx(30, abs=1)
+    assert np.ptp(rows) < 25
+
+
+def test_a_swipe_is_drawn_from_start_to_end_with_its_head_at_the_end():
+    where = changed([{"kind": "swipe", "x0": 0.5, "y0": 0.8, "x1": 0.5, "y1": 0.2}])
+    rows = np.nonzero(where.any(axis=1))[0]
+    assert (rows.min(), rows.max()) == (pytest.approx(40, abs=5), pytest.approx(160, abs=5))
+    assert where[42:50].sum() > 1.5 * where[150:158].sum()
+
+
+@pytest.mark.parametrize("kind", ["text", "key", "end"])
+def test_words_are_drawn_at_the_foot(kind):
+    where = changed([{"kind": kind, "text": "BACK " * 50}])
+    assert where[-10:].any()
+    assert not where[:180].any()
+
+
+def test_marks_at_the_edge_and_unknown_ones_do_no_harm():
+    assert changed([{"kind": "tap", "x": 0.0, "y": 1.0}, {"kind": "swipe", "x0": 0, "y0": 0, "x1": 1, "y1": 1}]).any()
+    assert not changed([{"kind": "wink"}]).any()
+    assert not changed([]).any()
+
+
+def test_a_gif_shows_every_step_and_the_end():
+    image = Image.open(io.BytesIO(gif(episode(), seconds=0.5, width=100)))
+    assert image.format == "GIF"
+    assert image.n_frames == 3
+    assert image.width == 100
+    assert image.info["duration"] == 500
+    image.seek(2)
+    assert image.info["duration"] == 1500
