@@ -35,7 +35,7 @@ def _run(command: str, folder: Path) -> str:
     if command.startswith("cd "):
         return ""
     words = f'agentlab() {{ "{sys.executable}" -m agentlab_runner.runners "$@"; }}; {command}'
-    env = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+    env = os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(["bash", "-c", words], cwd=folder, env=env, capture_output=True, text=True, check=False)
     lines = (done.stderr + done.stdout).strip().splitlines()
     return "".join(f"{line.rstrip()}\n" for line in lines)
