@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Literal, get_args, get_origin
 
 from agentlab_runner.runners.config.listing import choices, groups, is_group
+from agentlab_runner.runners.config.modules import find_own_modules
 from agentlab_runner.runners.errors import UserError
 
 _APART = {"exp", "claim", "command", "import", "phone"}
@@ -30,6 +31,7 @@ def complete(verb: str, given: Sequence[str], incomplete: str) -> list[str]:
     group = incomplete.partition("=")[0]
     if incomplete and (not found or "=" not in incomplete) and not is_group(group):
         with suppress(UserError):  # what was typed before is wrong; the verb will say so
+            find_own_modules()
             found += [offer for offer in _of_config(verb, given, incomplete) if offer.startswith(incomplete)]
     return found
 

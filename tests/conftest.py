@@ -1,8 +1,10 @@
 """What every test may use."""
 
 import os
+import shutil
 import subprocess
 import sys
+import venv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,53 @@ def cli_env() -> dict[str, str]:
 def cli(tmp_path: Path, cli_env: dict[str, str]) -> Callable[..., Result]:
     """`agentlab ARGS` in an empty folder."""
     return lambda *args: agentlab(*args, cwd=tmp_path, env=cli_env)
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of this checkout that git keeps or would keep, without anything built."""
+    folder = tmp_path_factory.mktemp("source")
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel built from `source`."""
+    return built(source, tmp_path_factory.mktemp("wheel"))
+
+
+def built(source: Path, out: Path) -> Path:
+    """The wheel of a source folder or archive, with the build tools of this environment."""
+    subprocess.run([*PIP, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", out, source], check=True)
+    (wheel,) = out.glob("agentlab_runner-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a virtual environment with the wheel and the dependencies of this one.
+
+    Others have taken the bare names of the rooms there, as `openai-agents` does with `agents`.
+    """
+    home = tmp_path_factory.mktemp("installed")
+    venv.create(home, with_pip=False)
+    (site,) = home.glob("lib/python*/site-packages")
+    theirs = next(path for path in map(Path, sys.path) if path.name == "site-packages")
+    (site / "theirs.pth").write_text(f"{theirs}\n")
+    command = [*PIP, "--python", home / "bin" / "python", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(command, check=True)
+    for name in ("agents", "conf", "data_cleaning", "envs", "runners", "video"):
+        (site / name).mkdir()
+        (site / name / "__init__.py").write_text(f"raise RuntimeError('{name} is somebody else\'s')\n")
+    return home / "bin"
+
+
+def away() -> dict[str, str]:
+    """The environment of a command that is to see nothing of this checkout."""
+    return {name: value for name, value in environment().items() if name != "PYTHONPATH"}

@@ -19,15 +19,21 @@ def search_path() -> list[Path]:
     Raises:
         UserError: if AGENTLAB_CONF names something that is not a folder.
     """
+    return list(dict.fromkeys(folder.resolve() for folder in [CONF, *own_folders()]))
+
+
+def own_folders() -> list[Path]:
+    """The folders of `search_path` that are the user's own, as they are called.
+
+    Raises:
+        UserError: if AGENTLAB_CONF names something that is not a folder.
+    """
     named = [Path(part).expanduser() for part in os.environ.get("AGENTLAB_CONF", "").split(os.pathsep) if part]
     for folder in named:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder; --conf-dir and AGENTLAB_CONF name folders of config groups")
-    folders = [CONF, *named]
     here = Path.cwd() / "conf"
-    if here.is_dir():
-        folders.append(here)
-    return list(dict.fromkeys(folder.resolve() for folder in folders))
+    return [folder for folder in [*named, *([here] if here.is_dir() else [])] if folder.resolve() != CONF]
 
 
 def groups() -> list[str]:

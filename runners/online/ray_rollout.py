@@ -2,12 +2,14 @@
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from agentlab_runner.runners.config.modules import found_modules
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.online.ray_worker import Envs
 from agentlab_runner.runners.online.rollout import Rollout
@@ -143,7 +145,9 @@ class _Worker:
         # torch, where an environment imports it, would otherwise take every core in every worker
         plain = {"env_vars": {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}}
         remote = ray.remote(num_cpus=self._cpus, scheduling_strategy="SPREAD", runtime_env=plain)(Envs)
-        actor: ActorHandle[Any] = remote.remote(self._env)
+        here, modules = os.getcwd(), found_modules()  # Ray searches this folder first, whether this process does or not
+        added = here if here in modules or here not in sys.path else None
+        actor: ActorHandle[Any] = remote.remote(self._env, modules, added)
         return actor
 
 

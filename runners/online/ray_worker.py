@@ -1,12 +1,15 @@
 """What a rollout worker runs; it imports little, so that one that died is soon replaced."""
 
-from typing import Any
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import gymnasium
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from agentlab_runner.runners.config.modules import find_modules
 
-from agentlab_runner.runners.types import Observation
+if TYPE_CHECKING:
+    import gymnasium
+
+    from agentlab_runner.runners.types import Observation
 
 
 class Envs:
@@ -14,15 +17,23 @@ class Envs:
 
     Args:
         env: their config node.
+        modules: where the user's own modules are found.
+        added: the folder that Ray has put before all others, and that is not to stand there.
     """
 
-    def __init__(self, env: dict[str, Any]) -> None:
+    def __init__(self, env: dict[str, Any], modules: Sequence[str] = (), added: str | None = None) -> None:
+        if sys.path[0] == added:
+            del sys.path[0]
+        find_modules(modules)
         self.env = env
         self.made: dict[int, gymnasium.Env[Any, Any]] = {}
 
     def reset(
         self, number: int, seed: int | None, options: dict[str, Any] | None
-    ) -> tuple[Observation, dict[str, Any]]:
+    ) -> "tuple[Observation, dict[str, Any]]":
+        from hydra.errors import InstantiationException
+        from hydra.utils import instantiate
+
         if number not in self.made:
             try:
                 self.made[number] = instantiate(self.env, worker=number, _convert_="all")
@@ -30,6 +41,6 @@ class Envs:
                 raise (fault.__cause__ or fault) from None
         return self.made[number].reset(seed=seed, options=options)
 
-    def step(self, number: int, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, number: int, action: Any) -> "tuple[Observation, float, bool, bool, dict[str, Any]]":
         observation, reward, terminated, truncated, info = self.made[number].step(action)
         return observation, float(reward), terminated, truncated, info

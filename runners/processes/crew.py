@@ -20,6 +20,7 @@ from typing import IO, Any, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
+from agentlab_runner.runners.config.modules import find_modules, found_modules, python_path
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.types import Metrics
@@ -93,6 +94,7 @@ def follow(build: Build) -> NoReturn:
     try:
         task = json.loads(_store().get(TASK))
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            find_modules(task["modules"])
             run = FollowedRun(Path(task["run"]))
             experiment = build(OmegaConf.create(task["config"]))
             getattr(experiment, task["verb"])(run, **task["arguments"])
@@ -138,11 +140,11 @@ class _Followers:
 
     def __enter__(self) -> None:
         # What this process can import, a follower can; in a session of its own it misses the terminal's Ctrl-C.
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **self.shared}
+        env = {**os.environ, "PYTHONPATH": python_path(), **self.shared}
         self.logs: list[IO[bytes]] = [tempfile.TemporaryFile() for _ in range(1, self.size)]  # noqa: SIM115
         self.processes = [
             subprocess.Popen(
-                [sys.executable, "-m", self.module],
+                [sys.executable, "-P", "-m", self.module],
                 env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -206,8 +208,13 @@ def _store() -> Any:
 
 
 def _publish(store: Any, run: Run, cfg: DictConfig, verb: str, arguments: Mapping[str, Any]) -> None:
-    config = OmegaConf.to_container(cfg, resolve=True)
-    task = {"run": str(run.path.absolute()), "config": config, "verb": verb, "arguments": arguments}
+    task = {
+        "run": str(run.path.absolute()),
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "modules": found_modules(),
+        "verb": verb,
+        "arguments": arguments,
+    }
     store.set(TASK, json.dumps(task))
 
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.config.listing import CONF, search_path
+from agentlab_runner.runners.config.modules import nothing_from_here
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.sweep.job import AT_ONCE, POLL, STOP, Record, Status, SweepJob, final_value, job_folder
 from agentlab_runner.runners.sweep.plan import Plan, line
@@ -42,7 +43,9 @@ class Unfinished(Launcher):
         missing = [overrides for folder, overrides in wanted.items() if not is_finished(folder)]
         self.watch.expect(len(missing), len(wanted))
         if missing and not self._is_stopped():
-            for answer in self.inner.launch(missing, initial_job_idx):
+            with nothing_from_here():
+                answers = self.inner.launch(missing, initial_job_idx)
+            for answer in answers:
                 _ = answer.return_value  # a job that failed answered None; raising here is a fault of the launcher
         if self._is_stopped():
             raise Stopped

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import IO, Any
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.config.identity import config_hash
+from agentlab_runner.runners.config.modules import find_modules, found_modules, python_path
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import write_atomic
 from agentlab_runner.runners.run.folder import Run
@@ -105,6 +106,8 @@ class SweepJob:
     metric: str
     fail_fast: bool
     owner: Owner
+    modules: tuple[str, ...] = field(default_factory=found_modules)
+    """Folders of the user's own modules, as the process knows them that made this job."""
 
     def __call__(self, cfg: DictConfig) -> float | None:
         """Run the job of this composed config unless it is finished; gives the final metric, None without one."""
@@ -113,6 +116,7 @@ class SweepJob:
         from agentlab_runner.runners.config.validate import validate
 
         self._outlive_interrupt()
+        find_modules(self.modules)
         OmegaConf.resolve(cfg)
         validate(cfg)
         config = OmegaConf.to_container(cfg)
@@ -135,10 +139,12 @@ class SweepJob:
         began, cpu = time.time(), _cpu_of_children()
         (folder / "error.txt").unlink(missing_ok=True)
         Record(overrides, Status.RUNNING, began).write(folder)
-        command = [sys.executable, "-m", "agentlab_runner.runners.sweep.job", str(folder)]
+        command = [sys.executable, "-P", "-m", "agentlab_runner.runners.sweep.job", str(folder)]
         # What this process can import, the job's can; buffered output would leave its log empty while it runs.
         env = {"WANDB_RUN_GROUP": self.folder.name, "PYTHONUNBUFFERED": "1"} | os.environ
-        env["PYTHONPATH"] = os.pathsep.join(sys.path)
+        env["PYTHONPATH"] = python_path()
+        env.pop("PYTHONSAFEPATH", None)  # for the launcher's processes; what the job starts is its own affair
+        task = {"config": config, "overrides": overrides, "modules": self.modules}
         with (
             open(folder / "log.txt", "ab") as log,
             # In a session of its own it misses the terminal's Ctrl-C: it is told to stop once, through its input.
@@ -147,7 +153,7 @@ class SweepJob:
             ) as process,
         ):
             assert process.stdin is not None
-            _tell(process.stdin, json.dumps({"config": config, "overrides": overrides}).encode() + b"\n")
+            _tell(process.stdin, json.dumps(task).encode() + b"\n")
             while process.poll() is None:
                 if self._must_stop():
                     process.stdin.close()
@@ -234,6 +240,7 @@ def main(folder: Path) -> int:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Ray blocks it in the processes of its workers
     signal.signal(signal.SIGINT, signal.default_int_handler)
     task = json.loads(sys.stdin.readline())
+    find_modules(task["modules"])
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     try:
         _train(folder, OmegaConf.create(task["config"]), task["overrides"])

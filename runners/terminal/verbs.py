@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from agentlab_runner.runners.config.listing import choices, purpose
+from agentlab_runner.runners.config.modules import find_own_modules
 from agentlab_runner.runners.errors import RunFailed, UserError
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
@@ -47,6 +48,7 @@ def _command(file: Path) -> Any:
     import yaml
 
     module, _, name = yaml.safe_load(file.read_text(encoding="utf-8"))["_target_"].rpartition(".")
+    find_own_modules()
     try:
         return typer.main.get_command(getattr(import_module(module), name))
     except (ImportError, AttributeError) as fault:
@@ -80,6 +82,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         if conf_dir:
             known = os.environ.get("AGENTLAB_CONF")
             os.environ["AGENTLAB_CONF"] = os.pathsep.join([str(conf_dir.absolute()), *([known] if known else [])])
+        find_own_modules()
         function(*args, **options)
 
     return told(_with_option(function, prepared, "conf_dir", ConfDir, None))
