@@ -6,19 +6,17 @@ import os
 import platform
 import shutil
 import socket
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from agentlab_runner.runners.config.extras import extras, install
 from agentlab_runner.runners.config.listing import choices
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.manifest import hardware
 
-DISTRIBUTION = "agentlab-runner"
-CHECKOUT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -117,7 +115,7 @@ def adb() -> Check:
     found = shutil.which("adb") or _bundled_adb()
     if found:
         return Check("adb", "ok", found)
-    return Check("adb", "missing", "no adb program", f"install the Android platform tools, or {_pip('android')}")
+    return Check("adb", "missing", "no adb program", f"install the Android platform tools, or {install('android')}")
 
 
 def devices() -> Check:
@@ -170,26 +168,11 @@ def hub() -> Check:
         return Check("model hub", "missing", f"{ENDPOINT}: {fault}", "use model=tiny, or a folder as model.name")
 
 
-def extras() -> dict[str, list[Requirement]]:
-    """The optional extras and what each needs, from the installed package or the checkout."""
-    if CHECKOUT.exists():
-        return {
-            name: [Requirement(text) for text in needs]
-            for name, needs in tomllib.loads(CHECKOUT.read_text())["project"]["optional-dependencies"].items()
-        }
-    metadata = importlib.metadata.metadata(DISTRIBUTION)
-    needs = [Requirement(text) for text in metadata.get_all("Requires-Dist") or []]
-    return {
-        name: [need for need in needs if need.marker and need.marker.evaluate({"extra": name})]
-        for name in metadata.get_all("Provides-Extra") or []
-    }
-
-
 def extra(name: str) -> Check:
     """Whether everything an extra needs is installed."""
-    absent = [need.name for need in extras()[name] if need.name != DISTRIBUTION and not _installed(need)]
+    absent = [need.name for need in extras()[name] if not _installed(need)]
     if absent:
-        return Check(f"extra:{name}", "missing", f"without {', '.join(absent)}", _pip(name))
+        return Check(f"extra:{name}", "missing", f"without {', '.join(absent)}", install(name))
     return Check(f"extra:{name}", "ok", "installed")
 
 
@@ -208,7 +191,3 @@ def _bundled_adb() -> str | None:
     except importlib.metadata.PackageNotFoundError:
         return None
     return next((str(file.locate()) for file in files if file.name in ("adb", "adb.exe")), None)
-
-
-def _pip(name: str) -> str:
-    return f"pip install -e '.[{name}]'" if CHECKOUT.exists() else f"pip install '{DISTRIBUTION}[{name}]'"

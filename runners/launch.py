@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.config.compose import change, chosen, compose, draft, parse
+from agentlab_runner.runners.config.extras import advised
 from agentlab_runner.runners.config.listing import choices, is_group
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import RunFailed, UserError
@@ -228,7 +229,7 @@ def _building() -> Iterator[None]:
         while isinstance(cause, InstantiationException):
             cause = cause.__cause__
         if isinstance(cause, ConnectionError):  # no phone, no adb: the sentence says what to do
-            raise RunFailed(str(cause)) from fault
+            raise RunFailed(advised(str(cause), cause)) from fault
         if cause is None or isinstance(cause, ValueError | TypeError | ImportError):
             raise UserError(describe(cause or fault)) from fault
         raise cause from fault
@@ -237,7 +238,8 @@ def _building() -> Iterator[None]:
 def describe(fault: BaseException) -> str:
     """A fault in one line; its type is named unless its message is a sentence written for the user."""
     text = " ".join(str(fault).split())
-    return text if isinstance(fault, UserError | RunFailed | ValueError) and text else f"{type(fault).__name__}: {text}"
+    told = text if isinstance(fault, UserError | RunFailed | ValueError) and text else f"{type(fault).__name__}: {text}"
+    return advised(told, fault)
 
 
 if __name__ == "__main__":

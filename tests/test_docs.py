@@ -1,4 +1,4 @@
-"""The recipes of docs/ followed to the letter: in an empty folder, with the installed package, away from this checkout."""
+"""The recipes of docs/ followed to the letter: in an empty folder, with the installed package."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def run(project, installed):
 
 def test_recipe_commands_train_an_agent_that_learns_and_pass_its_tests(project, run):
     commands = [line for _, name, text in blocks("adding_an_agent.md") if not name for line in text.splitlines()]
-    assert [command.split()[:2] for command in commands] == [["agentlab", "train"], ["agentlab", "eval"], ["python", "-m"]]
+    assert [command.split()[0] for command in commands] == ["agentlab", "agentlab", "python"]
     said = [run(command) for command in commands]
     [finished] = (project / "runs").iterdir()
     before, after = (json.loads((finished / "eval" / f"iteration_{n}.json").read_text())["success"] for n in (0, 10))

@@ -21,6 +21,7 @@ from transformers.utils import logging
 from agentlab_runner.agents.llm.gguf_file import PACKAGE, unpack
 from agentlab_runner.agents.llm.layers import last_layers
 from agentlab_runner.agents.llm.processors import reader
+from agentlab_runner.runners.config.extras import install
 from agentlab_runner.runners.errors import UserError
 
 
@@ -87,7 +88,7 @@ def _quantized(quantize: str | None, dtype: str) -> dict[str, Any]:
     if not torch.cuda.is_available():
         raise UserError(f"model.quantize={quantize} needs a CUDA GPU, and torch sees none; use model.quantize=null")
     if find_spec("bitsandbytes") is None:
-        raise UserError(f"model.quantize={quantize} needs bitsandbytes; pip install 'agentlab-runner[quantize]'")
+        raise UserError(f"model.quantize={quantize} needs bitsandbytes; {install('quantize')}")
     four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": getattr(torch, dtype)}
     config = BitsAndBytesConfig(**four if quantize == "4bit" else {"load_in_8bit": True})
     return {"quantization_config": config, "device_map": {"": torch.cuda.current_device()}}

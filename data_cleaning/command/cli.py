@@ -26,6 +26,7 @@ from agentlab_runner.data_cleaning.command.options import (
     Theta,
     Threads,
 )
+from agentlab_runner.runners.config.extras import advised, remedy
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.terminal.verbs import Json, told
@@ -61,9 +62,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as fault:
             raise UserError(f"{fault.filename2 or fault.filename}: {fault.strerror}; name another place") from fault
         except ModuleNotFoundError as fault:
-            if str(fault.name).startswith("data_cleaning"):
+            if not remedy(fault):
                 raise
-            raise UserError(f"{fault.name} is not installed; install agentlab-runner[cleaning]") from fault
+            raise UserError(advised(f"{fault.name} is not installed", fault)) from fault
 
     return app.command()(told(explained))
 

@@ -160,5 +160,5 @@ def _package(name: str) -> Any:
     except ImportError as missing:
         raise ValueError(
             f"engine=pddl needs the package {name.split('.')[0]}, which cannot be imported ({missing}); "
-            "pip install 'agentlab-runner[alfworld]', or use engine=twin"
+            "install it, or use engine=twin"
         ) from missing

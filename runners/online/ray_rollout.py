@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from agentlab_runner.runners.config.extras import install
 from agentlab_runner.runners.config.modules import found_modules
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.online.ray_worker import Envs
@@ -62,7 +63,7 @@ class RayRollout(Rollout):
         cpus: float = 0.5,
     ) -> None:
         if ray is None:
-            raise UserError("rollout=ray needs Ray; pip install 'agentlab-runner[ray]', or use rollout=local")
+            raise UserError(f"rollout=ray needs Ray; {install('ray')}, or use rollout=local")
         _connect(address)
         workers = min(workers, num_envs)
         room = ray.cluster_resources().get("CPU", 0.0)

@@ -15,8 +15,10 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.config.extras import extras, install
 from agentlab_runner.runners.config.listing import CONF, search_path
 from agentlab_runner.runners.config.modules import nothing_from_here
+from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.sweep.job import AT_ONCE, POLL, STOP, Record, Status, SweepJob, final_value, job_folder
 from agentlab_runner.runners.sweep.plan import Plan, line
@@ -130,7 +132,10 @@ def _no_plugin(plan: Plan, fault: Exception) -> str:
     if chosen is None or "Could not find" not in str(fault):
         return f"Hydra refuses these overrides: {' '.join(str(fault).split())}"
     extra = str(chosen.value()).partition("_")[0]
-    return f"{line(chosen)} is not installed here; install it with: pip install 'agentlab-runner[{extra}]'"
+    brought = {name: [need.name for need in needs] for name, needs in extras().items()}
+    plugins = [name for name, needs in brought.items() if any(need.startswith(f"hydra-{name}-") for need in needs)]
+    hint = f"; install it with: {install(extra)}" if extra in plugins else did_you_mean(extra, plugins)
+    return f"{line(chosen)} is not installed here{hint}"
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

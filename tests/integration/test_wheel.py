@@ -42,6 +42,6 @@ def test_another_packages_agents_are_in_nobodys_way(installed, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=away(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "_target_: agentlab_runner.agents.coso.agent.CosoAgent" in done.stdout
-    code = "import agents"
-    theirs = subprocess.run([installed / "python", "-c", code], cwd=tmp_path, env=away(), capture_output=True, text=True)
+    command = [installed / "python", "-c", "import agents"]
+    theirs = subprocess.run(command, cwd=tmp_path, env=away(), capture_output=True, text=True)
     assert "somebody else's" in theirs.stderr

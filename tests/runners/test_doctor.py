@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentlab_runner.runners import doctor
+from agentlab_runner.runners.config import extras
 
 CONF = str(Path(__file__).parent / "conf")
 
@@ -67,7 +68,7 @@ def test_wandb_login_is_read_from_netrc(monkeypatch, tmp_path, text, said):
 def test_an_extra_names_what_it_lacks(monkeypatch, tmp_path):
     project = tmp_path / "pyproject.toml"
     project.write_text('[project.optional-dependencies]\nmoon = ["lunar-lander>=1", "numpy>=1"]\nnow = ["numpy"]\n')
-    monkeypatch.setattr(doctor, "CHECKOUT", project)
+    monkeypatch.setattr(extras, "CHECKOUT", project)
     assert doctor.extra("now").state == "ok"
     missing = doctor.extra("moon")
     assert (missing.state, missing.detail) == ("missing", "without lunar-lander")

@@ -103,8 +103,8 @@ def _client(host: str, port: int, timeout: float) -> Any:
     """An adbutils client of a server that listens; a local server is started where there is none."""
     try:
         import adbutils
-    except ImportError:
-        raise DeviceUnavailable("the package adbutils is missing; pip install 'agentlab-runner[android]'") from None
+    except ImportError as error:
+        raise DeviceUnavailable("the package adbutils is missing, without which no phone can be reached") from error
     if not _listening(host, port):
         if host not in ("127.0.0.1", "localhost"):
             raise DeviceUnavailable(f"no adb server at {host}:{port}; start it there with `adb -a start-server`")

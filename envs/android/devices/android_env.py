@@ -99,9 +99,7 @@ def launch(
         from android_env import loader
         from android_env.components import config_classes
     except ImportError as error:
-        raise DeviceUnavailable(
-            f"the package {error.name} is missing; pip install 'agentlab-runner[android]'"
-        ) from error
+        raise DeviceUnavailable(f"the package {error.name} is missing, without which no emulator starts") from error
     folder = Path(sdk).expanduser()
     adb = folder / "platform-tools" / "adb"
     if not adb.is_file():

@@ -237,7 +237,7 @@ def test_an_action_is_text():
 
 def test_without_the_extra_the_pddl_engine_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "textworld", None)
-    with pytest.raises(ValueError, match=r"agentlab-runner\[alfworld\].*engine=twin"):
+    with pytest.raises(ValueError, match=r"needs the package textworld.*engine=twin"):
         make(engine="pddl")
 
 

@@ -291,7 +291,7 @@ def test_adb_cannot_start_its_server(monkeypatch, tmp_path):
 
 def test_adbutils_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "adbutils", None)
-    with pytest.raises(DeviceUnavailable, match="agentlab-runner"):
+    with pytest.raises(DeviceUnavailable, match="package adbutils is missing"):
         AdbPhone()
 
 

@@ -107,5 +107,5 @@ def test_what_launch_needs_is_named(tmp_path, monkeypatch):
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "android_env", None)
-    with pytest.raises(DeviceUnavailable, match="pip install"):
+    with pytest.raises(DeviceUnavailable, match="package android_env is missing"):
         launch(avd_name="pixel")

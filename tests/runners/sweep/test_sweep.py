@@ -284,7 +284,7 @@ def test_the_name_depends_on_what_is_fixed_and_swept_alone() -> None:
         (["+exp=climbb", "seed=0,1"], "did you mean climb"),
         (["+exp=climb", "total_iterations=3,-1"], "total_iterations is -1"),
         (["+exp=climb", "experiment.slope=interval(0,3)"], "does not support sweep type"),
-        (["+exp=climb", "hydra/launcher=jobli"], "hydra/launcher=jobli is not installed here"),
+        (["+exp=climb", "hydra/launcher=jobli"], "hydra/launcher=jobli is not installed here; did you mean joblib?"),
     ],
 )
 def test_wrong_input_stops_before_the_first_job(here: Folder, overrides: list[str], sentence: str) -> None:
