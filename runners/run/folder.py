@@ -4,6 +4,7 @@
     manifest.json   see runners/run/manifest.py          episodes/     recorded episodes, see runners/run/episodes.py
     metrics.jsonl   see runners/run/metrics_file.py      eval/         one JSON file an evaluation
     error.txt       traceback, if the run failed     media/        pictures that were logged
+    code/           diffs, see runners/run/repositories.py
     lock            held by the live process         wandb/        W&B's own files
 """
 
@@ -31,6 +32,7 @@ from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng
 from agentlab_runner.runners.run.lock import is_locked, take_lock
 from agentlab_runner.runners.run.manifest import new_manifest, now, read_manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
+from agentlab_runner.runners.run.repositories import record
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker
 from agentlab_runner.runners.types import Histogram, Metrics, Picture, Trajectory
 
@@ -86,8 +88,9 @@ class Run:
         lock = take_lock(folder)
         if (folder / "manifest.json").exists():
             raise UserError(f"{folder} already holds a run; continue it with `agentlab resume run={folder}`")
+        code = record(folder, config)
         write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        write_atomic(folder / "manifest.json", _json(new_manifest(label, command, config)))
+        write_atomic(folder / "manifest.json", _json(new_manifest(label, command, config, code)))
         run = cls(folder)
         run._lock = lock
         return run

@@ -14,13 +14,7 @@ from typing import Any, TypedDict, cast
 
 from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.errors import UserError
-
-
-class Git(TypedDict):
-    commit: str | None
-    """None when the code is not a git checkout."""
-    dirty: bool | None
-    """Whether the checkout had uncommitted or untracked files."""
+from agentlab_runner.runners.run.repositories import Code, Git, Repository
 
 
 class Hardware(TypedDict):
@@ -46,6 +40,7 @@ class Manifest(TypedDict):
     config_hash: str
     wandb_id: str
     git: Git
+    repositories: list[Repository]
     python: str
     packages: dict[str, str]
     hardware: Hardware
@@ -53,8 +48,8 @@ class Manifest(TypedDict):
     """One entry a resumption: time, step, command."""
 
 
-def new_manifest(name: str, command: list[str], config: Mapping[str, Any]) -> Manifest:
-    """The manifest of a run that starts now, with a resolved `config`."""
+def new_manifest(name: str, command: list[str], config: Mapping[str, Any], code: Code) -> Manifest:
+    """The manifest of a run that starts now, with a resolved `config`, computed with `code`."""
     return Manifest(
         name=name,
         command=list(command),
@@ -64,7 +59,8 @@ def new_manifest(name: str, command: list[str], config: Mapping[str, Any]) -> Ma
         seed=config.get("seed"),
         config_hash=config_hash(config),
         wandb_id=secrets.token_hex(4),
-        git=git(),
+        git=code["git"],
+        repositories=code["repositories"],
         python=platform.python_version(),
         packages=dict(sorted((d.name, d.version) for d in distributions() if d.name)),
         hardware=hardware(),
@@ -91,15 +87,6 @@ def read_manifest(path: Path) -> Manifest:
 def now() -> str:
     """The present, ISO 8601 with zone, to the millisecond."""
     return datetime.now().astimezone().isoformat(timespec="milliseconds")
-
-
-def git() -> Git:
-    """Commit and dirty flag of the checkout this code runs from."""
-    here = Path(__file__).resolve()
-    if _output("git", "-C", str(here.parent), "ls-files", "--error-unmatch", here.name) is None:
-        return Git(commit=None, dirty=None)
-    status = _output("git", "-C", str(here.parent.parent), "status", "--porcelain")
-    return Git(commit=_output("git", "-C", str(here.parent), "rev-parse", "HEAD"), dirty=bool(status))
 
 
 def hardware() -> Hardware:
