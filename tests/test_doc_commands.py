@@ -52,6 +52,16 @@ def test_every_option_of_the_agent_is_explained(exp, pages):
     assert [key for key in named if f"`{key}`" not in page] == []
 
 
+@pytest.mark.parametrize("room", ["runners", "data_cleaning", "agents", "envs/android"])
+def test_every_wing_has_its_line(room):
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page.partition(f"| `{room}/` | holds |")[2].partition("\n\n")[0]
+    there = {f"{path.name}/" if path.is_dir() else path.name for path in (ROOT / room).iterdir()}
+    assert {name for name in there if not name.startswith("__") or name == "__main__.py"} == set(
+        re.findall(r"`([a-z_]+(?:\.py|/))`", "\n".join(row.split("|")[1] for row in table.splitlines()[1:] if row))
+    )
+
+
 def test_the_table_of_figures_is_that_of_the_results():
     section = SECTION.search(PAGE.read_text())
     assert section is not None
