@@ -40,11 +40,12 @@ Overrides = Annotated[
 ]
 Name = Annotated[str | None, typer.Option("--name", help="End of the run folder's name.", show_default=False)]
 Metric = Annotated[str, typer.Option("--metric", help="What is compared, and what a searching sweeper maximises.")]
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run or sweep folders.")]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run or sweep folders, run=latest or run=PATH.")]
 
 
 def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:
     """Run a long piece of work and print its end: the headline numbers and the run folder."""
+    from agentlab_runner.runners.run.wandb_files import upload_line
     from agentlab_runner.runners.terminal.tables import print_json, print_table, scalars
 
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
@@ -52,9 +53,11 @@ def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:
     numbers = scalars(metrics)
     if as_json:
         print_json({"run": str(path), "metrics": numbers})
-        return
-    print_table(("metric", "value"), [(name, f"{value:.4g}") for name, value in numbers.items()])
-    print(f"run: {path}")
+    else:
+        print_table(("metric", "value"), [(name, f"{value:.4g}") for name, value in numbers.items()])
+        print(f"run: {path}", flush=True)
+    if upload := upload_line(path):
+        print(f"offline; send it to W&B with: {upload}", file=sys.stderr)
 
 
 @app.command()
@@ -171,10 +174,11 @@ def compare(
     json: Json = False,
 ) -> None:
     """Put runs side by side: their numbers, and where their configs differ."""
+    from agentlab_runner.runners import launch
     from agentlab_runner.runners.sweep.compare import compare
     from agentlab_runner.runners.terminal.tables import print_json, print_table
 
-    comparison = compare(runs, metric)
+    comparison = compare(launch.run_folders(runs), metric)
     if plot:
         comparison.plot(plot)
     if json:
@@ -187,12 +191,15 @@ def compare(
 @verb
 def report(
     runs: Runs,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")] = Path("report.html"),
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write.", show_default="report-RUN.html, numbered")
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page: curves, evaluations, configs and recorded episodes."""
+    from agentlab_runner.runners import launch
     from agentlab_runner.runners.report import report
 
-    print(report(runs, out))
+    print(report(launch.run_folders(runs), out))
 
 
 @app.command()

@@ -19,6 +19,7 @@ from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Experiment
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
 from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.mirrored import mirrored
 from agentlab_runner.runners.types import Metrics
 
 _OWN = ("run=", "checkpoint=", "runs_dir=")
@@ -37,11 +38,31 @@ def open_run(own: Mapping[str, str]) -> Run:
     Raises:
         UserError: if there is none.
     """
+    return Run.open(run_folder(own))
+
+
+def run_folder(own: Mapping[str, str]) -> Path:
+    """The folder named by `run=`, as `open_run` reads it; what it holds is not looked at."""
     root = Path(own.get("runs_dir") or draft([]).runs_dir)
     if own["run"] == "latest":
-        return Run.latest(root)
+        return Run.latest(root).path
     path = Path(own["run"]).expanduser()
-    return Run.open(path if path.exists() or not (root / path).exists() else root / path)
+    return path if path.exists() or not (root / path).exists() else root / path
+
+
+def run_folders(named: Sequence[str]) -> list[Path]:
+    """Run and sweep folders as `report` and `compare` take them: paths, and `run=` as the other verbs have it.
+
+    Raises:
+        UserError: if there is no latest run.
+    """
+    root, folders = split([one for one in named if one.startswith("runs_dir=")])[0], []
+    for one in named:
+        if one.startswith("run="):
+            folders.append(run_folder(root | {"run": one.removeprefix("run=")}))
+        elif not one.startswith("runs_dir="):
+            folders.append(Path(one))
+    return folders
 
 
 def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
@@ -73,7 +94,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
         cfg = change(run.config, rest, like=_overrides(run))
         if follows():
             follow(build)
-        with _explained(run, "eval/error.txt"):
+        with _explained(run, "eval/error.txt"), mirrored(run, cfg.get("logger")):
             return run.path, _evaluate_in(run, cfg, own.get("checkpoint", "last"))
     if "checkpoint" in own:
         raise UserError("checkpoint= belongs to a run; name the run with run=latest or run=PATH")

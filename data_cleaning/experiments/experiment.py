@@ -43,7 +43,11 @@ class Measured:
     def evaluate(self, run: Run, checkpoint: str) -> Metrics:
         if checkpoint not in ("none", "last", "best"):
             raise UserError(f"data cleaning keeps no checkpoints, so there is none called {checkpoint!r}; leave it out")
-        return self.train(run) if checkpoint == "none" else self.measure(run)
+        if checkpoint == "none":
+            return self.train(run)
+        found = self.measure(run)
+        run.write_eval("again", found)
+        return found
 
     def measure(self, run: Run) -> Metrics:
         raise NotImplementedError

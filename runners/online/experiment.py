@@ -52,7 +52,7 @@ class OnlineExperiment:
                 if cfg.offline:
                     episodes = self._play_offline(agent, rollout) if fixed is None else fixed
                     self._learn_offline(run, trainer, agent, episodes)
-                result = self._evaluate(agent, held_out, run, "iteration_0")
+                result = self._evaluate(agent, held_out, run, "iteration_0", 0)
                 run.log(result, step=0)
                 self._checkpoint(run, 0, trainer, agent, result)
             restore_rng(from_first(rng_state()))  # all draw what the process that leads draws
@@ -66,7 +66,7 @@ class OnlineExperiment:
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
         if checkpoint == "none":
-            agent, name = self._start(run, trainer), "untrained"
+            agent, name, step = self._start(run, trainer), "untrained", 0
         else:
             agent = self._agent(run, trainer)
             step, state = run.load_checkpoint(checkpoint)
@@ -75,7 +75,7 @@ class OnlineExperiment:
         held_out = self._rollout(trainer, cfg.eval.env)
         try:
             with Progress(cfg.eval.episodes, "evaluating") as progress:
-                return self._evaluate(agent, held_out, run, name, progress)
+                return self._evaluate(agent, held_out, run, name, step, progress)
         finally:
             held_out.close()
 
@@ -106,7 +106,7 @@ class OnlineExperiment:
                 last = iteration == cfg.total_iterations or self._env_steps >= budget
                 evaluated = last or iteration % cfg.eval.every == 0
                 if evaluated:
-                    result = self._evaluate(agent, held_out, run, f"iteration_{iteration}")
+                    result = self._evaluate(agent, held_out, run, f"iteration_{iteration}", iteration)
                     metrics |= result
                 run.log(metrics, step=iteration)
                 stop = from_first(patience.asked)
@@ -123,7 +123,7 @@ class OnlineExperiment:
         run.save_checkpoint(step, state, _score(result))
 
     def _evaluate(
-        self, agent: Agent, held_out: Rollout, run: "Run", name: str, progress: Progress | None = None
+        self, agent: Agent, held_out: Rollout, run: "Run", name: str, step: int, progress: Progress | None = None
     ) -> Metrics:
         """Held-out episodes with a random stream of their own, so that evaluating never changes what training draws."""
         cfg = self.cfg.eval
@@ -138,8 +138,8 @@ class OnlineExperiment:
         with forked(cfg.seed):
             trajectories = held_out.collect(agent, seeds, deterministic=cfg.deterministic, on_episode=on_episode)
         summary = summarise(trajectories)
-        run.write_eval(name, summary)
-        run.save_episodes(name, trajectories, limit=cfg.record)
+        run.write_eval(name, summary, step)
+        run.save_episodes(name, trajectories, limit=cfg.record, step=step)
         return headline(summary, "eval")
 
     def _start(self, run: "Run", trainer: Any) -> LearningAgent:

@@ -124,7 +124,10 @@ class FollowedRun(Run):
     def write(self, name: str, content: bytes | str) -> Path:
         return self.path / name
 
-    def save_episodes(self, name: str, trajectories: Any, limit: int | None = None) -> Path:
+    def write_eval(self, name: str, result: Mapping[str, Any], step: int | None = None) -> Path:
+        return self.path / "eval" / f"{name}.json"
+
+    def save_episodes(self, name: str, trajectories: Any, limit: int | None = None, step: int | None = None) -> Path:
         return self.path / "episodes" / name
 
 

@@ -9,15 +9,16 @@ IMAGE_BUDGET = 13_000_000
 """Characters of image data in one page; with curves, tables and code a page stays below 15 MB."""
 
 
-def report(runs: Sequence[Path], out: Path) -> Path:
+def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     """Write one self-contained HTML page of these runs.
 
     Args:
         runs: run folders, or sweep folders, whose runs are then grouped by arm.
-        out: the file to write; its folder is made.
+        out: the file to write; its folder is made. None: `report-RUN.html` in the current folder, with a number
+            behind it if that is taken.
 
     Returns:
-        `out`.
+        The file written.
 
     Raises:
         UserError: when there is nothing to report, or a path is neither a run nor a sweep.
@@ -31,11 +32,27 @@ def report(runs: Sequence[Path], out: Path) -> Path:
 
     if not runs:
         raise UserError("name at least one run folder to report; `agentlab train` writes them")
-    if out.is_dir():
+    if out is not None and out.is_dir():
         raise UserError(f"{out} is a folder; name the HTML file to write, for example {out / 'report.html'}")
     records, notices = find_runs(runs)
     store = FrameStore(IMAGE_BUDGET)
     pictures = logged_pictures(records, store, notices)
     episodes = recorded_episodes(records, store, notices)
-    write_atomic(out, render(records, pictures, episodes, store.frames, notices))
+    page = render(records, pictures, episodes, store.frames, notices)
+    if out is None:
+        out = _free(runs)
+    write_atomic(out, page)
     return out
+
+
+def _free(runs: Sequence[Path]) -> Path:
+    """A file of the current folder that is named after what it shows, made so that no other report takes it."""
+    more = f"-and-{len(runs) - 1}-more" if len(runs) > 1 else ""
+    number = 1
+    while True:
+        file = Path(f"report-{runs[0].resolve().name}{more}{f'-{number}' if number > 1 else ''}.html")
+        try:
+            file.touch(exist_ok=False)
+            return file
+        except FileExistsError:
+            number += 1

@@ -1,5 +1,6 @@
 """The recorded episodes of runs, as the player of the page wants them."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.report.frames import FrameStore
+from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.report.record import RunRecord
 from agentlab_runner.runners.run.episodes import load_episodes
 from agentlab_runner.runners.types import Trajectory
@@ -37,7 +39,7 @@ def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: lis
             episode = _episode(trajectory, store)
             if episode is not None:
                 place = {"run": run, "set": folder.name, "title": f"episode {number}"}
-                episodes.append((run, _recordings(runs[run]).index(folder), place | episode))
+                episodes.append((run, recordings[run][1].index(folder), place | episode))
     if len(episodes) < total:
         notices.append(
             f"{total - len(episodes)} of {total} recorded episodes are left out to keep the file below 15 MB; "
@@ -49,9 +51,20 @@ def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: lis
 
 
 def _recordings(run: RunRecord) -> list[Path]:
-    """The folders of recorded episodes, oldest first; one still being written has a dot before its name."""
+    """The folders of recorded episodes by step; one still being written has a dot before its name."""
     folders = [path for path in (run.path / "episodes").glob("*") if path.is_dir() and not path.name.startswith(".")]
-    return sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.name))
+    said = {folder.name: run.evals.get(folder.name) or _said(folder) for folder in folders}
+    left = overtaken(said, run.manifest.get("resumed") or [])
+    return [run.path / "episodes" / name for name in in_order(said, run.scalars) if name not in left]
+
+
+def _said(folder: Path) -> Mapping[str, Any]:
+    """What a recording says of itself; nothing where its first episode is damaged."""
+    try:
+        content = json.loads(min(folder.glob("*/episode.json")).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, Mapping) else {}
 
 
 def _by_interest(folders: Sequence[Path]) -> list[Path]:

@@ -146,9 +146,9 @@ def _hardware(hardware: dict[str, Any]) -> str:
 
 
 def _duration(run: RunRecord) -> str:
-    if run.began is None or run.ended is None:
-        return ""
-    minutes, seconds = divmod(round(run.ended - run.began), 60)
+    if run.seconds is None:
+        return "unknown, its clock was set meanwhile" if run.began is not None and run.manifest.get("ended") else ""
+    minutes, seconds = divmod(round(run.seconds), 60)
     hours, minutes = divmod(minutes, 60)
     took = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
     resumed = len(run.manifest.get("resumed") or [])

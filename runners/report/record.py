@@ -4,14 +4,15 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.manifest import duration, moment
 
 Scalars = dict[int, tuple[float | None, float | None]]
 """step -> (unix seconds, value); the value is None where it was not finite."""
@@ -35,18 +36,18 @@ class RunRecord:
     pictures: dict[str, dict[int, tuple[Path, str]]] = field(default_factory=dict)
     """name -> step -> (file, caption)."""
     evals: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """In the order they were written."""
+    """By step."""
     notices: list[str] = field(default_factory=list)
 
     @property
     def began(self) -> float | None:
         """Unix seconds."""
-        return _moment(self.manifest.get("started")) or min(self._moments(), default=None)
+        return moment(self.manifest.get("started")) or min(self._moments(), default=None)
 
     @property
-    def ended(self) -> float | None:
-        """Unix seconds; of a run that was killed, when it last logged something."""
-        return _moment(self.manifest.get("ended")) or max(self._moments(), default=None)
+    def seconds(self) -> float | None:
+        """How long it took; of a run that was killed, until it last logged something. None if its clock was set."""
+        return duration(self.manifest, max(self._moments(), default=None))
 
     def _moments(self) -> Iterator[float]:
         return (moment for scalars in self.scalars.values() for moment, _ in scalars.values() if moment is not None)
@@ -78,13 +79,6 @@ def _json(path: Path, notices: list[str]) -> dict[str, Any]:
         notices.append(f"{path.name} cannot be read ({fault})")
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _moment(text: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
-        return None
 
 
 def _read_config(run: RunRecord) -> None:
@@ -135,12 +129,16 @@ def _lines(run: RunRecord) -> Iterator[dict[str, Any]]:
 def _read_metrics(run: RunRecord) -> None:
     gaps: set[str] = set()
     lost: list[str] = []
+    latest, set_back = run.began or 0.0, 0.0
     for record in _lines(run):
-        step, moment = record.pop("step"), record.pop("time", None)
+        step, at = record.pop("step"), record.pop("time", None)
+        if isinstance(at, int | float):  # a clock that was set back stands still until the next line
+            set_back = max(set_back, latest - at)
+            latest = at = at + set_back
         for name, value in record.items():
             if isinstance(value, int | float):
                 finite = math.isfinite(value)
-                run.scalars.setdefault(name, {})[step] = (moment, float(value) if finite else None)
+                run.scalars.setdefault(name, {})[step] = (at, float(value) if finite else None)
                 if not finite:
                     gaps.add(name)
             elif isinstance(value, dict) and {"counts", "edges"} <= value.keys():
@@ -159,8 +157,14 @@ def _read_metrics(run: RunRecord) -> None:
 
 
 def _read_evals(run: RunRecord) -> None:
-    files = sorted((run.path / "eval").glob("*.json"), key=lambda file: (file.stat().st_mtime_ns, file.name))
-    summaries = {file.stem: _json(file, run.notices) for file in files}
-    run.evals = {name: summary for name, summary in summaries.items() if summary.get("episodes") is not None}
+    summaries = {file.stem: _json(file, run.notices) for file in sorted((run.path / "eval").glob("*.json"))}
+    left = overtaken(summaries, run.manifest.get("resumed") or [])
+    for name in left:
+        run.notices.append(f"eval/{name}.json is of a course that the run left when it was resumed; it is left out")
+    run.evals = {
+        name: summaries[name]
+        for name in in_order(summaries, run.scalars)
+        if name not in left and summaries[name].get("episodes") is not None
+    }
     if not run.evals:
         run.notices.append(f"there is no evaluation yet; `agentlab eval run={run.path}` makes one")

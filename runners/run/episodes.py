@@ -1,6 +1,6 @@
 """Recorded episodes: what was seen, said and done, step by step, on disk and as moving pictures.
 
-    FOLDER/000/episode.json   task, goal, seed, success, stop, steps, final; one numbered folder an episode
+    FOLDER/000/episode.json   step, time, task, goal, seed, success, stop, steps, final; one numbered folder an episode
     FOLDER/frames/HASH.png    every distinct screenshot once; the JSON names it by HASH
 """
 
@@ -31,8 +31,12 @@ RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks")
 INK, HALO, PAPER = (230, 30, 60), (255, 255, 255), (24, 24, 28)
 
 
-def save_episodes(folder: Path, trajectories: Sequence[Trajectory]) -> None:
-    """Write episodes to `folder`, numbered from 000; observations keep their `text` and `image`."""
+def save_episodes(folder: Path, trajectories: Sequence[Trajectory], said: Mapping[str, Any] | None = None) -> None:
+    """Write episodes to `folder`, numbered from 000; observations keep their `text` and `image`.
+
+    Args:
+        said: of all of them, the step and the time at which they were recorded.
+    """
     for number, trajectory in enumerate(trajectories):
         steps = [
             {
@@ -44,6 +48,7 @@ def save_episodes(folder: Path, trajectories: Sequence[Trajectory]) -> None:
             for step in trajectory.steps
         ]
         episode = {
+            **(said or {}),
             "task": trajectory.task,
             "goal": trajectory.goal,
             "seed": trajectory.seed,

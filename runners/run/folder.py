@@ -6,6 +6,7 @@
     error.txt       traceback, if the run failed     media/        pictures that were logged
     code/           diffs, see runners/run/repositories.py
     lock            held by the live process         wandb/        W&B's own files
+    mirrored.json   how much of it W&B has, see runners/run/wandb_files.py
 """
 
 import json
@@ -33,7 +34,7 @@ from agentlab_runner.runners.run.lock import is_locked, take_lock
 from agentlab_runner.runners.run.manifest import new_manifest, now, read_manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
 from agentlab_runner.runners.run.repositories import record
-from agentlab_runner.runners.run.tracking import NullTracker, Tracker
+from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
 from agentlab_runner.runners.types import Histogram, Metrics, Picture, Trajectory
 
 Config = DictConfig | Mapping[str, Any]
@@ -57,6 +58,7 @@ class Run:
         self._metrics = MetricsFile(path / "metrics.jsonl")
         self._lock: IO[str] | None = None
         self._resumable = False
+        self._since = time.monotonic()
         self._old_sigterm: Any = None
 
     @classmethod
@@ -67,6 +69,7 @@ class Run:
         command: list[str],
         name: str | None = None,
         path: Path | None = None,
+        group: str | None = None,
     ) -> Self:
         """A new run, locked by this process, in `path` or in a folder of its own under `root`.
 
@@ -76,6 +79,7 @@ class Run:
             command: the command line, for the manifest.
             name: what the run is of; the experiment's name as a rule.
             path: the exact folder instead, as a sweep wants it; it may exist, but may not hold a run.
+            group: the sweep or claim it belongs to; `name` then says what it has otherwise than the others there.
 
         Raises:
             UserError: if `path` holds a run.
@@ -90,7 +94,8 @@ class Run:
             raise UserError(f"{folder} already holds a run; continue it with `agentlab resume run={folder}`")
         code = record(folder, config)
         write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        write_atomic(folder / "manifest.json", _json(new_manifest(label, command, config, code)))
+        manifest = new_manifest(name if group and name else label, command, config, code, group)
+        write_atomic(folder / "manifest.json", _json(manifest))
         run = cls(folder)
         run._lock = lock
         return run
@@ -134,6 +139,7 @@ class Run:
         else:
             self._metrics.clear()  # what was logged before the first checkpoint will be computed again
         self._resumable = True
+        self._since = time.monotonic()
         if threading.current_thread() is threading.main_thread():
             self._old_sigterm = signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -202,6 +208,9 @@ class Run:
         """Keep `state` and the global random generators as checkpoint `step`; see `Checkpoints.save`."""
         self._resumable = False
         self.checkpoints.save(step, {"state": state, "rng": rng_state()}, score)
+        if self._lock is not None:
+            self._count_time()
+            self._write_manifest()
 
     def load_checkpoint(self, which: str = "last") -> tuple[int, Any]:
         """(step, state) of the checkpoint called `last`, `best` or by its number.
@@ -243,14 +252,20 @@ class Run:
         write_atomic(path, content)
         return path
 
-    def write_eval(self, name: str, result: Mapping[str, Any]) -> Path:
-        """Write `eval/NAME.json`."""
-        path = self.write(f"eval/{name}.json", _json(result))
-        self.tracker.table(name, result)
+    def write_eval(self, name: str, result: Mapping[str, Any], step: int | None = None) -> Path:
+        """Write `eval/NAME.json`, with the time and the step it is of: the last logged one if None."""
+        said = {**self._said(step), **result}
+        path = self.write(f"eval/{name}.json", _json(said))
+        self.tracker.table(name, said)
         return path
 
-    def save_episodes(self, name: str, trajectories: Sequence[Trajectory], limit: int | None = None) -> Path:
-        """Write the first `limit` episodes (all, if None) to `episodes/NAME/`, replacing what was there."""
+    def save_episodes(
+        self, name: str, trajectories: Sequence[Trajectory], limit: int | None = None, step: int | None = None
+    ) -> Path:
+        """Write the first `limit` episodes (all, if None) to `episodes/NAME/`, replacing what was there.
+
+        They say when they were recorded and at which step, the last logged one if None.
+        """
         from agentlab_runner.runners.run.episodes import gif, save_episodes
 
         kept = list(trajectories)[:limit]
@@ -259,7 +274,7 @@ class Run:
             return folder
         partial = folder.with_name(f".{folder.name}.part")
         try:
-            save_episodes(partial, kept)
+            save_episodes(partial, kept, self._said(step))
             shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
         finally:
@@ -315,14 +330,15 @@ class Run:
 
     def _connect(self) -> Tracker:
         """The tracker the config names, started."""
-        node = self.config.get("logger")
-        if not node:
-            return NullTracker()
-        from hydra.utils import instantiate
-
-        tracker = cast(Tracker, instantiate(node))
+        tracker = make_tracker(self.config.get("logger"))
         tracker.start(self.path, self.manifest, _plain(self.config))
         return tracker
+
+    def _said(self, step: int | None) -> dict[str, Any]:
+        """What an evaluation or recording says of itself, since its file's own time is lost when it is copied."""
+        if step is None:
+            step = max((line["step"] for line in self.metrics()), default=0)
+        return {"step": step, "time": round(time.time(), 3)}
 
     def _held(self) -> bool:
         return self._lock is not None or is_locked(self.path)
@@ -330,7 +346,14 @@ class Run:
     def _set_status(self, status: str) -> None:
         self.manifest["status"] = status
         self.manifest["ended"] = None if status == "running" else now()
+        self._count_time()
         self._write_manifest()
+
+    def _count_time(self) -> None:
+        """Add what has passed since this was asked last; a clock that is set meanwhile changes nothing."""
+        passed, self._since = time.monotonic() - self._since, time.monotonic()
+        if "seconds" in self.manifest:  # a run older than that is measured by when it started and ended
+            self.manifest["seconds"] = round(self.manifest["seconds"] + passed, 3)
 
     def _write_manifest(self) -> None:
         self.write("manifest.json", _json(self.manifest))

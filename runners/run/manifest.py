@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.errors import UserError
@@ -30,12 +30,16 @@ class Manifest(TypedDict):
     """The content of `manifest.json`."""
 
     name: str
+    group: NotRequired[str | None]
+    """The sweep or claim whose job it is; `name` then says what it has otherwise than the other jobs."""
     command: list[str]
     status: str
     """running, finished, failed or interrupted."""
     started: str
     """ISO 8601 with the zone."""
     ended: str | None
+    seconds: NotRequired[float]
+    """How long processes have run it, breaks left out; of one that was killed, up to its last checkpoint."""
     seed: int | None
     config_hash: str
     wandb_id: str
@@ -48,14 +52,18 @@ class Manifest(TypedDict):
     """One entry a resumption: time, step, command."""
 
 
-def new_manifest(name: str, command: list[str], config: Mapping[str, Any], code: Code) -> Manifest:
+def new_manifest(
+    name: str, command: list[str], config: Mapping[str, Any], code: Code, group: str | None = None
+) -> Manifest:
     """The manifest of a run that starts now, with a resolved `config`, computed with `code`."""
     return Manifest(
         name=name,
+        group=group,
         command=list(command),
         status="running",
         started=now(),
         ended=None,
+        seconds=0.0,
         seed=config.get("seed"),
         config_hash=config_hash(config),
         wandb_id=secrets.token_hex(4),
@@ -82,6 +90,26 @@ def read_manifest(path: Path) -> Manifest:
     except ValueError as error:
         raise UserError(f"{file} is damaged ({error}); restore it or start a new run") from error
     return cast(Manifest, content)
+
+
+def duration(manifest: Mapping[str, Any], ended: float | None = None) -> float | None:
+    """Seconds a run took, whatever its clock was set to meanwhile; None where that cannot be known.
+
+    Args:
+        ended: when it ended, in Unix seconds, where the manifest does not say so.
+    """
+    if isinstance(seconds := manifest.get("seconds"), int | float) and seconds > 0:
+        return float(seconds)
+    began, ended = moment(manifest.get("started")), moment(manifest.get("ended")) or ended
+    return ended - began if began is not None and ended is not None and ended >= began else None
+
+
+def moment(text: Any) -> float | None:
+    """Unix seconds of a time as manifests have it; None for anything else."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return None
 
 
 def now() -> str:

@@ -5,13 +5,15 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.manifest import Manifest
+from agentlab_runner.runners.run.metrics_file import MetricsFile
+from agentlab_runner.runners.run.wandb_files import keep_rows, mirrored_rows
 from agentlab_runner.runners.types import Histogram, Metrics, Picture
 
 log = logging.getLogger(__name__)
@@ -32,20 +34,20 @@ class Tracker(Protocol):
     clips: int
     """How many of each set of recorded episodes it wants as GIFs."""
 
-    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> None:
-        """The run in `folder` begins or goes on."""
+    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any], beside: bool = False) -> None:
+        """The run in `folder` begins or goes on; `beside` another process that is training it, it is only evaluated."""
 
     def log(self, metrics: Metrics, step: int) -> None:
-        """What `Run.log` was given."""
+        """What `Run.log` was given and has written as the last line of `metrics.jsonl`."""
 
     def table(self, name: str, result: Mapping[str, Any]) -> None:
-        """An evaluation, as `Run.write_eval` was given it; it belongs to the step logged next."""
+        """An evaluation as `Run.write_eval` wrote it; it belongs to the step logged next, or to the run as a whole."""
 
     def episodes(self, name: str, gifs: Sequence[bytes]) -> None:
-        """Recorded episodes; they belong to the step logged next."""
+        """Recorded episodes; they belong where the evaluation of their name does."""
 
-    def finish(self, status: str, checkpoints: Checkpoints) -> None:
-        """The run ended."""
+    def finish(self, status: str, checkpoints: Checkpoints | None) -> None:
+        """The run ended, or an evaluation of it, which leaves no checkpoints."""
 
 
 class NullTracker:
@@ -53,20 +55,24 @@ class NullTracker:
 
     clips = 0
 
-    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> None: ...
+    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any], beside: bool = False) -> None: ...
     def log(self, metrics: Metrics, step: int) -> None: ...
     def table(self, name: str, result: Mapping[str, Any]) -> None: ...
     def episodes(self, name: str, gifs: Sequence[bytes]) -> None: ...
-    def finish(self, status: str, checkpoints: Checkpoints) -> None: ...
+    def finish(self, status: str, checkpoints: Checkpoints | None) -> None: ...
 
 
 class WandbTracker:
     """Weights & Biases. A resumed run goes on under the same W&B id; what cannot be sent is kept in `RUN/wandb/`.
 
+    Every line of `metrics.jsonl` is a row of W&B's history once: what a resumed run computes again is there already,
+    and what a killed one had not yet got there is brought after from the file, without its pictures. An evaluation that
+    no line follows, as `agentlab eval` makes it, goes to the summary, as `eval/NAME/success` and so on, with a table.
+
     Args:
         mode: `offline` writes files that `wandb sync` can send later, `online` sends at once and falls back to offline
             when there is no login or no answer, `disabled` does nothing.
-        project, entity, group, tags: as in W&B.
+        project, entity, group, tags: as in W&B; the jobs of a sweep are a group unless told otherwise.
         clips: how many episodes of each evaluation to show as GIFs.
         checkpoint: which checkpoint becomes an artifact when the run ends.
     """
@@ -89,19 +95,32 @@ class WandbTracker:
         self.clips = clips if mode != "disabled" else 0
         self.checkpoint = checkpoint
         self._run: Any = None
+        self._folder = Path()
         self._kept_inside: list[str] = []
-        self._waiting: dict[str, Any] = {}
+        self._tables: dict[str, Mapping[str, Any]] = {}
+        self._gifs: dict[str, Sequence[bytes]] = {}
+        self._rows = 0
+        """Those W&B has."""
+        self._line: int | None = None
+        """The number of the line logged last; None before the first."""
 
-    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> None:
+    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any], beside: bool = False) -> None:
         if self.mode == "disabled":
             return
         import wandb
 
+        self._folder = folder
         self._kept_inside = [name for name in OWN_FOLDERS if name not in os.environ]
         os.environ |= dict.fromkeys(self._kept_inside, str(folder / "wandb"))
         os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")  # it takes our room `agents` for a library of that name
         wandb.setup(wandb.Settings(silent=True))  # one warning below says all a user needs
-        if self.mode == "online":
+        if beside and self.mode == "online":  # W&B knows one writer of a run: of two, the later undoes the earlier
+            log.warning(
+                "W&B: %s is in use, so its evaluation waits beside it; when that has ended, send it with `%s`",
+                folder,
+                f"wandb sync {folder}/wandb/offline-run-*",
+            )
+        elif self.mode == "online":
             try:
                 if not wandb.login(prompt=False, verify=False):
                     raise wandb.errors.UsageError("no login (run `wandb login` once)")
@@ -114,44 +133,54 @@ class WandbTracker:
         if self._run is None:
             self._run = self._init("offline", folder, manifest, config)
         self._run.define_metric("*", step_metric="step")
+        self._rows = mirrored_rows(folder, self._run.id, self._run.starting_step if self._run.resumed else None)
 
     def log(self, metrics: Metrics, step: int) -> None:
         if self._run is None:
             return
-        values = {name: _as_wandb(value) for name, value in metrics.items()}
-        self._run.log({"step": step, **values, **self._waiting})
-        self._waiting = {}
+        if self._line is None:
+            self._line = self._catch_up()
+        else:
+            self._line += 1
+        values: dict[str, Any] = {"step": step} | {name: _as_wandb(value) for name, value in metrics.items()}
+        for name, result in self._tables.items():
+            values |= _shown(name, result, self._gifs.get(name, ()), "eval")
+        self._send(self._line, values)
+        self._tables, self._gifs = {}, {}
 
     def table(self, name: str, result: Mapping[str, Any]) -> None:
-        if self._run is None:
-            return
-        import wandb
-
-        columns = [key for key, value in result.items() if not isinstance(value, Mapping)]
-        rows = {"all": result, **result.get("tasks", {})}
-        cells = [[task, *(_cell(row.get(column)) for column in columns)] for task, row in rows.items()]
-        self._waiting["eval/table"] = wandb.Table(columns=["task", *columns], data=cells, allow_mixed_types=True)
+        self._tables[name] = result
 
     def episodes(self, name: str, gifs: Sequence[bytes]) -> None:
-        if self._run is None or not gifs:
-            return
-        import wandb
+        self._gifs[name] = gifs
 
-        self._waiting["eval/episodes"] = [
-            wandb.Video(io.BytesIO(data), caption=f"{name} {number}", format="gif") for number, data in enumerate(gifs)
-        ]
-
-    def finish(self, status: str, checkpoints: Checkpoints) -> None:
+    def finish(self, status: str, checkpoints: Checkpoints | None) -> None:
         if self._run is None:
             return
-        if self._waiting:
-            self._run.log(self._waiting)
-        if self.checkpoint != "none":
+        for name, result in self._tables.items():
+            numbers = {f"eval/{name}/{key}": value for key, value in result.items() if _is_number(value, key)}
+            self._run.summary.update(numbers | _shown(name, result, self._gifs.get(name, ()), f"eval/{name}"))
+        if checkpoints and self.checkpoint != "none":
             self._send_checkpoint(checkpoints)
-        self._run.finish(exit_code=0 if status == "finished" else 1)
+        self._run.finish(exit_code=1 if status in ("failed", "interrupted") else 0)
         self._run = None
+        if self._line is not None:
+            keep_rows(self._folder, self._rows)
         for name in self._kept_inside:
             os.environ.pop(name, None)
+
+    def _catch_up(self) -> int:
+        """Bring after what the file has and W&B lacks, up to the line before the last; gives the number of the last."""
+        lines = MetricsFile(self._folder / "metrics.jsonl").read()
+        for row, line in enumerate(lines[self._rows : -1], start=self._rows):
+            self._send(row, {"_timestamp": line.get("time"), **_from_file(line)})
+        return len(lines) - 1
+
+    def _send(self, row: int, values: Mapping[str, Any]) -> None:
+        """One row, unless W&B has it: a resumed run computes some again, with the same numbers."""
+        if row >= self._rows:
+            self._run.log(values, step=row, commit=True)
+            self._rows = row + 1
 
     def _init(
         self, mode: Literal["online", "offline"], folder: Path, manifest: Manifest, config: Mapping[str, Any]
@@ -162,9 +191,9 @@ class WandbTracker:
             mode=mode,
             project=self.project,
             entity=self.entity,
-            group=self.group,
+            group=self.group or os.environ.get("WANDB_RUN_GROUP") or manifest.get("group"),
             tags=self.tags,
-            name=folder.name,
+            name=manifest["name"] if manifest.get("group") else folder.name,
             id=manifest["wandb_id"],
             resume="allow",
             dir=str(folder),
@@ -187,6 +216,15 @@ class WandbTracker:
         self._run.log_artifact(artifact, aliases=[self.checkpoint])
 
 
+def make_tracker(node: Any) -> Tracker:
+    """The tracker that the config node `logger` names; none without one."""
+    if not node:
+        return NullTracker()
+    from hydra.utils import instantiate
+
+    return cast(Tracker, instantiate(node))
+
+
 def _as_wandb(value: object) -> object:
     import wandb
 
@@ -195,6 +233,38 @@ def _as_wandb(value: object) -> object:
     if isinstance(value, Picture):
         return wandb.Image(value.pixels, caption=value.caption or None)
     return value
+
+
+def _from_file(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers and histograms of a line of `metrics.jsonl`."""
+    values: dict[str, Any] = {}
+    for name, value in line.items():
+        if isinstance(value, Mapping) and {"counts", "edges"} <= value.keys():
+            values[name] = _as_wandb(Histogram(tuple(value["counts"]), tuple(value["edges"])))
+        elif name != "time" and isinstance(value, int | float):
+            values[name] = value
+    return values
+
+
+def _shown(name: str, result: Mapping[str, Any], gifs: Sequence[bytes], prefix: str) -> dict[str, Any]:
+    """An evaluation as a table, a row for all of it and one a task, with its recorded episodes."""
+    import wandb
+
+    columns = [key for key, value in result.items() if not isinstance(value, Mapping) and key not in ("step", "time")]
+    rows = {"all": result, **result.get("tasks", {})}
+    cells = [[task, *(_cell(row.get(column)) for column in columns)] for task, row in rows.items()]
+    shown: dict[str, Any] = {
+        f"{prefix}/table": wandb.Table(columns=["task", *columns], data=cells, allow_mixed_types=True)
+    }
+    if gifs:
+        shown[f"{prefix}/episodes"] = [
+            wandb.Video(io.BytesIO(data), caption=f"{name} {number}", format="gif") for number, data in enumerate(gifs)
+        ]
+    return shown
+
+
+def _is_number(value: object, key: str) -> bool:
+    return isinstance(value, int | float) and key != "time"
 
 
 def _cell(value: object) -> object:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +11,7 @@ from omegaconf import OmegaConf
 from agentlab_runner.runners.config.identity import HARMLESS, flatten, is_under
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.manifest import duration
 from agentlab_runner.runners.sweep.watch import clock
 from agentlab_runner.runners.terminal.curves import Curve, plot_curves
 
@@ -31,7 +31,7 @@ class Entry:
     commit: str
     """Short, with a plus behind it if the code was changed since; `unknown` outside a checkout."""
     seconds: float | None
-    """From its first start to its end, breaks included; None if it has not ended."""
+    """How long it took; None if it has not ended, or its clock was set meanwhile and nothing else tells."""
     curves: Mapping[str, Mapping[int, float]]
     """Value by step, of every number the run logged."""
 
@@ -50,8 +50,8 @@ class Entry:
                     curves.setdefault(name, {})[line["step"]] = float(value)
         config = flatten(OmegaConf.to_container(run.config, resolve=True))
         relevant = {key: value for key, value in config.items() if not is_under(key, HARMLESS)}
-        started, ended, git = run.manifest["started"], run.manifest["ended"], run.manifest["git"]
-        seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds() if ended else None
+        git = run.manifest["git"]
+        seconds = duration(run.manifest) if run.manifest["ended"] else None
         commit = f"{(git['commit'] or 'unknown')[:8]}{'+' if git['dirty'] else ''}"
         return cls(path, label, run.status, relevant, commit, seconds, curves)
 

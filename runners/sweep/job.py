@@ -30,7 +30,7 @@ from agentlab_runner.runners.run.atomic import write_atomic
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.lock import is_locked
 from agentlab_runner.runners.run.metrics_file import MetricsFile
-from agentlab_runner.runners.sweep.plan import as_typed
+from agentlab_runner.runners.sweep.plan import as_typed, called
 
 STOP = "stop"
 """File in the sweep folder that tells running jobs to save and end, and waiting ones not to begin."""
@@ -108,6 +108,8 @@ class SweepJob:
     owner: Owner
     modules: tuple[str, ...] = field(default_factory=found_modules)
     """Folders of the user's own modules, as the process knows them that made this job."""
+    fixed: tuple[str, ...] = ()
+    """Keys that all jobs share; by the others a job is called in W&B."""
 
     def __call__(self, cfg: DictConfig) -> float | None:
         """Run the job of this composed config unless it is finished; gives the final metric, None without one."""
@@ -136,15 +138,16 @@ class SweepJob:
     def _run(self, folder: Path, config: dict[str, Any], overrides: list[str]) -> Record:
         folder.mkdir(parents=True, exist_ok=True)
         self._wait_for_orphan(folder)
-        began, cpu = time.time(), _cpu_of_children()
+        began, since, cpu = time.time(), time.monotonic(), _cpu_of_children()
         (folder / "error.txt").unlink(missing_ok=True)
         Record(overrides, Status.RUNNING, began).write(folder)
         command = [sys.executable, "-P", "-m", "agentlab_runner.runners.sweep.job", str(folder)]
         # What this process can import, the job's can; buffered output would leave its log empty while it runs.
-        env = {"WANDB_RUN_GROUP": self.folder.name, "PYTHONUNBUFFERED": "1"} | os.environ
+        env = {"PYTHONUNBUFFERED": "1"} | os.environ
         env["PYTHONPATH"] = python_path()
         env.pop("PYTHONSAFEPATH", None)  # for the launcher's processes; what the job starts is its own affair
-        task = {"config": config, "overrides": overrides, "modules": self.modules}
+        name = called(overrides, self.fixed)
+        task = {"config": config, "overrides": overrides, "name": name, "modules": self.modules}
         with (
             open(folder / "log.txt", "ab") as log,
             # In a session of its own it misses the terminal's Ctrl-C: it is told to stop once, through its input.
@@ -163,7 +166,7 @@ class SweepJob:
         status, error = _outcome(process.returncode, folder)
         if process.returncode == -signal.SIGKILL and self._must_stop(at_once=True):
             status, error = Status.INTERRUPTED, ""
-        record = Record(overrides, status, began, time.time() - began, error, _cpu_of_children() - cpu)
+        record = Record(overrides, status, began, time.monotonic() - since, error, _cpu_of_children() - cpu)
         record.write(folder)
         return record
 
@@ -243,7 +246,7 @@ def main(folder: Path) -> int:
     find_modules(task["modules"])
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     try:
-        _train(folder, OmegaConf.create(task["config"]), task["overrides"])
+        _train(folder, OmegaConf.create(task["config"]), task["overrides"], task["name"])
     except KeyboardInterrupt:
         return 130
     except UserError as fault:
@@ -252,14 +255,15 @@ def main(folder: Path) -> int:
     return 0
 
 
-def _train(folder: Path, cfg: DictConfig, overrides: list[str]) -> None:
+def _train(folder: Path, cfg: DictConfig, overrides: list[str], name: str) -> None:
     from agentlab_runner.runners.launch import train_in
 
     if (folder / "manifest.json").exists():
         run = Run.open(folder)
         run.update_config(cfg)
     else:
-        run = Run.create(cfg, folder.parent, ["agentlab", "train", *overrides], path=folder)
+        command, group = ["agentlab", "train", *overrides], folder.parent.parent.name
+        run = Run.create(cfg, folder.parent, command, name=name, path=folder, group=group)
     with run:
         train_in(run, cfg)
 

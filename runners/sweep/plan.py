@@ -105,6 +105,11 @@ def varied(overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if name not in fixed and not is_under(name, HARMLESS)}
 
 
+def called(overrides: Sequence[str], fixed: Sequence[str]) -> str:
+    """A job by what it has otherwise than the others: `seed=1 agent.entropy=none`."""
+    return " ".join(f"{name}={value}" for name, value in varied(overrides, fixed).items()) or "the job"
+
+
 def claim(folder: Path, plan: Plan) -> Plan:
     """Make `folder` the folder of this sweep, or make sure that it is: `sweep.json` holds what its jobs have in common.
 

@@ -150,7 +150,11 @@ class Results:
         return header, body
 
     def notes(self, folder: Path) -> str:
-        """What the table does not say: how far to trust it, which jobs are missing, where everything is."""
+        """What the table does not say: how far to trust it, which jobs are missing, where everything is.
+
+        Args:
+            folder: of the sweep, as its files are named; `Path()` for a text that stays right where it is copied to.
+        """
         lines = [f"{sum(job.finished for job in self.jobs)} of {len(self.jobs)} jobs finished"]
         if any(len(arm.jobs) == 1 for arm in self.arms):
             lines.append("A single seed has no interval.")
@@ -166,16 +170,20 @@ class Results:
         if finished and all(job.last is None for job in finished):
             names = ", ".join(_logged(finished[0])) or "nothing"
             lines.append(f"No job logged {self.metric}; they logged {names} (see --metric).")
-        lines += [f"failed: {_said(job)}: {job.record.error} (see {job.folder / 'error.txt'})" for job in self.failed]
+        lines += [
+            f"failed: {_said(job)}: {job.record.error} (see {folder / 'jobs' / job.folder.name / 'error.txt'})"
+            for job in self.failed
+        ]
         lines += [f"unfinished: {_said(job)}; the same command goes on with it" for job in self.unfinished]
-        return "\n".join([*lines, f"{folder}: table.md, results.csv, results.json, curves.png"])
+        where = "beside this file: " if folder == Path() else f"{folder}: table.md, "
+        return "\n".join([*lines, f"{where}results.csv, results.json, curves.png"])
 
     def write(self, folder: Path) -> None:
         """Write table.md, results.csv, results.json and curves.png."""
         header, body = self.rows()
         cells = [header, ["---", *["---:"] * (len(header) - 1)], *body]
         table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in cells)
-        write_atomic(folder / "table.md", f"{table}\n\n{self.notes(folder)}\n")
+        write_atomic(folder / "table.md", f"{table}\n\n{self.notes(Path())}\n")
         write_atomic(folder / "results.csv", self._csv())
         write_atomic(folder / "results.json", json.dumps(self.as_dict(), indent=2) + "\n")
         curves = [Curve(arm.label, tuple(job.curve for job in arm.jobs if job.curve)) for arm in self.arms]

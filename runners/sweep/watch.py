@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agentlab_runner.runners.sweep.job import Record, Status, final_value, logged
-from agentlab_runner.runners.sweep.plan import varied
+from agentlab_runner.runners.sweep.plan import called
 
 
 class Watch:
@@ -28,7 +28,7 @@ class Watch:
 
     def __init__(self, folder: Path, fixed: Sequence[str], metric: str | None) -> None:
         self.folder, self.fixed, self.metric, self.console = folder, fixed, metric, Console()
-        self._seen = {file: file.stat().st_mtime_ns for file in self._files()}
+        self._seen = {file: Record.read(file.parent) for file in self._files()}
         self._began = time.monotonic()
         self._total = self._ended = 0
         self._over = threading.Event()
@@ -63,17 +63,15 @@ class Watch:
     def _look(self) -> None:
         running = []
         for file in self._files():
-            version = file.stat().st_mtime_ns
             record = Record.read(file.parent)
             if record is None:
                 continue
             if record.status is Status.RUNNING:
                 running.append((file.parent, record))
-            elif self._seen.get(file) != version:
+            elif self._seen.get(file) != record:
                 self._ended += 1
                 self._report(file.parent, record)
-            if record.status is not Status.RUNNING:
-                self._seen[file] = version
+                self._seen[file] = record
         if self.console.is_terminal:
             now = "; ".join(self._headline(folder, record) for folder, record in running) or "waiting"
             self._bar.update(self._task, description=escape(now), completed=self._ended, total=self._total or None)
@@ -99,7 +97,7 @@ class Watch:
         return f"{self._name(record)}: {step}{values[-1] if values else ''}"
 
     def _name(self, record: Record) -> str:
-        return " ".join(f"{key}={value}" for key, value in varied(record.overrides, self.fixed).items()) or "the job"
+        return called(record.overrides, self.fixed)
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
