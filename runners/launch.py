@@ -18,8 +18,8 @@ from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Experiment
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
+from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.folder import Run
-from agentlab_runner.runners.run.mirrored import mirrored
 from agentlab_runner.runners.types import Metrics
 
 _OWN = ("run=", "checkpoint=", "runs_dir=")
@@ -94,7 +94,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
         cfg = change(run.config, rest, like=_overrides(run))
         if follows():
             follow(build)
-        with _explained(run, "eval/error.txt"), mirrored(run, cfg.get("logger")):
+        with _explained(run, "eval/error.txt"), evaluating(run, cfg.get("logger")):
             return run.path, _evaluate_in(run, cfg, own.get("checkpoint", "last"))
     if "checkpoint" in own:
         raise UserError("checkpoint= belongs to a run; name the run with run=latest or run=PATH")
@@ -103,7 +103,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
     cfg = compose(overrides)
     if follows():
         follow(build)
-    with _inside(_create(cfg, "eval", overrides, name)) as run:
+    with _inside(_create(cfg, "eval", overrides, name)) as run, apart(run):
         return run.path, _evaluate_in(run, cfg, "none")
 
 

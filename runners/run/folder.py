@@ -53,6 +53,8 @@ class Run:
         self.config = _read_config(path)
         self.manifest = read_manifest(path)
         self.tracker: Tracker = NullTracker()
+        self.apart = False
+        """Whether evaluations are made by themselves, see runners/run/apart.py."""
         keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
         self.checkpoints = Checkpoints(path / "checkpoints", keep=keep)
         self._metrics = MetricsFile(path / "metrics.jsonl")
@@ -256,7 +258,8 @@ class Run:
         """Write `eval/NAME.json`, with the time and the step it is of: the last logged one if None."""
         said = {**self._said(step), **result}
         path = self.write(f"eval/{name}.json", _json(said))
-        self.tracker.table(name, said)
+        if not self.apart:
+            self.tracker.table(name, said)
         return path
 
     def save_episodes(
@@ -279,7 +282,8 @@ class Run:
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        self.tracker.episodes(name, [gif(trajectory) for trajectory in kept[: self.tracker.clips]])
+        if not self.apart:
+            self.tracker.episodes(name, [gif(trajectory) for trajectory in kept[: self.tracker.clips]])
         return folder
 
     # -- its config ----------------------------------------------------------------------------------------------------
@@ -338,7 +342,7 @@ class Run:
         """What an evaluation or recording says of itself, since its file's own time is lost when it is copied."""
         if step is None:
             step = max((line["step"] for line in self.metrics()), default=0)
-        return {"step": step, "time": round(time.time(), 3)}
+        return {"step": step, "time": round(time.time(), 3)} | ({"apart": True} if self.apart else {})
 
     def _held(self) -> bool:
         return self._lock is not None or is_locked(self.path)

@@ -1,9 +1,11 @@
 """Where a run's numbers are mirrored: W&B, or nowhere."""
 
 import io
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
@@ -13,7 +15,7 @@ from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.manifest import Manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
-from agentlab_runner.runners.run.wandb_files import keep_rows, mirrored_rows
+from agentlab_runner.runners.run.wandb_files import keep_rows, mirrored_rows, sync_command
 from agentlab_runner.runners.types import Histogram, Metrics, Picture
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,9 @@ FINISH_SECONDS = 300
 OWN_FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")
 """Where W&B keeps what it stages; in the run folder, unless the user has said otherwise."""
 
+OF_ITSELF = ("step", "time", "apart")
+"""What an evaluation says of itself beside its result."""
+
 
 class Tracker(Protocol):
     """Told everything a run records, as it is recorded."""
@@ -34,20 +39,20 @@ class Tracker(Protocol):
     clips: int
     """How many of each set of recorded episodes it wants as GIFs."""
 
-    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any], beside: bool = False) -> None:
-        """The run in `folder` begins or goes on; `beside` another process that is training it, it is only evaluated."""
+    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> None:
+        """The run in `folder` begins or goes on."""
 
     def log(self, metrics: Metrics, step: int) -> None:
         """What `Run.log` was given and has written as the last line of `metrics.jsonl`."""
 
     def table(self, name: str, result: Mapping[str, Any]) -> None:
-        """An evaluation as `Run.write_eval` wrote it; it belongs to the step logged next, or to the run as a whole."""
+        """An evaluation as `Run.write_eval` wrote it; it belongs to the step logged next."""
 
     def episodes(self, name: str, gifs: Sequence[bytes]) -> None:
-        """Recorded episodes; they belong where the evaluation of their name does."""
+        """Recorded episodes; they belong to the step logged next."""
 
     def finish(self, status: str, checkpoints: Checkpoints | None) -> None:
-        """The run ended, or an evaluation of it, which leaves no checkpoints."""
+        """The run ended, or an evaluation of it apart, which has no new `checkpoints`."""
 
 
 class NullTracker:
@@ -55,7 +60,7 @@ class NullTracker:
 
     clips = 0
 
-    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any], beside: bool = False) -> None: ...
+    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> None: ...
     def log(self, metrics: Metrics, step: int) -> None: ...
     def table(self, name: str, result: Mapping[str, Any]) -> None: ...
     def episodes(self, name: str, gifs: Sequence[bytes]) -> None: ...
@@ -66,8 +71,9 @@ class WandbTracker:
     """Weights & Biases. A resumed run goes on under the same W&B id; what cannot be sent is kept in `RUN/wandb/`.
 
     Every line of `metrics.jsonl` is a row of W&B's history once: what a resumed run computes again is there already,
-    and what a killed one had not yet got there is brought after from the file, without its pictures. An evaluation that
-    no line follows, as `agentlab eval` makes it, goes to the summary, as `eval/NAME/success` and so on, with a table.
+    and what a killed one had not yet got there is brought after from the file, without its pictures. Evaluations made
+    apart go to the summary, as `eval/NAME/success` and so on, with a table. The summary of every session is whole, as
+    `wandb sync` puts that of the last in the place of all others.
 
     Args:
         mode: `offline` writes files that `wandb sync` can send later, `online` sends at once and falls back to offline
@@ -97,14 +103,13 @@ class WandbTracker:
         self._run: Any = None
         self._folder = Path()
         self._kept_inside: list[str] = []
-        self._tables: dict[str, Mapping[str, Any]] = {}
-        self._gifs: dict[str, Sequence[bytes]] = {}
+        self._waiting: dict[str, Any] = {}
         self._rows = 0
         """Those W&B has."""
         self._line: int | None = None
         """The number of the line logged last; None before the first."""
 
-    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any], beside: bool = False) -> None:
+    def start(self, folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> None:
         if self.mode == "disabled":
             return
         import wandb
@@ -114,13 +119,7 @@ class WandbTracker:
         os.environ |= dict.fromkeys(self._kept_inside, str(folder / "wandb"))
         os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")  # it takes our room `agents` for a library of that name
         wandb.setup(wandb.Settings(silent=True))  # one warning below says all a user needs
-        if beside and self.mode == "online":  # W&B knows one writer of a run: of two, the later undoes the earlier
-            log.warning(
-                "W&B: %s is in use, so its evaluation waits beside it; when that has ended, send it with `%s`",
-                folder,
-                f"wandb sync {folder}/wandb/offline-run-*",
-            )
-        elif self.mode == "online":
+        if self.mode == "online":
             try:
                 if not wandb.login(prompt=False, verify=False):
                     raise wandb.errors.UsageError("no login (run `wandb login` once)")
@@ -128,7 +127,7 @@ class WandbTracker:
                 log.info("W&B: %s", self._run.url)
             except wandb.errors.Error as error:
                 reason = str(error).splitlines()[0].rstrip(".")
-                log.warning("W&B: %s; the run goes on offline, send it with `wandb sync %s/wandb/*`", reason, folder)
+                log.warning("W&B: %s; the run goes on offline, send it with `%s`", reason, sync_command(folder))
                 wandb.teardown()  # else the id of the failed attempt counts as in use
         if self._run is None:
             self._run = self._init("offline", folder, manifest, config)
@@ -143,23 +142,21 @@ class WandbTracker:
         else:
             self._line += 1
         values: dict[str, Any] = {"step": step} | {name: _as_wandb(value) for name, value in metrics.items()}
-        for name, result in self._tables.items():
-            values |= _shown(name, result, self._gifs.get(name, ()), "eval")
-        self._send(self._line, values)
-        self._tables, self._gifs = {}, {}
+        self._send(self._line, values | self._waiting)
+        self._waiting = {}
 
     def table(self, name: str, result: Mapping[str, Any]) -> None:
-        self._tables[name] = result
+        if self._run is not None:
+            self._waiting["eval/table"] = _table(result)
 
     def episodes(self, name: str, gifs: Sequence[bytes]) -> None:
-        self._gifs[name] = gifs
+        if self._run is not None and gifs:
+            self._waiting["eval/episodes"] = _videos(name, gifs)
 
     def finish(self, status: str, checkpoints: Checkpoints | None) -> None:
         if self._run is None:
             return
-        for name, result in self._tables.items():
-            numbers = {f"eval/{name}/{key}": value for key, value in result.items() if _is_number(value, key)}
-            self._run.summary.update(numbers | _shown(name, result, self._gifs.get(name, ()), f"eval/{name}"))
+        self._run.summary.update(self._last_values() | self._evaluations())
         if checkpoints and self.checkpoint != "none":
             self._send_checkpoint(checkpoints)
         self._run.finish(exit_code=1 if status in ("failed", "interrupted") else 0)
@@ -168,6 +165,29 @@ class WandbTracker:
             keep_rows(self._folder, self._rows)
         for name in self._kept_inside:
             os.environ.pop(name, None)
+
+    def _last_values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for line in MetricsFile(self._folder / "metrics.jsonl").read():
+            values |= {name: value for name, value in line.items() if _is_number(name, value)}
+        return values
+
+    def _evaluations(self) -> dict[str, Any]:
+        """Those made apart, whoever made them."""
+        from agentlab_runner.runners.run.episodes import gif, load_episodes
+
+        values: dict[str, Any] = {}
+        for file in sorted((self._folder / "eval").glob("*.json")):
+            with suppress(OSError, ValueError):
+                result, name, gifs = json.loads(file.read_text()), file.stem, []
+                if not isinstance(result, dict) or result.get("apart") is not True:
+                    continue
+                if self.clips and (recorded := self._folder / "episodes" / name).is_dir():
+                    gifs = [gif(trajectory) for trajectory in load_episodes(recorded)[: self.clips]]
+                values |= {f"eval/{name}/{key}": value for key, value in result.items() if _is_number(key, value)}
+                values |= {f"eval/{name}/table": _table(result)}
+                values |= {f"eval/{name}/recorded": _videos(name, gifs)} if gifs else {}
+        return values
 
     def _catch_up(self) -> int:
         """Bring after what the file has and W&B lacks, up to the line before the last; gives the number of the last."""
@@ -241,30 +261,31 @@ def _from_file(line: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in line.items():
         if isinstance(value, Mapping) and {"counts", "edges"} <= value.keys():
             values[name] = _as_wandb(Histogram(tuple(value["counts"]), tuple(value["edges"])))
-        elif name != "time" and isinstance(value, int | float):
+        elif _is_number(name, value):
             values[name] = value
     return values
 
 
-def _shown(name: str, result: Mapping[str, Any], gifs: Sequence[bytes], prefix: str) -> dict[str, Any]:
-    """An evaluation as a table, a row for all of it and one a task, with its recorded episodes."""
+def _table(result: Mapping[str, Any]) -> Any:
+    """A row for all of an evaluation and one a task."""
     import wandb
 
-    columns = [key for key, value in result.items() if not isinstance(value, Mapping) and key not in ("step", "time")]
+    columns = [key for key, value in result.items() if not isinstance(value, Mapping) and key not in OF_ITSELF]
     rows = {"all": result, **result.get("tasks", {})}
     cells = [[task, *(_cell(row.get(column)) for column in columns)] for task, row in rows.items()]
-    shown: dict[str, Any] = {
-        f"{prefix}/table": wandb.Table(columns=["task", *columns], data=cells, allow_mixed_types=True)
-    }
-    if gifs:
-        shown[f"{prefix}/episodes"] = [
-            wandb.Video(io.BytesIO(data), caption=f"{name} {number}", format="gif") for number, data in enumerate(gifs)
-        ]
-    return shown
+    return wandb.Table(columns=["task", *columns], data=cells, allow_mixed_types=True)
 
 
-def _is_number(value: object, key: str) -> bool:
-    return isinstance(value, int | float) and key != "time"
+def _videos(name: str, gifs: Sequence[bytes]) -> list[Any]:
+    import wandb
+
+    return [
+        wandb.Video(io.BytesIO(data), caption=f"{name} {number}", format="gif") for number, data in enumerate(gifs)
+    ]
+
+
+def _is_number(name: str, value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and name != "time"
 
 
 def _cell(value: object) -> object:

@@ -69,7 +69,12 @@ def records(file: Path) -> Iterator[Any]:
 def upload_line(folder: Path) -> str | None:
     """The command that sends what the run in `folder` has kept offline; None where nothing waits."""
     waiting = [file for file in (folder / "wandb").glob("offline-run-*/*.wandb") if not _is_sent(file)]
-    return f"wandb sync {shlex.quote(str(folder / 'wandb'))}/offline-run-*" if waiting else None
+    return sync_command(folder) if waiting else None
+
+
+def sync_command(folder: Path) -> str:
+    """Sends every session that the run in `folder` has kept offline, in the order in which they were."""
+    return f"wandb sync {shlex.quote(str(folder / 'wandb'))}/offline-run-*"
 
 
 def _kept_rows(folder: Path) -> int:
