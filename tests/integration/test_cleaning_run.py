@@ -55,12 +55,12 @@ def test_a_run_can_be_evaluated_again_compared_reported_and_resumed(lab, tmp_pat
     before = MetricsFile(folder(tmp_path) / "metrics.jsonl").read()
     assert "eval/f1" in lab("eval", "run=latest", "clean.err=0.1").stdout
     assert MetricsFile(folder(tmp_path) / "metrics.jsonl").read() == before
+    assert "eval/f1" in json.loads((folder(tmp_path) / "eval/again.json").read_text())
     lab("eval", "run=latest", "checkpoint=7", code=2)
     lab("train", "+exp=ofd_clean", "clean.tables=2", "clean.choose=0", *SMALL, "--name", "two")
     runs = [str(path) for path in sorted((tmp_path / "runs").iterdir())]
     assert re.search(r"^clean.choose +evidence +0$", lab("compare", *runs).stdout, re.MULTILINE)
-    lab("report", *runs)
-    assert "eval/f1" in (tmp_path / "report.html").read_text("utf-8")
+    assert "eval/f1" in (tmp_path / lab("report", *runs).stdout.strip()).read_text("utf-8")
     lab("resume", "run=latest")
 
 

@@ -58,8 +58,7 @@ def test_eval_without_a_run_is_that_of_the_untrained_policy(lab, finished):
 def test_report_and_compare_answer_from_the_folder(lab, trained):
     copy = trained.with_name("copy")
     shutil.copytree(trained, copy)
-    lab("report", str(trained), str(copy))
-    page = (lab.path / "report.html").read_text()
+    page = (lab.path / lab("report", str(trained), str(copy)).stdout.strip()).read_text()
     assert "open_app" in page
     assert page.count("data:image/") >= 2
     assert "eval/success" in lab("compare", str(trained), str(copy)).stdout

@@ -69,13 +69,38 @@ def test_json_is_one_object_and_progress_goes_elsewhere(training):
 def test_eval_of_a_run_writes_into_it_and_leaves_it_finished(lab, trained):
     result = lab("eval", "run=latest", "checkpoint=best", "eval.episodes=7", "--json")
     assert json.loads(result.stdout)["metrics"] == {"eval/success": 0.25, "count": 1.0, "episodes": 7.0}
-    assert json.loads((trained / "eval/count_1.json").read_text()) == {"count": 1}
+    said = json.loads((trained / "eval/count_1.json").read_text())
+    assert (said["count"], said["step"]) == (1, 3)
     assert yaml.safe_load((trained / "config.yaml").read_text())["eval"]["episodes"] == 32
     assert manifest(trained)["status"] == "finished"
     broken = lab("eval", f"run={trained.name}", "eval.episodes=13")
     assert broken.exit_code == 1
     assert f"thirteen episodes (traceback: runs/{trained.name}/eval/error.txt)" in broken.stderr
     assert "thirteen episodes" in (trained / "eval/error.txt").read_text()
+
+
+def test_an_offline_run_ends_with_the_line_that_uploads_it(lab, tmp_path):
+    trained = lab("train", "+exp=counting", "logger=wandb")
+    run = f"runs/{only_run(tmp_path).name}"
+    line = f"offline; send it to W&B with: wandb sync {run}/wandb/offline-run-*\n"
+    assert trained.stderr == line
+    assert trained.stdout.endswith(f"run: {run}\n")
+    evaluated = lab("eval", "run=latest", "--json")
+    assert evaluated.stderr == line
+    assert json.loads(evaluated.stdout)["run"] == run
+    assert len(list(tmp_path.glob(f"{run}/wandb/offline-run-*"))) == 2
+    assert lab("resume", "run=latest", "logger=none").stderr.endswith(line), "it still waits"
+    assert lab("train", "+exp=counting", "--name", "plain").stderr == ""
+
+
+def test_report_and_compare_take_run_as_the_other_verbs_do(lab, trained, tmp_path):
+    assert lab("report", "run=latest").stdout == f"report-{trained.name}.html\n"
+    assert lab("report", f"run={trained.name}").stdout == f"report-{trained.name}-2.html\n"
+    assert lab("report", str(trained), "-o", "mine.html").stdout == "mine.html\n"
+    assert lab("compare", "run=latest", "--json").stdout == lab("compare", f"runs/{trained.name}", "--json").stdout
+    nobody = lab("report", "run=latest", "runs_dir=nowhere")
+    assert nobody.exit_code == 2
+    assert "there is no run in nowhere" in nobody.stderr
 
 
 def test_eval_without_a_run_evaluates_the_untrained_agent_in_a_new_folder(lab, tmp_path):

@@ -94,9 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         if run and run.config is not None:
             bucket = {
                 "id": asked["name"], "name": asked["name"], "displayName": run.name, "config": json.dumps(run.config),
-                "summaryMetrics": json.dumps(run.summary),
-                "historyTail": json.dumps([*map(json.dumps, run.history[-1:])]), "historyLineCount": len(run.history), "eventsLineCount": 0, "logLineCount": 0, "eventsTail": "[]",
-                "tags": [], "wandbConfig": json.dumps({"t": 1}),
+                "summaryMetrics": json.dumps(run.summary), "wandbConfig": json.dumps({"t": 1}), "tags": [],
+                "historyTail": json.dumps([*map(json.dumps, run.history[-1:])]), "eventsTail": "[]",
+                "historyLineCount": len(run.history), "eventsLineCount": 0, "logLineCount": 0,
             }  # fmt: skip
         return {"model": {"id": "p", "name": "p", "entity": {"id": "e", "name": "me"}, "bucket": bucket}}
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.manifest import read_manifest
 from agentlab_runner.runners.sweep.job import Record, Status
 from agentlab_runner.runners.sweep.plan import Plan, claim
 from agentlab_runner.runners.sweep.results import Results
@@ -123,6 +124,12 @@ def test_a_sweep_ends_in_one_table_and_a_plot_and_grows(here: Folder, capsys: py
     assert "| 0.1 | 2 | 0.305 [0.3, 0.31] | 0.005 [0, 0.01] | 0.3 [0.3, 0.3] | - |" in table
     assert "| 0.2 | 2 | 0.605 [0.6, 0.61] | 0.005 [0, 0.01] | 0.6 [0.6, 0.6] | +0.3 [0.3," in table
     assert "with 2 seeds they are too narrow" in table
+    assert str(here.path) not in table, "it is read where the folder is copied to"
+    manifests = [read_manifest(job) for job in here.jobs().values()]
+    assert {manifest.get("group") for manifest in manifests} == {path.name}
+    assert [manifest["name"] for manifest in manifests] == [
+        f"experiment.slope={slope} seed={seed}" for slope in (0.1, 0.2) for seed in (0, 1)
+    ]
     assert Image.open(path / "curves.png").size == (960, 600)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -338,6 +345,8 @@ def test_failed_and_unfinished_jobs_are_named_and_not_counted(tmp_path: Path) ->
     assert header == ["agent.entropy", "seeds", "eval/success [95 %]", "at first", "gain"]
     assert body == [["none", "1", "0.4", "0", "0.4"], ["causal", "0", "-", "-", "-"]]
     notes = results.notes(tmp_path)
+    assert f"(see {tmp_path}/jobs/" in notes
+    assert "(see jobs/" in results.notes(Path())
     assert "A single seed has no interval" in notes
     assert "failed: agent.entropy=causal seed=0: MemoryError" in notes
     assert "unfinished: agent.entropy=none seed=1" in notes
