@@ -5,7 +5,6 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
@@ -174,20 +173,33 @@ class WandbTracker:
 
     def _evaluations(self) -> dict[str, Any]:
         """Those made apart, whoever made them."""
-        from agentlab_runner.runners.run.episodes import gif, load_episodes
-
         values: dict[str, Any] = {}
         for file in sorted((self._folder / "eval").glob("*.json")):
-            with suppress(OSError, ValueError):
-                result, name, gifs = json.loads(file.read_text()), file.stem, []
-                if not isinstance(result, dict) or result.get("apart") is not True:
-                    continue
-                if self.clips and (recorded := self._folder / "episodes" / name).is_dir():
-                    gifs = [gif(trajectory) for trajectory in load_episodes(recorded)[: self.clips]]
-                values |= {f"eval/{name}/{key}": value for key, value in result.items() if _is_number(key, value)}
-                values |= {f"eval/{name}/table": _table(result)}
-                values |= {f"eval/{name}/recorded": _videos(name, gifs)} if gifs else {}
+            try:
+                result = json.loads(file.read_text())
+            except (OSError, ValueError) as fault:
+                log.warning("W&B: %s is left out, it cannot be read (%s)", file, fault)
+                continue
+            if not isinstance(result, dict) or result.get("apart") is not True:
+                continue
+            values |= {f"eval/{file.stem}/{key}": value for key, value in result.items() if _is_number(key, value)}
+            values[f"eval/{file.stem}/table"] = _table(result)
+            if videos := _videos(file.stem, self._recorded(file.stem)):
+                values[f"eval/{file.stem}/recorded"] = videos
         return values
+
+    def _recorded(self, name: str) -> list[bytes]:
+        """The recorded episodes of an evaluation as GIFs, as many as are wanted."""
+        from agentlab_runner.runners.run.episodes import gif, load_episodes
+
+        folder = self._folder / "episodes" / name
+        if not self.clips or not folder.is_dir():
+            return []
+        try:
+            return [gif(trajectory) for trajectory in load_episodes(folder)[: self.clips]]
+        except UserError as fault:
+            log.warning("W&B: %s", fault)
+            return []
 
     def _catch_up(self) -> int:
         """Bring after what the file has and W&B lacks, up to the line before the last; gives the number of the last."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import wandb
 
-from agentlab_runner.runners.run.apart import evaluating
+from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.lock import take_lock
 from agentlab_runner.runners.run.wandb_files import MIRRORED, mirrored_rows, records, upload_line
@@ -228,6 +228,30 @@ def test_an_evaluation_reaches_the_runs_own_wandb_run(make):
     assert run.status == "finished"
     train(Run.open(run.path), [3])
     assert [row[0] for row in history(segments(run)[-1])] == [3], "an evaluation moves no row"
+
+
+def test_an_untrained_agents_evaluation_is_in_its_runs_summary(make):
+    run = make()
+    with run, apart(run):
+        run.log({"warm_start/loss": 0.5, "loss": 0.0}, step=0)
+        run.write_eval("untrained", RESULT, 0)
+    (only,) = segments(run)
+    assert history(only) == [(0, 0, 0.0)]
+    assert summary(only)["eval/untrained/success"] == 0.5
+
+
+def test_damaged_evaluations_and_recordings_are_named_and_the_rest_is_told(make, caplog):
+    run = make()
+    train(run, range(3), checkpoint=2)
+    evaluate(run)
+    (run.path / "eval/torn.json").write_text("{")
+    (run.path / "episodes/checkpoint_2/000/episode.json").write_text("[]")
+    evaluate(run, 1)
+    said = summary(segments(run)[-1])
+    assert said["eval/checkpoint_2/success"] == said["eval/checkpoint_1/success"] == 0.5
+    assert "eval/checkpoint_2/recorded" not in said
+    assert "torn.json is left out" in caplog.text
+    assert "000/episode.json is damaged" in caplog.text
 
 
 def test_a_failed_evaluation_tells_wandb_nothing(make):
