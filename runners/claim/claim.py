@@ -205,7 +205,7 @@ def read_off(values: Mapping[int, float], places: Mapping[int, float], every: in
 
 def _run(folder: Path, plan: Plan, jobs: Jobs) -> Exception | None:
     """First the runs that tune, then those that judge; what broke the launcher, if it did."""
-    task = SweepJob(folder, "", False, Owner.this_process(), tuple(jobs.fixed_keys))
+    task = SweepJob(folder, "", False, Owner.this_process(), fixed=tuple(jobs.fixed_keys))
     launcher = Plan((), (), plan.hydra)
     for stage in (jobs.tuning, lambda: jobs.judging(folder)):
         wanted = _distinct(stage())

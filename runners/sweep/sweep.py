@@ -53,7 +53,7 @@ def sweep(
     with take_lock(folder):
         plan = claim(folder, plan)
         (folder / STOP).unlink(missing_ok=True)
-        job = SweepJob(folder, metric, fail_fast, Owner.this_process(), tuple(plan.fixed_keys))
+        job = SweepJob(folder, metric, fail_fast, Owner.this_process(), fixed=tuple(plan.fixed_keys))
         with stop_on_interrupt(folder) as interrupted, Watch(folder, plan.fixed_keys, metric) as watch:
             broken = multirun(plan, job, watch)
         results = Results.read(folder, plan.fixed_keys, metric)
