@@ -26,7 +26,20 @@ app.add_typer(phone, name="phone")
 def _complete(context: typer.Context, incomplete: str) -> list[str]:
     from agentlab_runner.runners.completion import complete
 
-    return complete(context.info_name or "", context.params.get("overrides") or [], incomplete)
+    claimed = [context.params["name"]] if context.info_name == "claim" else []
+    return complete(context.info_name or "", [*claimed, *(context.params.get("overrides") or [])], incomplete)
+
+
+def _complete_list(incomplete: str) -> list[str]:
+    from agentlab_runner.runners.config.listing import groups
+
+    return [name for name in ("experiments", *(f"{group}s" for group in groups())) if name.startswith(incomplete)]
+
+
+def _complete_claim(incomplete: str) -> list[str]:
+    from agentlab_runner.runners.config.listing import choices
+
+    return [name for name in choices("claim") if name.startswith(incomplete)]
 
 
 Overrides = Annotated[
@@ -94,8 +107,12 @@ def resume(overrides: Overrides = None, json: Json = False) -> None:
 @app.command("list")
 @verb
 def list_(
-    what: Annotated[str, typer.Argument(help="experiments, agents, envs, models, ... or a group as env/device")]
-    = "experiments",
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="experiments, agents, envs, models, ... or a group as env/device", autocompletion=_complete_list
+        ),
+    ] = "experiments",
     json: Json = False,
 ) -> None:
     """List what can be chosen, with one line on each."""
@@ -152,7 +169,9 @@ def sweep(
 @app.command()
 @verb
 def claim(
-    name: Annotated[str, typer.Argument(help="A published claim (see: agentlab list claims).")],
+    name: Annotated[
+        str, typer.Argument(help="A published claim (see: agentlab list claims).", autocompletion=_complete_claim)
+    ],
     overrides: Overrides = None,
 ) -> None:
     """Rerun a published comparison at laptop scale and print supported, contradicted or undecided.

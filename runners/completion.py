@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Literal, get_args, get_origin
 
 from agentlab_runner.runners.config.listing import choices, groups, is_group
@@ -15,6 +16,15 @@ from agentlab_runner.runners.errors import UserError
 
 _APART = {"exp", "claim", "command", "import", "phone"}
 """Groups that are not parts of a run's config."""
+_HYDRA = {
+    "hydra/launcher": {
+        "basic": "hydra", "joblib": "hydra_plugins.hydra_joblib_launcher", "ray": "hydra_plugins.hydra_ray_launcher",
+        "submitit_local": "hydra_plugins.hydra_submitit_launcher",
+        "submitit_slurm": "hydra_plugins.hydra_submitit_launcher",
+    },
+    "hydra/sweeper": {"basic": "hydra", "optuna": "hydra_plugins.hydra_optuna_sweeper"},
+}  # fmt: skip
+"""Choices of Hydra's own groups and what brings each; Hydra would have to import all plugins to tell."""
 
 
 def complete(verb: str, given: Sequence[str], incomplete: str) -> list[str]:
@@ -22,7 +32,7 @@ def complete(verb: str, given: Sequence[str], incomplete: str) -> list[str]:
 
     Args:
         verb: the verb being completed; `eval` and `resume` also take `run=` and `checkpoint=`.
-        given: the overrides before it.
+        given: the overrides before it, for `claim` behind the claim's name.
         incomplete: what was typed of the override.
     """
     found = [offer for offer in _cheap(verb) if offer.startswith(incomplete)]
@@ -68,8 +78,19 @@ def _cheap(verb: str) -> Iterator[str]:
         return
     yield from (f"+exp={name}" for name in choices("exp"))
     for group in groups():
-        if group.partition("/")[0] not in {*_APART, "hydra"} or (verb == "sweep" and group.startswith("hydra/")):
+        if group.partition("/")[0] not in {*_APART, "hydra"}:
             yield from (f"{group}={choice}" for choice in choices(group))
+    if verb in ("sweep", "claim"):
+        for group, known in _HYDRA.items():
+            installed = {choice for choice, module in known.items() if _is_installed(module)}
+            yield from (f"{group}={choice}" for choice in sorted(installed | choices(group).keys()))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that all plugins share
+        return False
 
 
 def _runs() -> Iterator[str]:
@@ -78,7 +99,7 @@ def _runs() -> Iterator[str]:
     from agentlab_runner.runners.config.compose import draft
 
     yield "run=latest"
-    for manifest in sorted(Path(draft([]).runs_dir).glob("*/manifest.json"), reverse=True):
+    for manifest in sorted(Path(draft([]).runs_dir).expanduser().glob("*/manifest.json"), reverse=True):
         yield f"run={manifest.parent}"
 
 
@@ -96,6 +117,8 @@ def _of_config(verb: str, given: Sequence[str], incomplete: str) -> Iterator[str
         cfg = open_run(own).config
     elif verb == "resume":
         return
+    elif verb == "claim":
+        cfg = draft([], config=f"claim/{given[0]}") if incomplete.startswith("claim") else draft(rest[1:])
     else:
         cfg = draft(rest)
     schemas = take_schemas(cfg)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from omegaconf import DictConfig, OmegaConf
 from packaging.requirements import Requirement
 
 from agentlab_runner.runners.config.extras import extras, install
@@ -51,13 +52,29 @@ def examine(online: bool = False) -> list[Check]:
     return [*checks, hub()] if online else checks
 
 
+def unmet(cfg: DictConfig) -> dict[str, str]:
+    """What this machine lacks of what a config `requires`, and why; a GPU only where the trainer is to use one."""
+    on_cpu = OmegaConf.select(cfg, "trainer.device") == "cpu"
+    needs = [need for need in cfg.get("requires") or [] if not (on_cpu and need.partition(":")[0] == "cuda")]
+    return {need: problem for need in needs if (problem := lacking(need))}
+
+
+def refuse_unmet(cfg: DictConfig) -> None:
+    """
+    Raises:
+        UserError: if this machine lacks something that the config requires.
+    """
+    for need, problem in unmet(cfg).items():
+        raise UserError(f"this experiment requires {need}, but: {problem} (requires=[] tries without)")
+
+
 def experiments() -> Iterator[tuple[str, list[str]]]:
     """Each experiment and what keeps it from running here; an empty list means it can run."""
     from agentlab_runner.runners.config.compose import compose
 
     for name in choices("exp"):
         try:
-            yield name, [problem for need in compose([f"+exp={name}"]).requires if (problem := lacking(need))]
+            yield name, list(unmet(compose([f"+exp={name}"])).values())
         except UserError as fault:
             yield name, [str(fault)]
 

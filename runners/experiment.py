@@ -42,6 +42,18 @@ class LearningAgent(Agent, Protocol):
 
 
 @runtime_checkable
+class TransferableAgent(LearningAgent, Protocol):
+    """A learning agent that can start from what the same agent has learnt in another run."""
+
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        """Take the weights alone out of what `state_dict` gave there: no optimiser, counter, generator or replay.
+
+        Raises:
+            RuntimeError, KeyError or ValueError: if they are those of a model of another shape.
+        """
+
+
+@runtime_checkable
 class ImitatingAgent(LearningAgent, Protocol):
     """A learning agent that can be started from demonstrations."""
 
@@ -74,7 +86,10 @@ class Demonstrator(Protocol):
 
 
 class Experiment(Protocol):
-    """One kind of work: built from the composed config, run inside one Run."""
+    """One kind of work: built from the composed config, run inside one Run.
+
+    Building one is cheap, and done once before the run folder is made: what can be refused without one belongs there.
+    """
 
     def train(self, run: "Run") -> Metrics:
         """Train until done, from scratch or from the run's last checkpoint."""

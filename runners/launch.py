@@ -1,6 +1,7 @@
 """The work behind the verbs: build the experiment a config names and run it inside a run folder."""
 
 import re
+import shutil
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,16 +11,22 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pydantic import ValidationError
 
 from agentlab_runner.runners.config.compose import change, chosen, compose, draft, parse
 from agentlab_runner.runners.config.extras import advised
 from agentlab_runner.runners.config.listing import choices, is_group
 from agentlab_runner.runners.config.suggest import did_you_mean
+from agentlab_runner.runners.config.validate import told
+from agentlab_runner.runners.doctor import refuse_unmet
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Experiment
+from agentlab_runner.runners.online.origin import pinned
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
 from agentlab_runner.runners.run.apart import apart, evaluating
-from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.folder import Run, has_begun
+from agentlab_runner.runners.run.lookup import folder_named
+from agentlab_runner.runners.run.names import bare, label
 from agentlab_runner.runners.types import Metrics
 
 _OWN = ("run=", "checkpoint=", "runs_dir=")
@@ -43,11 +50,7 @@ def open_run(own: Mapping[str, str]) -> Run:
 
 def run_folder(own: Mapping[str, str]) -> Path:
     """The folder named by `run=`, as `open_run` reads it; what it holds is not looked at."""
-    root = Path(own.get("runs_dir") or draft([]).runs_dir)
-    if own["run"] == "latest":
-        return Run.latest(root).path
-    path = Path(own["run"]).expanduser()
-    return path if path.exists() or not (root / path).exists() else root / path
+    return folder_named(own["run"], Path(own.get("runs_dir") or draft([]).runs_dir).expanduser())
 
 
 def run_folders(named: Sequence[str]) -> list[Path]:
@@ -79,8 +82,8 @@ def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metr
     cfg = compose(overrides)
     if follows():
         follow(build)
-    with _inside(_create(cfg, "train", overrides, name)) as run:
-        return run.path, train_in(run, cfg)
+    with _new(cfg, "train", overrides, name) as run:
+        return run.path, train_in(run, run.config)
 
 
 def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
@@ -103,8 +106,8 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
     cfg = compose(overrides)
     if follows():
         follow(build)
-    with _inside(_create(cfg, "eval", overrides, name)) as run, apart(run):
-        return run.path, _evaluate_in(run, cfg, "none")
+    with _new(cfg, "eval", overrides, name) as run, apart(run):
+        return run.path, _evaluate_in(run, run.config, "none")
 
 
 def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
@@ -122,7 +125,11 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
     if "checkpoint" in own:
         run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
-    run.update_config(change(run.config, rest, like=_overrides(run)))
+    cfg = change(run.config, rest, like=_overrides(run))
+    run.check_config(cfg)
+    with _building():
+        build(cfg)
+    run.update_config(cfg)
     with _inside(run):
         if "checkpoint" in own:
             run.rewind(own["checkpoint"])
@@ -210,8 +217,25 @@ def _node(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     return {str(name): value for name, value in node.items()}
 
 
-def _create(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None) -> Run:
-    return Run.create(cfg, Path(cfg.runs_dir), ["agentlab", verb, *overrides], name=name or chosen(overrides, "exp"))
+@contextmanager
+def _new(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None) -> Iterator[Run]:
+    """A new run, its folder made after everything that can be refused without one.
+
+    What is refused later, before anything was computed, takes the folder away again: bad input leaves none.
+    """
+    called = label(chosen(overrides, "exp") or "run") if name is None else bare(name)
+    refuse_unmet(cfg)
+    cfg = pinned(cfg)
+    with _building():
+        build(cfg)
+    run = Run.create(cfg, Path(cfg.runs_dir), ["agentlab", verb, *overrides], name=called)
+    try:
+        with _inside(run):
+            yield run
+    except UserError:
+        if not has_begun(run.path):
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def _overrides(run: Run) -> list[str]:
@@ -258,9 +282,11 @@ def _building() -> Iterator[None]:
 
 def describe(fault: BaseException) -> str:
     """A fault in one line; its type is named unless its message is a sentence written for the user."""
+    if isinstance(fault, ValidationError):
+        return told(fault)
     text = " ".join(str(fault).split())
-    told = text if isinstance(fault, UserError | RunFailed | ValueError) and text else f"{type(fault).__name__}: {text}"
-    return advised(told, fault)
+    spoken = isinstance(fault, UserError | RunFailed | ValueError) and text
+    return advised(text if spoken else f"{type(fault).__name__}: {text}", fault)
 
 
 if __name__ == "__main__":

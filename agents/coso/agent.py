@@ -320,6 +320,15 @@ class CosoAgent:
             "validation": self.validation.state_dict(),
         }
 
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        """Policy and critics of another run; the SCM, whose classes are those of the parser here, is trained anew."""
+        self.policy.load_state_dict(state["policy"])
+        self._frozen = state["frozen"]
+        if state["critics"] is not None:
+            critics = self._critics(*state["critics"]["sizes"])
+            for critic, saved in zip(critics, state["critics"]["modules"], strict=True):
+                critic.load_state_dict(saved)
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
         if state["optimizer"] is not None:

@@ -237,6 +237,12 @@ class UtterancePpoAgent:
             "causal": self.causal.state_dict(),
         }
 
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        """Policy and, where both have one, value head of another run; the SCM is trained anew, see CosoAgent."""
+        self.policy.load_state_dict(state["policy"])
+        if self.head is not None and state["head"] is not None:
+            self.head.load_state_dict(state["head"])
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.policy.load_state_dict(state["policy"])
         if state["optimizer"] is not None:

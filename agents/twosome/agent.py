@@ -253,13 +253,21 @@ class TwosomeAgent:
             ],
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        own = dict(self.policy.named_parameters())
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        """Adapters and critic of another run."""
+        own = {name: p for name, p in self.policy.named_parameters() if p.requires_grad}
+        if odd := own.keys() ^ state["adapters"].keys():
+            raise ValueError(f"only one of the two has the adapter {min(odd)}")
         with torch.no_grad():
             for name, value in state["adapters"].items():
+                if value.shape != own[name].shape:
+                    raise ValueError(f"{name} is {tuple(value.shape)} there and {tuple(own[name].shape)} here")
                 own[name].copy_(value)
         self.actor.changed()
         self.critic.load_state_dict(state["critic"])
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.load_weights(state)
         self._policy_optimizer.load_state_dict(state["policy_optimizer"])
         self._value_optimizer.load_state_dict(state["value_optimizer"])
         self.decisions, self.kl_stops, self._pace = state["decisions"], state["kl_stops"], state["pace"]

@@ -146,11 +146,16 @@ class SaycanAgent:
             }
         return {"steps": self.steps, "learnt": learnt, "replay": [e.state() for e in self.replay]}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.steps = state["steps"]
-        self.replay = [VectorEpisode.restored(e) for e in state["replay"]]
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        """The affordance of another run and its target, where it has made them."""
         if state["learnt"] is not None:
             own = self._build(state["learnt"]["network"]["0.weight"].shape[1])
             own.load_state_dict(state["learnt"]["network"])
             self._target.load_state_dict(state["learnt"]["target"])
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.steps = state["steps"]
+        self.replay = [VectorEpisode.restored(e) for e in state["replay"]]
+        self.load_weights(state)
+        if state["learnt"] is not None:
             self._optimizer.load_state_dict(state["learnt"]["optimizer"])

@@ -123,10 +123,15 @@ class VectorPpoAgent:
             learnt = {"networks": self.networks.state_dict(), "optimizer": self._optimizer.state_dict()}
         return {"decisions": self.decisions, "learnt": learnt, "waiting": [e.state() for e in self._waiting]}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.decisions = state["decisions"]
-        self._waiting = [VectorEpisode.restored(e) for e in state["waiting"]]
+    def load_weights(self, state: Mapping[str, Any]) -> None:
+        """Actor and critic of another run, where it has made them."""
         if state["learnt"] is not None:
             networks = self._build(state["learnt"]["networks"]["actor.0.weight"].shape[1])
             networks.load_state_dict(state["learnt"]["networks"])
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.decisions = state["decisions"]
+        self._waiting = [VectorEpisode.restored(e) for e in state["waiting"]]
+        self.load_weights(state)
+        if state["learnt"] is not None:
             self._optimizer.load_state_dict(state["learnt"]["optimizer"])

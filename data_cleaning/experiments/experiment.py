@@ -19,6 +19,7 @@ from agentlab_runner.data_cleaning.experiments import comparison, metrics
 from agentlab_runner.data_cleaning.experiments.baselines import fd_majority, has_baran
 from agentlab_runner.data_cleaning.experiments.inject import Planted
 from agentlab_runner.data_cleaning.repairs.repair import Repair, repair
+from agentlab_runner.runners.callbacks import Callbacks
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.terminal.progress import Progress
@@ -36,8 +37,11 @@ class Measured:
         self.cfg = cfg
 
     def train(self, run: Run) -> Metrics:
-        found = self.measure(run)
-        run.log(found, step=1)
+        callbacks = Callbacks(self.cfg)
+        with callbacks.during(run):
+            found = self.measure(run)
+            callbacks.on_eval(run, 1, found)
+            run.log(found, step=1)
         return found
 
     def evaluate(self, run: Run, checkpoint: str) -> Metrics:

@@ -4,12 +4,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from agentlab_runner.runners.config.settings import CheckpointSettings, Settings
+from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Settings
 
 Node = dict[str, Any]
 
 
-class CleaningSettings(Settings):
+class CleaningSettings(RunSettings):
     """The root: as for any experiment, without agent, environment, model and trainer."""
 
     seed: int = Field(ge=0)
@@ -30,6 +30,7 @@ class CleaningSettings(Settings):
     rollout_size: None
     group_size: None
     eval: None
+    init_from: None = None
     warm_start: None
     offline: None
     clean: Node | None = None

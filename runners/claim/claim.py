@@ -11,16 +11,19 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.claim.results import ArmResult, ClaimResults
 from agentlab_runner.runners.claim.settings import ArmSettings, ClaimSettings
 from agentlab_runner.runners.config.compose import compose, normalise
 from agentlab_runner.runners.config.listing import choices
 from agentlab_runner.runners.config.suggest import did_you_mean
+from agentlab_runner.runners.config.validate import checked
 from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.run.lock import take_lock
-from agentlab_runner.runners.sweep.hydra import is_finished, multirun, plain, stop_on_interrupt
+from agentlab_runner.runners.run.names import bare, beside
+from agentlab_runner.runners.sweep.hydra import hydra_config, is_finished, multirun, plain, stop_on_interrupt
 from agentlab_runner.runners.sweep.job import STOP, Owner, Record, SweepJob, course, job_folder
 from agentlab_runner.runners.sweep.plan import Plan, key, line
 from agentlab_runner.runners.sweep.watch import Watch
@@ -30,7 +33,7 @@ Tuned = Mapping[str, Any]
 """A value for each tuned key."""
 
 
-def claim(name: str, overrides: Sequence[str] = (), root: Path = Path("claims")) -> int:
+def claim(name: str, overrides: Sequence[str] = ()) -> int:
     """Run every job of a claim that is not finished, then print its arms, differences and verdict.
 
     Args:
@@ -51,8 +54,9 @@ def claim(name: str, overrides: Sequence[str] = (), root: Path = Path("claims"))
         raise UserError("a claim has arms of its own and sweeps nothing; give one value a key")
     settings = read(name, own)
     jobs = Jobs(settings, [line(o) for o in (*plan.fixed, *plan.swept)])
-    jobs.check()
-    folder = (root / name).resolve()
+    cfg = jobs.check()
+    folder = (beside("claims", cfg.runs_dir) / bare(name)).resolve()
+    hydra_config(Plan((), (), plan.hydra), folder)
     folder.mkdir(parents=True, exist_ok=True)
     with take_lock(folder):
         (folder / STOP).unlink(missing_ok=True)
@@ -82,7 +86,9 @@ def read(name: str, overrides: Sequence[str] = ()) -> ClaimSettings:
     if name not in known:
         raise UserError(f"conf has no claim {name!r}{did_you_mean(name, known)} (see: agentlab list claims)")
     cfg = compose(overrides, config=f"claim/{name}")
-    return ClaimSettings.model_validate(OmegaConf.to_container(cfg.claim))
+    values = OmegaConf.to_container(cfg.claim)
+    assert isinstance(values, dict)
+    return checked({str(key): value for key, value in values.items()}, ClaimSettings, "claim")
 
 
 class Jobs:
@@ -98,10 +104,12 @@ class Jobs:
         """Keys that all runs share."""
         return [key(override) for override in (*self.settings.overrides, *self.changes)]
 
-    def check(self) -> None:
-        """What is wrong in an arm is said before anything runs."""
+    def check(self) -> DictConfig:
+        """What is wrong in an arm is said before anything runs; gives the config of the last one."""
         for setting, arm in self._cells():
-            compose(self.overrides(setting, arm, next(_grid(self.settings.arms[arm])), self.settings.seeds[0]))
+            cfg = compose(self.overrides(setting, arm, next(_grid(self.settings.arms[arm])), self.settings.seeds[0]))
+            refuse_latest(cfg)
+        return cfg
 
     def overrides(self, setting: str, arm: str, tuned: Tuned, seed: int) -> list[str]:
         own = self.settings

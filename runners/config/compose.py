@@ -1,9 +1,11 @@
 """One Hydra config from overrides, checked before anything heavy is imported, faults told in one sentence."""
 
 import copy
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -39,6 +41,8 @@ def compose(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
     if missing:
         raise UserError(f"{missing[0]} has no value; add {missing[0]}=VALUE {see}")
     _resolve(cfg)
+    if isinstance(cfg.get("runs_dir"), str):
+        cfg.runs_dir = os.path.expanduser(cfg.runs_dir)
     validate(cfg, see)
     return cfg
 
@@ -101,8 +105,10 @@ def normalise(overrides: Sequence[str]) -> list[str]:
     """The overrides in the form Hydra needs.
 
     `exp=NAME` and `+exp=NAME` become `+exp@_global_=NAME`, an experiment being merged at the root of the config;
-    `GROUP=null` becomes `~GROUP`.
+    `GROUP=null` becomes `~GROUP`; a value `~/PATH` begins with the user's home, which no shell fills in behind a `=`.
     """
+    home = os.path.expanduser("~")
+    overrides = [re.sub(r"(?<=[=,\[])~(?=[/,\]]|$)", lambda _: home, override) for override in overrides]
     plain = [re.sub(r"^\+{0,2}exp=", "+exp@_global_=", override) for override in overrides]
     return [re.sub(r"=null$", "", f"~{o}") if o.endswith("=null") and is_group(o[:-5]) else o for o in plain]
 
@@ -120,10 +126,18 @@ def parse(overrides: Sequence[str]) -> list[Override]:
             parsed.append(parser.parse_override(override))
         except HydraException as fault:
             raise UserError(
-                f"{override!r} is not an override; write key=value, group=choice, +key=value or ~key "
+                f"{override!r} is not an override{_meant(override)}; write key=value, group=choice, +key=value or ~key "
                 "(quote a value with commas, brackets or blanks: \"key='a, b'\")"
             ) from fault
     return parsed
+
+
+def _meant(word: str) -> str:
+    """What somebody meant who gave a name alone."""
+    if word == "latest":
+        return "; did you mean run=latest?"
+    experiments = get_close_matches(word, choices("exp"), n=1, cutoff=0.8)
+    return f"; did you mean +exp={experiments[0]}?" if experiments else ""
 
 
 def chosen(overrides: Sequence[str], group: str) -> str | None:
@@ -179,6 +193,12 @@ def _check_choice(override: Override) -> None:
         )
     if group.startswith("hydra/") or not is_group(group) or override.is_delete():
         return
+    if override.value() in ("", None):
+        known = choices(group)
+        raise UserError(
+            f"{group} is given no choice; write +exp=NAME (see: agentlab list)" if group == "exp" else
+            f"{group} is given no choice; write {group}=NAME, or {group}=null for none (choices: {', '.join(known)})"
+        )
     for choice in _names(override.value()):
         if choice not in choices(group) and not is_group(f"{group}/{choice.rpartition('/')[0]}"):
             raise UserError(_no_such_choice(group, choice))
@@ -198,10 +218,11 @@ def _no_such_choice(group: str, choice: str) -> str:
 def _missing_file(fault: MissingConfigException, overrides: Sequence[str]) -> UserError:
     group, _, choice = str(fault.missing_cfg_file).rpartition("/")
     asking = re.match(r"In '([^']+)'", str(fault))
-    where = asking[1] if asking and asking[1] != "config" else f"exp/{chosen(overrides, 'exp')}"
+    asker = asking[1] if asking and asking[1] != "config" else f"exp/{chosen(overrides, 'exp') or ''}"
+    where = "the config" if asker == "exp/" else f"{asker}.yaml"
     if chosen(overrides, group) == choice:
         return UserError(_no_such_choice(group, choice))
-    return UserError(f"{where}.yaml asks for {group}/{choice}: {_no_such_choice(group, choice)}")
+    return UserError(f"{where} asks for {group}/{choice}: {_no_such_choice(group, choice)}")
 
 
 def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], config: str) -> UserError:

@@ -7,14 +7,29 @@ from typing import Any
 
 from agentlab_runner.runners.config.old_names import as_first_named
 
-HARMLESS = ("logger", "runs_dir", "trainer.device", "trainer.strategy", "trainer.processes", "rollout", "checkpoint")
+HARMLESS = (
+    "logger", "runs_dir", "trainer.device", "trainer.strategy", "trainer.processes", "rollout", "checkpoint", "tags",
+    "notes",
+)  # fmt: skip
 """Config keys that do not change what a run computes: a resumed run may change them, the config hash omits them."""
+SILENT: dict[str, Any] = {"init_from": None, "callbacks": []}
+"""Keys that older runs do not have, with the value that says what their absence says."""
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
     """16 hex digits that are equal exactly when two resolved configs ask for the same computation."""
-    relevant = {key: value for key, value in flatten(as_first_named(config)).items() if not is_under(key, HARMLESS)}
-    return hashlib.sha256(json.dumps(relevant, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    decisive = json.dumps(relevant(as_first_named(config)), sort_keys=True, default=str)
+    return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+
+def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a resolved config, flat, what decides the numbers of a run."""
+    return {key: value for key, value in said(flatten(config)).items() if not is_under(key, HARMLESS)}
+
+
+def said(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat config without the keys that say no more than their absence does."""
+    return {key: value for key, value in flat.items() if key not in SILENT or value != SILENT[key]}
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from agentlab_runner.runners.config.settings import CheckpointSettings, Settings
+from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Settings
 
 Node = dict[str, Any]
 """A part that is built from its `_target_` and checked against its own `_schema_`."""
@@ -45,7 +45,7 @@ class OfflineSettings(Settings):
         return self
 
 
-class RootSettings(Settings):
+class RootSettings(RunSettings):
     """The config of an online experiment."""
 
     seed: int = Field(ge=0)
@@ -64,6 +64,8 @@ class RootSettings(Settings):
     group_size: int = Field(ge=1)
     eval: EvalSettings
     checkpoint: CheckpointSettings
+    init_from: str | None = Field(default=None, min_length=1)
+    """The run, or RUN@CHECKPOINT, whose weights it starts from."""
     warm_start: WarmStartSettings | None
     offline: OfflineSettings | None
 

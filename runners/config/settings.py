@@ -1,14 +1,29 @@
 """What may stand in the runner's own config nodes; checked before anything heavy is imported."""
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Settings(BaseModel):
     """A config node that allows no key but its own."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class RunSettings(Settings):
+    """What the top level of every config may hold beside its own, whatever the kind of work."""
+
+    tags: list[Annotated[str, Field(min_length=1, max_length=64)]] = []
+    notes: str = ""
+    callbacks: list[dict[str, Any]] = []
+
+    @field_validator("callbacks")
+    @classmethod
+    def _named(cls, nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not all(isinstance(node.get("_target_"), str) for node in nodes):
+            raise ValueError("each names what makes it: callbacks=[{_target_:mymodule.MyCallback}]")
+        return nodes
 
 
 class TrainerSettings(Settings):

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,8 @@ from pydantic_core import ErrorDetails
 
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import UserError
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def validate(cfg: DictConfig, see: str = "") -> None:
@@ -52,11 +54,20 @@ def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "") -> None:
         plain = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
         assert isinstance(plain, dict)
         values = {str(key): value for key, value in plain.items() if not str(key).startswith("_")}
-        model = _model(name, path)
-        try:
-            model.model_validate_json(json.dumps(values), strict=True)
-        except ValidationError as fault:
-            raise UserError(_sentence(fault.errors(), path, values, model, see)) from fault
+        checked(values, _model(name, path), path, see)
+
+
+def checked(values: dict[str, Any], model: type[M], path: str = "", see: str = "") -> M:
+    """The values of one node as its model; see `check`."""
+    try:
+        return model.model_validate_json(json.dumps(values), strict=True)
+    except ValidationError as fault:
+        raise UserError(_sentence(fault.errors(), path, values, model, see)) from fault
+
+
+def told(fault: ValidationError) -> str:
+    """What a model refused elsewhere, as when an agent is built from a node without `_schema_`, as `check` says it."""
+    return _sentence(fault.errors(), "", None, BaseModel, "")
 
 
 def _schema_nodes(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -84,7 +95,7 @@ def _model(name: str, path: str) -> type[BaseModel]:
 
 
 def _sentence(
-    errors: list[ErrorDetails], path: str, values: dict[str, Any], model: type[BaseModel], see: str
+    errors: list[ErrorDetails], path: str, values: dict[str, Any] | None, model: type[BaseModel], see: str
 ) -> str:
     """The most telling of a node's errors: an unknown key explains a missing one, so it goes first."""
     error = min(errors, key=lambda e: e["type"] != "extra_forbidden")
@@ -93,7 +104,8 @@ def _sentence(
     if error["type"] == "extra_forbidden":
         fields = list(_fields(model, place[:-1]))
         known = [".".join([path, *place[:-1], name] if path else [*place[:-1], name]) for name in fields]
-        hint = did_you_mean(key, known, quote=True) or f"; {path or 'the config'} takes {', '.join(fields)}"
+        takes = f"; {path or 'the config'} takes {', '.join(fields)}" if fields else ""
+        hint = did_you_mean(key, known, quote=True) or takes
         return f"conf has no key {key!r}{hint} {see}".rstrip()
     if error["type"] == "missing":
         return f"{key} has no value; add {key}=VALUE {see}".rstrip()
@@ -106,7 +118,12 @@ def _sentence(
 
 
 def _place(location: tuple[int | str, ...], values: Any) -> list[str]:
-    """The config keys of an error's location, without the names pydantic adds for the branches of a union."""
+    """The config keys of an error's location, without the names pydantic adds for the branches of a union.
+
+    Where the values are not known (None) those that look like such a name are left out.
+    """
+    if values is None:
+        return [str(part) for part in location if str(part).isidentifier() or isinstance(part, int)]
     place: list[str] = []
     for index, part in enumerate(location):
         inside = part in values if isinstance(values, dict) else isinstance(values, list) and isinstance(part, int)
@@ -127,8 +144,13 @@ def _fields(model: type[BaseModel], place: list[str]) -> dict[str, FieldInfo]:
     return here
 
 
+_KINDS = {"Dictionary": "a group of keys", "String": "text"}
+
+
 def _allowed(error: ErrorDetails, model: type[BaseModel], place: list[str]) -> str:
     """Pydantic's own words for what a value must be; both bounds where it names only the one crossed."""
+    if bound := re.match(r"(List|Set|Tuple|Dictionary|String) should have (at \w+ \d+ \w+)", error["msg"]):
+        return f"{_KINDS.get(bound[1], 'a list')} of {bound[2]}"
     words = error["msg"].removeprefix("Input should be ").replace("valid ", "")
     words = words.replace("a integer", "an integer").replace("a array", "a list")  # a list is an array to pydantic
     field = _fields(model, place[:-1]).get(place[-1]) if place else None

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from agentlab_runner.runners.callbacks import Callbacks
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent
+from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent, TransferableAgent
 from agentlab_runner.runners.online.evaluation import headline, summarise
+from agentlab_runner.runners.online.origin import Origin
 from agentlab_runner.runners.online.rollout import Rollout, demonstrate, episode_seeds
 from agentlab_runner.runners.online.warm_start import WarmStartCache, cache_key, corpus, env_settings
 from agentlab_runner.runners.processes.collective import from_first, gather
+from agentlab_runner.runners.processes.device import decided
 from agentlab_runner.runners.processes.rng import forked, seed_everything
 from agentlab_runner.runners.run.checkpoint import restore_rng, rng_state
 from agentlab_runner.runners.terminal.interrupt import Patience
@@ -32,31 +35,39 @@ class OnlineExperiment:
     """Rollout, learn, evaluate, for any agent on any Gymnasium environment."""
 
     def __init__(self, cfg: DictConfig) -> None:
+        _check(cfg)
         self.cfg = cfg
         self._env_steps = 0
+        self._stopped = False
+        """A callback has ended the run."""
 
     def train(self, run: "Run") -> Metrics:
         cfg = self.cfg
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
+        callbacks = Callbacks(cfg)
         rollout, held_out = self._rollout(trainer), self._rollout(trainer, cfg.eval.env)
         try:
-            if run.has_checkpoint():
+            resumes = run.has_checkpoint()
+            if resumes:
                 agent = self._agent(run, trainer)
                 done, state = run.load_checkpoint()
                 agent.load_state_dict(state["agent"])
-                self._env_steps = state["env_steps"]
-            else:
-                fixed = self._fixed_episodes()  # first: a damaged file would make the warm start vain
-                agent, done = self._start(run, trainer), 0
-                if cfg.offline:
-                    episodes = self._play_offline(agent, rollout) if fixed is None else fixed
-                    self._learn_offline(run, trainer, agent, episodes)
-                result = self._evaluate(agent, held_out, run, "iteration_0", 0)
-                run.log(result, step=0)
-                self._checkpoint(run, 0, trainer, agent, result)
-            restore_rng(from_first(rng_state()))  # all draw what the process that leads draws
-            return self._iterate(run, trainer, agent, rollout, held_out, done)
+                self._env_steps, self._stopped = state["env_steps"], state.get("stopped", False)
+                callbacks.restore(state.get("callbacks", []))
+            with callbacks.during(run):
+                if not resumes:
+                    fixed = self._fixed_episodes()  # first: a damaged file would make the warm start vain
+                    agent, done = self._start(run, trainer), 0
+                    if cfg.offline:
+                        episodes = self._play_offline(agent, rollout) if fixed is None else fixed
+                        self._learn_offline(run, trainer, agent, episodes)
+                    result = self._evaluate(agent, held_out, run, "iteration_0", 0)
+                    self._stopped = callbacks.on_eval(run, 0, result)
+                    run.log(result, step=0)
+                    self._checkpoint(run, 0, trainer, agent, result, callbacks)
+                restore_rng(from_first(rng_state()))  # all draw what the process that leads draws
+                return self._iterate(run, trainer, agent, rollout, held_out, done, callbacks)
         finally:
             rollout.close()
             held_out.close()
@@ -80,7 +91,14 @@ class OnlineExperiment:
             held_out.close()
 
     def _iterate(
-        self, run: "Run", trainer: Any, agent: LearningAgent, rollout: Rollout, held_out: Rollout, done: int
+        self,
+        run: "Run",
+        trainer: Any,
+        agent: LearningAgent,
+        rollout: Rollout,
+        held_out: Rollout,
+        done: int,
+        callbacks: Callbacks,
     ) -> Metrics:
         cfg = self.cfg
         result: Metrics = run.last("eval/success")
@@ -92,7 +110,7 @@ class OnlineExperiment:
             label, total, begun = "training, environment steps", cfg.total_env_steps, self._env_steps
         with Progress(total, label, done=begun) as progress, Patience(promise) as patience:
             for iteration in range(done + 1, cfg.total_iterations + 1):
-                if self._env_steps >= budget:
+                if self._env_steps >= budget or self._stopped:
                     break
                 began = time.perf_counter()
                 seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
@@ -103,23 +121,28 @@ class OnlineExperiment:
                 metrics = {**headline(played, "train"), "train/env_steps": float(self._env_steps)}
                 metrics |= agent.learn(trajectories, trainer)
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
-                last = iteration == cfg.total_iterations or self._env_steps >= budget
+                self._stopped = callbacks.on_iteration(run, iteration, metrics)
+                last = iteration == cfg.total_iterations or self._env_steps >= budget or self._stopped
                 evaluated = last or iteration % cfg.eval.every == 0
                 if evaluated:
                     result = self._evaluate(agent, held_out, run, f"iteration_{iteration}", iteration)
                     metrics |= result
+                    self._stopped |= callbacks.on_eval(run, iteration, result)
                 run.log(metrics, step=iteration)
                 stop = from_first(patience.asked)
                 if evaluated or stop or iteration % cfg.checkpoint.every == 0:
-                    self._checkpoint(run, iteration, trainer, agent, result if evaluated else {})
+                    self._checkpoint(run, iteration, trainer, agent, result if evaluated else {}, callbacks)
                 come = min(self._env_steps, total) if by_steps else iteration
                 progress.update(come, train=played["success"], held_out=_score(result))
-                if stop and not last:
+                if stop and not (last or self._stopped):
                     raise KeyboardInterrupt
         return result
 
-    def _checkpoint(self, run: "Run", step: int, trainer: Any, agent: LearningAgent, result: Metrics) -> None:
+    def _checkpoint(
+        self, run: "Run", step: int, trainer: Any, agent: LearningAgent, result: Metrics, callbacks: Callbacks
+    ) -> None:
         state = {"agent": trainer.whole(agent.state_dict()), "env_steps": self._env_steps}
+        state |= {"callbacks": callbacks.state(), "stopped": self._stopped}
         run.save_checkpoint(step, state, _score(result))
 
     def _evaluate(
@@ -143,9 +166,34 @@ class OnlineExperiment:
         return headline(summary, "eval")
 
     def _start(self, run: "Run", trainer: Any) -> LearningAgent:
-        """An agent that has learnt nothing yet, but from demonstrations where the config has them."""
-        agent = self._warm_start(run, trainer) if self.cfg.warm_start else self._agent(run, trainer)
+        """An agent that has learnt nothing yet, but in another run or from demonstrations where the config says so."""
+        if self.cfg.get("init_from"):
+            agent = self._from_another_run(run, trainer)
+        else:
+            agent = self._warm_start(run, trainer) if self.cfg.warm_start else self._agent(run, trainer)
         seed_everything(self.cfg.seed)  # what follows draws the same, whether the warm start was made now or kept
+        return agent
+
+    def _from_another_run(self, run: "Run", trainer: Any) -> LearningAgent:
+        """In place of a warm start: the weights that another run has learnt, and the model if that run made it."""
+        origin = Origin.find(self.cfg).as_begun(run) if trainer.is_main else None
+        model = run.path / "model"
+        if origin is not None and self._maker is not None and not model.exists():
+            origin.copy_model(model)
+        learnt = from_first(origin.agent_state() if origin is not None else None)  # and the model is there
+        assert learnt is not None
+        agent = self._agent(run, trainer)
+        if not isinstance(agent, TransferableAgent):
+            raise UserError(f"{self.cfg.agent._target_} cannot start from another run's weights; leave out init_from")
+        try:
+            agent.load_weights(learnt)
+        except (RuntimeError, KeyError, ValueError) as fault:
+            said = " ".join(f"{type(fault).__name__}: {fault}".split())[:300]
+            raise UserError(
+                f"the weights of {self.cfg.init_from} do not fit; give agent and model that run's shape ({said})"
+            ) from fault
+        if origin is not None:
+            run.record_origin(origin.record())
         return agent
 
     def _warm_start(self, run: "Run", trainer: Any) -> LearningAgent:
@@ -246,3 +294,22 @@ def _score(result: Metrics) -> float | None:
     score = result.get("eval/success")
     return score if isinstance(score, float) else None
 
+
+def _check(cfg: DictConfig) -> None:
+    """What can be refused before anything is made.
+
+    Raises:
+        UserError: if a part is not chosen, or the trainer asks for what this machine lacks.
+    """
+    if not cfg.agent or not cfg.env:
+        lacks = " and ".join(f"no {part}" for part in ("agent", "env") if not cfg[part])
+        raise UserError(
+            f"there is nothing to run: the config has {lacks}; start from an experiment with +exp=NAME "
+            "(see: agentlab list), or choose agent=NAME env=NAME"
+        )
+    if not cfg.trainer:
+        raise UserError("the config has no trainer; add trainer=cpu")
+    number = cfg.env.get("num_envs")
+    if not isinstance(number, int) or number < 1:
+        raise UserError(f"env.num_envs is {number}, but must be a count of live environments; give env.num_envs=N")
+    decided(cfg.trainer.get("device", "cpu"), cfg.trainer.get("precision", "no"))

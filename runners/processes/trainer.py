@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.processes import collective as processes
+from agentlab_runner.runners.processes.device import decided
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others: their episodes may take long, and whoever started them sees one die."""
@@ -41,15 +42,7 @@ class Trainer:
         strategy: Literal["single", "ddp", "fsdp"] = "single",
         processes: int | None = None,
     ) -> None:
-        gpu = torch.cuda.is_available()
-        device = ("cuda" if gpu else "cpu") if device == "auto" else device
-        precision = ("bf16" if device == "cuda" else "no") if precision == "auto" else precision
-        if device == "cuda" and not gpu:
-            raise UserError(
-                "trainer.device=cuda needs a CUDA GPU and a torch built for it, and torch sees none; use trainer=cpu"
-            )
-        if precision == "fp16" and device == "cpu":
-            raise UserError("trainer.precision=fp16 needs a GPU; on the CPU use trainer.precision=no or bf16")
+        on, exact = decided(device, precision)
         started = int(os.environ.get("WORLD_SIZE", "1"))
         if processes == started == 1:
             strategy = "single"
@@ -60,7 +53,7 @@ class Trainer:
                 f"trainer.strategy={strategy} runs in several processes; start it with `agentlab train` or `torchrun`"
             )
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        if device == "cuda" and local > torch.cuda.device_count():
+        if on == "cuda" and local > torch.cuda.device_count():
             raise UserError(
                 f"{local} processes were started for {torch.cuda.device_count()} GPUs; "
                 f"use trainer.processes={torch.cuda.device_count()}"
@@ -69,8 +62,8 @@ class Trainer:
         if started == 1:  # a second Trainer in this process (a sweep's next job) may want another device or precision
             AcceleratorState._reset_state(reset_partial_state=True)
         self.accelerator = Accelerator(
-            cpu=device == "cpu",
-            mixed_precision=precision,
+            cpu=on == "cpu",
+            mixed_precision=exact,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
         self.device: torch.device = self.accelerator.device

@@ -113,6 +113,9 @@ def _header(run: RunRecord, colour: str) -> dict[str, Any]:
         "started": str(manifest.get("started", ""))[:16].replace("T", " "),
         "duration": _duration(run),
         "seed": str(manifest.get("seed", "")),
+        "started from": _origin(manifest),
+        "tags": ", ".join(map(str, tags)) if isinstance(tags := run.config.get("tags"), list) else "",
+        "notes": str(run.config.get("notes") or ""),
         "folder": str(run.path),
     }
     versions = {"python": manifest.get("python", "?")} | (manifest.get("packages") or {})
@@ -130,6 +133,12 @@ def _header(run: RunRecord, colour: str) -> dict[str, Any]:
         "result": result(run),
         "tiles": _tiles(run),
     }
+
+
+def _origin(manifest: dict[str, Any]) -> str:
+    """The checkpoint whose weights the run started from."""
+    origin = manifest.get("init_from")
+    return f"checkpoint {origin.get('step')} of {origin.get('run')}" if isinstance(origin, dict) else ""
 
 
 def _commit(manifest: dict[str, Any]) -> str:

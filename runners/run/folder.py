@@ -25,14 +25,15 @@ from typing import IO, Any, Self, cast
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from agentlab_runner.runners.config.identity import HARMLESS, config_hash, flatten, is_under
+from agentlab_runner.runners.config.identity import HARMLESS, flatten, is_under, said
 from agentlab_runner.runners.config.old_names import renamed
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import atomic_file, explain_full_disk, write_atomic
 from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng_state
 from agentlab_runner.runners.run.lock import is_locked, take_lock
-from agentlab_runner.runners.run.manifest import new_manifest, now, read_manifest
+from agentlab_runner.runners.run.manifest import Manifest, described, new_manifest, now, read_manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
+from agentlab_runner.runners.run.names import bare
 from agentlab_runner.runners.run.repositories import record
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
 from agentlab_runner.runners.types import Histogram, Metrics, Picture, Trajectory
@@ -79,24 +80,24 @@ class Run:
             cfg: the composed config; stored with every interpolation resolved.
             root: the folder of all runs; the new one is called `TIME_NAME`, with a number behind it if that is taken.
             command: the command line, for the manifest.
-            name: what the run is of; the experiment's name as a rule.
+            name: what the run is of; the experiment's name as a rule. A bare name, see runners/run/names.py.
             path: the exact folder instead, as a sweep wants it; it may exist, but may not hold a run.
             group: the sweep or claim it belongs to; `name` then says what it has otherwise than the others there.
 
         Raises:
-            UserError: if `path` holds a run.
+            UserError: if `path` holds a run, or the name is not a bare one.
             RunFailed: if the disk is full.
         """
         config = _plain(cfg)
-        label = _file_name(name or "run")
-        folder = _exclusive_folder(root, label) if path is None else path
+        title = name if group and name else bare(name or "run")
+        folder = _exclusive_folder(root, title) if path is None else path
         folder.mkdir(parents=True, exist_ok=True)
         lock = take_lock(folder)
         if (folder / "manifest.json").exists():
             raise UserError(f"{folder} already holds a run; continue it with `agentlab resume run={folder}`")
         code = record(folder, config)
         write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        manifest = new_manifest(name if group and name else label, command, config, code, group)
+        manifest = new_manifest(title, command, config, code, group)
         write_atomic(folder / "manifest.json", _json(manifest))
         run = cls(folder)
         run._lock = lock
@@ -113,7 +114,7 @@ class Run:
 
     @classmethod
     def latest(cls, root: Path | str) -> Self:
-        """The run under `root` that was started last.
+        """The run under `root` that was started last, those left aside that failed before they had begun.
 
         Raises:
             UserError: if there is none.
@@ -121,7 +122,13 @@ class Run:
         folders = [file.parent for file in Path(root).glob("*/manifest.json")]
         if not folders:
             raise UserError(f"there is no run in {root}; start one with `agentlab train +exp=NAME`, or name its folder")
-        return cls(max(folders, key=lambda folder: (read_manifest(folder)["started"], folder.name)))
+        newest_first = sorted(folders, key=lambda folder: (read_manifest(folder)["started"], folder.name), reverse=True)
+        for folder in newest_first:
+            if has_begun(folder) or read_manifest(folder)["status"] != "failed":
+                return cls(folder)
+        raise UserError(
+            f"every run in {root} failed before it had begun; to start one again name it: run={newest_first[0]}"
+        )
 
     # -- its life ------------------------------------------------------------------------------------------------------
 
@@ -300,7 +307,7 @@ class Run:
         Raises:
             UserError: naming every other key that differs.
         """
-        ours, theirs = flatten(_plain(self.config)), flatten(_plain(cfg))
+        ours, theirs = said(flatten(_plain(self.config))), said(flatten(_plain(cfg)))
         absent = object()
         changed = {
             key: (ours.get(key), theirs.get(key))
@@ -327,8 +334,14 @@ class Run:
         self.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         self.config = OmegaConf.create(config)
         self.checkpoints.keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
-        self.manifest["config_hash"] = config_hash(config)
+        self.manifest = cast(Manifest, {**self.manifest, **described(config)})
         self._write_manifest()
+
+    def record_origin(self, origin: Mapping[str, Any]) -> None:
+        """Note in the manifest from which checkpoint of which other run this one starts."""
+        if self.manifest.get("init_from") != origin:
+            self.manifest["init_from"] = dict(origin)
+            self._write_manifest()
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -376,6 +389,14 @@ class Run:
         with atomic_file(self.path / file) as out:
             Image.fromarray(picture.pixels).save(out, format="PNG")
         return file
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether a run has left something that was computed: a logged line, a checkpoint or an evaluation."""
+    return any(
+        next((folder / place).glob(pattern), None) is not None
+        for place, pattern in ((".", "metrics.jsonl"), ("checkpoints", "*.json"), ("eval", "*.json"))
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -42,6 +42,10 @@ class Manifest(TypedDict):
     """How long processes have run it, breaks left out; of one that was killed, up to its last checkpoint."""
     seed: int | None
     config_hash: str
+    tags: list[str]
+    notes: str
+    init_from: dict[str, Any] | None
+    """The run, step and sha256 of the checkpoint whose weights it started from."""
     wandb_id: str
     git: Git
     repositories: list[Repository]
@@ -65,7 +69,8 @@ def new_manifest(
         ended=None,
         seconds=0.0,
         seed=config.get("seed"),
-        config_hash=config_hash(config),
+        **described(config),
+        init_from=None,
         wandb_id=secrets.token_hex(4),
         git=code["git"],
         repositories=code["repositories"],
@@ -74,6 +79,20 @@ def new_manifest(
         hardware=hardware(),
         resumed=[],
     )
+
+
+class Described(TypedDict):
+    """What a manifest repeats of a config, which a resumption may change."""
+
+    config_hash: str
+    tags: list[str]
+    notes: str
+
+
+def described(config: Mapping[str, Any]) -> Described:
+    """What the manifest says of a resolved config."""
+    tags, notes = config.get("tags") or [], config.get("notes") or ""
+    return Described(config_hash=config_hash(config), tags=list(tags), notes=notes)
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from omegaconf import OmegaConf
 
-from agentlab_runner.runners.config.identity import HARMLESS, flatten, is_under
+from agentlab_runner.runners.config.identity import relevant
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import duration
@@ -34,6 +34,8 @@ class Entry:
     """How long it took; None if it has not ended, or its clock was set meanwhile and nothing else tells."""
     curves: Mapping[str, Mapping[int, float]]
     """Value by step, of every number the run logged."""
+    tags: str = ""
+    notes: str = ""
 
     @property
     def steps(self) -> int:
@@ -48,12 +50,14 @@ class Entry:
             for name, value in line.items():
                 if name not in ("step", "time") and isinstance(value, int | float) and isfinite(value):
                     curves.setdefault(name, {})[line["step"]] = float(value)
-        config = flatten(OmegaConf.to_container(run.config, resolve=True))
-        relevant = {key: value for key, value in config.items() if not is_under(key, HARMLESS)}
+        config = OmegaConf.to_container(run.config, resolve=True)
+        assert isinstance(config, dict)
         git = run.manifest["git"]
         seconds = duration(run.manifest) if run.manifest["ended"] else None
         commit = f"{(git['commit'] or 'unknown')[:8]}{'+' if git['dirty'] else ''}"
-        return cls(path, label, run.status, relevant, commit, seconds, curves)
+        tags, notes = ", ".join(config.get("tags") or []), config.get("notes") or ""
+        decisive = relevant({str(key): value for key, value in config.items()})
+        return cls(path, label, run.status, decisive, commit, seconds, curves, tags, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,9 @@ class Comparison:
         rows += [[key, *map(_value, values)] for key, values in self.differences.items()]
         rows.append(["steps", *(str(entry.steps) for entry in self.entries)])
         rows.append(["duration", *("-" if e.seconds is None else clock(e.seconds) for e in self.entries)])
+        for fact in ("tags", "notes"):
+            if any(getattr(entry, fact) for entry in self.entries):
+                rows.append([fact, *(getattr(entry, fact) or "-" for entry in self.entries)])
         rows.append(["commit", *(entry.commit for entry in self.entries)])
         rows.append(["status", *(entry.status for entry in self.entries)])
         return rows
@@ -96,6 +103,8 @@ class Comparison:
             {
                 "run": str(entry.path),
                 "status": entry.status,
+                "tags": entry.tags,
+                "notes": entry.notes,
                 "commit": entry.commit,
                 "seconds": entry.seconds,
                 "metrics": {name: _summary(entry.curves[name]) for name in self.metrics if name in entry.curves},

@@ -72,29 +72,21 @@ def multirun(plan: Plan, job: SweepJob, watch: Watch, jobs: Sequence[Sequence[st
     Returns:
         What broke the launcher or sweeper itself; a failed job does not.
     """
-    from hydra import version
     from hydra._internal.callbacks import Callbacks
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path
     from hydra.core.plugins import Plugins
-    from hydra.errors import ConfigCompositionException, HydraException
-    from hydra.types import HydraContext, RunMode
+    from hydra.errors import HydraException
+    from hydra.types import HydraContext
 
-    version.setbase("1.3")
-    logging.getLogger("hydra").setLevel(logging.WARNING)
-    loader = ConfigLoaderImpl(create_config_search_path(f"file://{CONF}"))
-    try:
-        settings = [*plan.overrides, *_settings(job.folder)]
-        cfg = Hydra("agentlab", loader).compose_config("config", settings, RunMode.MULTIRUN)
-    except ConfigCompositionException as fault:
-        raise UserError(_no_plugin(plan, fault)) from fault
+    cfg, loader = hydra_config(plan, job.folder)
     if "storage" in cfg.hydra.sweeper:
         prepare(cfg.hydra.sweeper, job.folder)
     callbacks = Callbacks(cfg)
     callbacks.on_multirun_start(config=cfg, config_name="config")
     context = HydraContext(config_loader=loader, callbacks=callbacks)
-    sweeper: Any = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=job)
+    try:
+        sweeper: Any = Plugins.instance().instantiate_sweeper(config=cfg, hydra_context=context, task_function=job)
+    except HydraException as fault:
+        raise UserError(f"the launcher or sweeper refuses its settings: {_one_line(fault)}") from fault
     inner = sweeper if hasattr(sweeper, "launcher") else sweeper.sweeper  # a plugin may wrap its sweeper
     inner.launcher = Unfinished(inner.launcher, job, watch)
     try:
@@ -105,13 +97,40 @@ def multirun(plan: Plan, job: SweepJob, watch: Watch, jobs: Sequence[Sequence[st
     except Stopped:
         pass
     except HydraException as fault:
-        raise UserError(f"the sweeper refuses these overrides: {fault}") from fault
+        raise UserError(f"the sweeper refuses these overrides: {_one_line(fault)}") from fault
     except UserError:
         raise
     except Exception as fault:
         return None if "No trials are completed" in str(fault) else fault  # Optuna has no best trial if all failed
     callbacks.on_multirun_end(config=cfg, config_name="config")
     return None
+
+
+def hydra_config(plan: Plan, folder: Path) -> tuple[DictConfig, Any]:
+    """Hydra's own config of a sweep in `folder`, which need not be there yet, and what has loaded it.
+
+    Raises:
+        UserError: if a launcher or sweeper is not installed, or does not have a setting that is given.
+    """
+    from hydra import version
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.errors import ConfigCompositionException
+    from hydra.types import RunMode
+
+    version.setbase("1.3")
+    logging.getLogger("hydra").setLevel(logging.WARNING)
+    loader = ConfigLoaderImpl(create_config_search_path(f"file://{CONF}"))
+    try:
+        settings = [*plan.overrides, *_settings(folder)]
+        return Hydra("agentlab", loader).compose_config("config", settings, RunMode.MULTIRUN), loader
+    except ConfigCompositionException as fault:
+        raise UserError(_no_plugin(plan, fault)) from fault
+
+
+def _one_line(fault: Exception) -> str:
+    return " ".join(str(fault).split())
 
 
 def _settings(folder: Path) -> list[str]:
@@ -130,7 +149,7 @@ def _settings(folder: Path) -> list[str]:
 def _no_plugin(plan: Plan, fault: Exception) -> str:
     chosen = next((o for o in plan.hydra if o.key_or_group in ("hydra/launcher", "hydra/sweeper")), None)
     if chosen is None or "Could not find" not in str(fault):
-        return f"Hydra refuses these overrides: {' '.join(str(fault).split())}"
+        return f"Hydra refuses these overrides: {_one_line(fault)}"
     extra = str(chosen.value()).partition("_")[0]
     brought = {name: [need.name for need in needs] for name, needs in extras().items()}
     plugins = [name for name, needs in brought.items() if any(need.startswith(f"hydra-{name}-") for need in needs)]

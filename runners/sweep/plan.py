@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from omegaconf import OmegaConf
 
 from agentlab_runner.runners.config.compose import compose, normalise, parse
-from agentlab_runner.runners.config.identity import HARMLESS, flatten, is_under
+from agentlab_runner.runners.config.identity import HARMLESS, is_under, relevant
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import write_atomic
 from agentlab_runner.runners.run.manifest import now
@@ -153,6 +153,6 @@ def claim(folder: Path, plan: Plan) -> Plan:
 def _config(plan: Plan, reference: list[str]) -> dict[str, Any]:
     """What decides a job's numbers, as flat keys, at one point of the sweep."""
     config = OmegaConf.to_container(compose([*map(line, plan.fixed), *reference]))
-    relevant = {name: value for name, value in flatten(config).items() if not is_under(name, HARMLESS)}
-    plain: dict[str, Any] = json.loads(json.dumps(relevant))
+    assert isinstance(config, dict)
+    plain: dict[str, Any] = json.loads(json.dumps(relevant({str(name): value for name, value in config.items()})))
     return plain

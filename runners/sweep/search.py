@@ -5,6 +5,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+STUDY = "optuna.sqlite"
+"""File of a sweep folder."""
+
 
 def prepare(sweeper: DictConfig, folder: Path) -> None:
     """Give the Optuna plugin a study in the sweep folder, to be maximised, and only the trials it still lacks.
@@ -14,7 +17,7 @@ def prepare(sweeper: DictConfig, folder: Path) -> None:
     Args:
         sweeper: the plugin's `hydra.sweeper` node; changed in place.
     """
-    sweeper.storage = sweeper.storage or f"sqlite:///{folder / 'optuna.sqlite'}"
+    sweeper.storage = sweeper.storage or f"sqlite:///{folder / STUDY}"
     sweeper.study_name = sweeper.study_name or "agentlab"
     if isinstance(sweeper.direction, Enum):
         sweeper.direction = "maximize"

@@ -8,16 +8,21 @@ A job is identified by its resolved config, so the same command again reads fini
 ones from their checkpoints and repeats failed ones. Nothing kept beside the job folders could disagree with them.
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.errors import RunFailed
+from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.run.lock import take_lock
-from agentlab_runner.runners.sweep.hydra import multirun, stop_on_interrupt
+from agentlab_runner.runners.run.names import bare, beside
+from agentlab_runner.runners.sweep.hydra import hydra_config, multirun, stop_on_interrupt
 from agentlab_runner.runners.sweep.job import STOP, Owner, SweepJob
 from agentlab_runner.runners.sweep.plan import Plan, claim, line
 from agentlab_runner.runners.sweep.results import Results
+from agentlab_runner.runners.sweep.search import STUDY
 from agentlab_runner.runners.sweep.watch import Watch
 from agentlab_runner.runners.terminal.tables import print_table
 
@@ -28,14 +33,14 @@ def sweep(
     name: str | None = None,
     metric: str = "eval/success",
     fail_fast: bool = False,
-    root: Path = Path("sweeps"),
 ) -> int:
     """Run every job of a sweep that is not finished, then print one table of all of them.
 
     Args:
         overrides: as for `train`, some with several values (`seed=0,1,2`); `hydra/launcher=joblib|ray|submitit` and
             `hydra/sweeper=optuna` choose where and in which order jobs run.
-        name: of the folder under `root`; made from the overrides if None, so that the same command finds it again.
+        name: of the sweep's folder, a bare one (runners/run/names.py); made from the overrides if None, so that the
+            same command finds it again. It is made in `sweeps`, or in `RUNS_DIR/sweeps` where `runs_dir` is set.
         metric: what is compared, and what a searching sweeper maximises.
         fail_fast: stop at the first failed job, telling running ones to save.
 
@@ -43,14 +48,19 @@ def sweep(
         The exit code: 0, 1 if a job failed, 130 after Ctrl-C.
 
     Raises:
-        UserError: if the overrides are wrong, the folder belongs to another sweep, or another process runs it.
+        UserError: if the overrides or the name are wrong, the folder belongs to another sweep, or another process
+            runs it. A command that is refused before its first job leaves the folder as it was.
         RunFailed: if the launcher itself broke down.
     """
     plan = Plan.parse(overrides)
-    compose([*map(line, plan.fixed), *plan.reference()])  # what is wrong in every job is said before a folder is made
-    folder = (root / (name or plan.name)).resolve()
+    called = plan.name if name is None else bare(name)
+    cfg = compose([*map(line, plan.fixed), *plan.reference()])  # what is wrong in every job is said before a folder
+    refuse_latest(cfg)
+    folder = (beside("sweeps", cfg.runs_dir) / called).resolve()
+    hydra_config(plan, folder)  # and so is a launcher or sweeper that is not there
+    new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with take_lock(folder):
+    with take_lock(folder), _claimed(folder, new):
         plan = claim(folder, plan)
         (folder / STOP).unlink(missing_ok=True)
         job = SweepJob(folder, metric, fail_fast, Owner.this_process(), fixed=tuple(plan.fixed_keys))
@@ -67,3 +77,18 @@ def sweep(
         reason = f"{type(broken).__name__}: {broken}"
         raise RunFailed(f"the launcher broke down ({reason}); give the same command again to do the rest") from broken
     return 1 if results.failed else 0
+
+
+@contextmanager
+def _claimed(folder: Path, new: bool) -> Iterator[None]:
+    """If no job has begun in the end, what this command put into the folder is taken away: it claims nothing."""
+    before = set(folder.iterdir())
+    try:
+        yield
+    finally:
+        if not any(folder.glob("jobs/*")):
+            if new:
+                shutil.rmtree(folder)
+            else:
+                for file in {folder / "sweep.json", folder / STUDY} - before:
+                    file.unlink(missing_ok=True)

@@ -55,6 +55,24 @@ def test_eval_without_a_run_is_that_of_the_untrained_policy(lab, finished):
     assert (lab.run / "eval/untrained.json").exists()
 
 
+def test_a_run_starts_from_what_another_has_learnt(lab, finished, trained):
+    lab.train("init_from=latest", "seed=3", "total_iterations=1", "tags=[second]", "--name", "second")
+    (second,) = (lab.path / "runs").glob("*_second")
+    origin, config = manifest(second)["init_from"], (second / "config.yaml").read_text()
+    assert origin["run"] == f"runs/{finished.name}"
+    assert f"init_from: runs/{finished.name}@{origin['step']}" in config
+    assert [line["step"] for line in numbers(second)] == [0, 1]  # no warm start
+    expected = {line["step"]: line["eval/success"] for line in numbers(finished) if "eval/success" in line}
+    assert numbers(second)[0]["eval/success"] == expected[origin["step"]]
+    lab("report", str(second), "--out", "second.html")
+    page = (lab.path / "second.html").read_text()
+    assert f"checkpoint {origin['step']} of runs/{finished.name}" in page
+    assert "second" in page
+    wider = lab.train("init_from=latest", "agent.critic_width=7", code=2)
+    assert "do not fit; give agent and model that run's shape" in wider.stderr
+    assert len(list((lab.path / "runs").iterdir())) == 2
+
+
 def test_report_and_compare_answer_from_the_folder(lab, trained):
     copy = trained.with_name("copy")
     shutil.copytree(trained, copy)

@@ -127,15 +127,48 @@ def test_a_failed_run_says_why_in_a_sentence_and_starts_again_without_a_checkpoi
         f"agentlab: the run failed: RuntimeError: the counter broke (traceback: runs/{run.name}/error.txt)\n"
     )
     assert manifest(run)["status"] == "failed"
-    again = lab("resume", "run=latest", "--debug")  # there is no checkpoint, so it begins again, and fails again
+    latest = lab("resume", "run=latest")
+    assert latest.exit_code == 2
+    assert "every run in runs failed before it had begun" in latest.stderr
+    assert latest.stderr.endswith(f"to start one again name it: run=runs/{run.name}\n")
+    again = lab("resume", f"run={run.name}", "--debug")  # there is no checkpoint, so it begins again, and fails again
     assert again.exit_code == 1
     assert "Traceback (most recent call last)" in again.stderr
 
 
-def test_what_a_part_refuses_while_it_is_built_is_bad_input(lab):
+def test_what_a_part_refuses_while_it_is_built_is_bad_input_and_leaves_no_folder(lab, tmp_path):
     result = lab("train", "+exp=counting", "agent.gamma=1")
     assert result.exit_code == 2
     assert result.stderr == "agentlab: agent.gamma is 1, but this horizon has no end; choose a smaller one\n"
+    assert not (tmp_path / "runs").exists()
+    late = lab("train", "+exp=team", "env._target_=tests.runners.toy.Gues")  # known once environments are made
+    assert late.exit_code == 2
+    assert "toy.Gues" in late.stderr
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_latest_leaves_out_a_run_that_failed_before_it_had_begun(lab, trained, tmp_path):
+    assert lab("train", "+exp=counting", "fail_at=1").exit_code == 1
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert json.loads(lab("eval", "run=latest", "--json").stdout)["run"] == f"runs/{trained.name}"
+
+
+def test_a_run_is_resumed_with_other_tags_and_notes(lab, trained):
+    assert lab("resume", "run=latest", "total_iterations=4", "tags=[good,b]", "notes=looks fine").exit_code == 0
+    found = json.loads((trained / "manifest.json").read_text())
+    assert (found["tags"], found["notes"]) == (["good", "b"], "looks fine")
+    assert yaml.safe_load((trained / "config.yaml").read_text())["tags"] == ["good", "b"]
+    assert "good, b" in lab("compare", str(trained)).stdout
+    refused = lab("train", "+exp=counting", "tags=['']")
+    assert 'tags.0 is "", but must be text of at least 1 character' in refused.stderr
+
+
+def test_a_name_that_is_no_bare_folder_name_is_refused_by_every_verb(lab, tmp_path):
+    for verb, name in (("train", "../x"), ("train", ""), ("sweep", "../.."), ("sweep", "/tmp/x"), ("eval", "a b")):
+        result = lab(verb, "+exp=counting", f"--name={name}")
+        assert result.exit_code == 2
+        assert "cannot be the name of a folder here" in result.stderr
+    assert not any(tmp_path.iterdir())
 
 
 def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
@@ -161,6 +194,18 @@ def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
     ("arguments", "sentence"),
     [
         (["train", "+exp=countin"], "conf has no experiment 'countin'; did you mean counting? (see: agentlab list)"),
+        (["train"], "there is nothing to run: the config has no agent and no env; start from an experiment with +exp="),
+        (["train", "agent=toy"], "the config has no env"),
+        (["train", "+exp=team", "trainer=null"], "the config has no trainer; add trainer=cpu"),
+        (["train", "+exp=team", "~env.num_envs"], "env.num_envs is None, but must be a count"),
+        (["train", "+exp=team", "trainer=gpu"], "trainer.device=cuda needs a CUDA GPU"),
+        (["train", "+exp=greedy"], "this experiment requires "),
+        (["train", "+exp="], "exp is given no choice; write +exp=NAME (see: agentlab list)"),
+        (["train", "+exp=null"], "exp is given no choice"),
+        (["train", "+exp=counting", "agent="], "agent is given no choice; write agent=NAME, or agent=null for none"),
+        (["train", "counting"], "'counting' is not an override; did you mean +exp=counting?"),
+        (["eval", "latest"], "did you mean run=latest?"),
+        (["train", "+exp=counting", "callbacks=[{lr:1}]"], "callbacks is refused: each names what makes it"),
         (["train", "+exp=counting", "--conf-dir", "nowhere"], "nowhere is not a folder"),
         (["eval"], "nothing to evaluate; name a run with run=latest or run=PATH, or an experiment with +exp=NAME"),
         (["eval", "checkpoint=best"], "checkpoint= belongs to a run"),

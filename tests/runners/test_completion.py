@@ -45,6 +45,17 @@ def test_verbs_experiments_and_choices(tab):
     assert set(tab("train", "logg")) >= {"logger=none", "logger=wandb"}
 
 
+def test_groups_claims_and_launchers(tab):
+    assert tab("list", "ag") == ["agents"]
+    assert tab("list", "exper") == ["experiments"]
+    assert tab("claim", "stee") == ["steeper"]
+    assert tab("claim", "steeper", "claim.see") == ["claim.seeds="]
+    for verb in (["sweep"], ["claim", "steeper"]):
+        assert {"basic", "submitit"} <= set(tab(*verb, "hydra/launcher", "="))
+        assert "hydra/sweeper=basic" in tab(*verb, "hydra/sw")
+    assert tab("train", "hydra/l") == []
+
+
 def test_keys_and_values_of_the_chosen_experiment(tab):
     assert tab("train", "+exp", "=", "counting", "agent.sc") == ["agent.scm.mode=exact", "agent.scm.mode=paper"]
     assert tab("train", "+exp", "=", "counting", "agent.entropy", "=", "u") == ["uniform"]

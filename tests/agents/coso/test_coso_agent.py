@@ -212,6 +212,21 @@ def test_resuming_gives_the_same_numbers(make_agent, play):
     assert first["causal/b"] == second["causal/b"]
 
 
+def test_another_run_gives_its_weights_alone(make_agent, play):
+    one = make_agent()
+    one.imitate(play(one, 9), one._trainer, silent)
+    learn(one, play, 1)
+    other = make_agent()
+    other.load_weights(copy.deepcopy(one.state_dict()))
+    assert torch.equal(parameters(one), parameters(other))
+    saved_critics = one.state_dict()["critics"]["modules"]
+    for critic, saved in zip((other.step_critic, other.instruction_critic), saved_critics, strict=True):
+        assert all(torch.equal(value, saved[name]) for name, value in critic.state_dict().items())
+    assert (other.iteration, other.causal.scm, len(other.replay.episodes)) == (0, None, 0)
+    assert not other._optimizer.state
+    learn(other, play, 1)
+
+
 def test_a_warm_start_is_the_same_for_every_entropy_and_rate(make_agent, play):
     teacher = make_agent(entropy="none", lr=1e-3)
     metrics = teacher.imitate(play(teacher, 0), teacher._trainer, silent)

@@ -373,6 +373,19 @@ def test_resuming_gives_the_same_numbers(make_agent, mode):
     assert first["causal/b"] == second["causal/b"]
 
 
+def test_another_run_gives_its_weights_alone(make_agent):
+    one = make_agent()
+    learn(one, 1)
+    other = make_agent()
+    other.load_weights(copy.deepcopy(one.state_dict()))
+    assert torch.equal(parameters(one), parameters(other))
+    assert all(torch.equal(value, one.head.state_dict()[name]) for name, value in other.head.state_dict().items())
+    assert (other.iteration, other.causal.scm) == (0, None)
+    assert not other._optimizer.state
+    with pytest.raises(RuntimeError, match=r"size mismatch|Missing key|Unexpected key"):
+        make_agent(value_widths=[16, 4]).load_weights(copy.deepcopy(one.state_dict()))
+
+
 def test_a_warm_start_serves_every_advantage(make_agent):
     teacher = make_agent(entropy="none")
     metrics = teacher.imitate(play(teacher), teacher._trainer, lambda *args, **headline: None)

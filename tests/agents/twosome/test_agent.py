@@ -147,6 +147,26 @@ def test_resuming_gives_the_same_bits(make_agent, play, family, algo):
     assert torch.equal(straight.actor.log_policies([question])[0], resumed.actor.log_policies([question])[0])
 
 
+def test_another_run_gives_its_weights_alone(make_agent, play):
+    one, trainer = make_agent(), Trainer()
+    one.learn(play(one, 0, count=16), trainer)
+    torch.manual_seed(7)
+    other = TwosomeAgent(text_policy(one.policy.model.config.model_type, 2, False), **one.settings.model_dump())
+    other.setup(trainer)
+    other.load_weights(stored(one.state_dict()))
+    for part in ("adapters", "critic"):
+        assert all(torch.equal(value, other.state_dict()[part][name]) for name, value in one.state_dict()[part].items())
+    assert other.decisions == 0
+    assert not other.state_dict()["policy_optimizer"]["state"]
+    wrong = stored(one.state_dict())
+    name = next(iter(wrong["adapters"]))
+    for value, fault in ((wrong["adapters"][name][:1], "there and"), (None, "only one of the two has the adapter")):
+        wrong["adapters"] = {key: v for key, v in wrong["adapters"].items() if key != name}
+        wrong["adapters"] |= {} if value is None else {name: value}
+        with pytest.raises(ValueError, match=fault):
+            other.load_weights(wrong)
+
+
 def test_adv_norm_of_a_minibatch_is_the_released_one(make_agent, play):
     """Of what a step's samples see: mean 0 within each minibatch, within the group, or within the batch."""
     from agentlab_runner.agents.twosome.batch import make_batch

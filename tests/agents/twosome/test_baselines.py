@@ -109,6 +109,21 @@ def test_resuming_gives_the_same_bits(make, play):
     assert_close(states[0], states[1], atol=0, rtol=0)
 
 
+@pytest.mark.parametrize("make", [vector_ppo, saycan], ids=["vector_ppo", "saycan"])
+def test_another_run_gives_its_weights_alone(make, play):
+    one, other = ready(make()), ready(make(), seed=5)
+    one.learn(play(one, 0, count=16), Trainer())
+    other.load_weights(stored(one.state_dict()))
+    name = "networks" if make is vector_ppo else "network"
+    theirs, ours = one.state_dict()["learnt"], other.state_dict()["learnt"]
+    assert all(torch.equal(value, ours[name][key]) for key, value in theirs[name].items())
+    assert theirs["optimizer"]["state"]
+    assert not ours["optimizer"]["state"]
+    assert not any(value for key, value in other.state_dict().items() if key != "learnt")
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        ready(make(num_actions=5)).load_weights(stored(one.state_dict()))
+
+
 def test_picking_from_the_full_list_may_give_what_is_not_admissible():
     agent = ready(vector_ppo(admissible_only=False))
     observation = {"vector": np.zeros(2, np.float32), "action_ids": (1,)}

@@ -70,6 +70,22 @@ def test_a_claim_tunes_runs_judges_and_is_read_back(tmp_path: Path) -> None:
     assert len(list(folder.glob("jobs/*"))) == 16
 
 
+def test_a_claim_that_is_refused_says_so_in_words_and_leaves_no_folder(tmp_path: Path) -> None:
+    said = claim(tmp_path, "steeper", "claim.seeds=[0]", code=2)
+    assert said == "agentlab: claim.seeds is [0], but must be a list of at least 2 items\n"
+    said = claim(tmp_path, "steeper", "claim.expect=[{arm:a,above:flat}]", code=2)
+    assert said.startswith("agentlab: claim is refused: expect names the arm 'a', but the arms are")
+    assert "is not installed here" in claim(tmp_path, "steeper", "hydra/launcher=jobli", code=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_claims_are_made_where_runs_are(tmp_path: Path) -> None:
+    changes = ["claim.arms.tuned.tune={experiment.slope:[0.2]}", "claim.seeds=[0,1]"]
+    claim(tmp_path, "steeper", *changes, "runs_dir=there", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    assert (tmp_path / "there/claims/steeper/table.md").exists()
+    assert not (tmp_path / "claims").exists()
+
+
 def test_a_failed_run_leaves_the_claim_undecided_and_is_named(tmp_path: Path) -> None:
     fail = tmp_path / "fail"
     fail.touch()

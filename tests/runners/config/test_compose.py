@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from agentlab_runner.runners.config.compose import change, compose, draft
+from agentlab_runner.runners.config.compose import change, compose, draft, normalise
+from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.config.listing import catalogue, choices
 from agentlab_runner.runners.config.suggest import nearest
-from agentlab_runner.runners.config.validate import take_schemas
+from agentlab_runner.runners.config.validate import take_schemas, told
 from agentlab_runner.runners.errors import UserError
+from tests.runners.fake_experiment import ScmSettings, ToySettings
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -194,3 +197,31 @@ def test_a_changed_group_brings_keys_that_can_be_given_at_once():
     like = ["+exp=coso_android"]
     changed = change(compose(like), ["env/evaluator=judge", "env.evaluator.model=judge-7b"], like)
     assert changed.env.evaluator.model == "judge-7b"
+
+
+def test_a_home_that_no_shell_filled_in_is_filled_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert compose(["+exp=counting", "runs_dir=~/there"]).runs_dir == f"{tmp_path}/there"
+    assert normalise(["a=[~/x,~/y]", "b=~", "~c", "d=a~/b", "e='~/f'"]) == [
+        f"a=[{tmp_path}/x,{tmp_path}/y]", f"b={tmp_path}", "~c", "d=a~/b", "e='~/f'",
+    ]  # fmt: skip
+    (tmp_path / "conf/exp").mkdir(parents=True)
+    (tmp_path / "conf/exp/mine.yaml").write_text("# @package _global_\nruns_dir: ~/mine\n")
+    monkeypatch.chdir(tmp_path)
+    assert compose(["+exp=mine"]).runs_dir == f"{tmp_path}/mine"
+
+
+def test_what_a_model_refuses_elsewhere_is_told_in_the_same_words():
+    with pytest.raises(ValidationError) as fault:
+        ToySettings(lr=7, gamma=0.5, entropy="none", greedy=False, window=4, scm=ScmSettings(mode="exact"))
+    assert told(fault.value) == "lr is 7, but must be less than or equal to 1"
+    with pytest.raises(ValidationError) as fault:
+        ScmSettings(mode="exact", mood=1)
+    assert told(fault.value) == "conf has no key 'mood'"
+
+
+def test_young_keys_change_no_hash_while_they_say_nothing():
+    old = {"seed": 1, "agent": {"lr": 0.1}}
+    assert config_hash(old) == config_hash(old | {"init_from": None, "callbacks": [], "tags": ["a"], "notes": "b"})
+    assert config_hash(old) != config_hash(old | {"init_from": "runs/a@3"})
+    assert config_hash(old) != config_hash(old | {"callbacks": [{"_target_": "a.B"}]})

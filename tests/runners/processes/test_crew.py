@@ -40,6 +40,16 @@ def alone(tmp_path_factory) -> Run:
 
 
 @pytest.mark.slow
+def test_a_callback_is_told_in_one_process_and_ends_the_run_in_all(tmp_path):
+    told = "callbacks=[{_target_:tests.runners.test_callbacks.Teller,stop:2}]"
+    result = train(tmp_path, "trainer=ddp", "trainer.processes=2", "trainer.device=cpu", told)
+    assert result.exit_code == 0, result.stderr
+    run = only_run(tmp_path)
+    assert [line["step"] for line in numbers(run)] == [0, 1, 2]
+    assert run.load_checkpoint()[1]["callbacks"] == [{"iterations": 2}]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_compute_what_one_does(alone, strategy, tmp_path):
     result = train(tmp_path, f"trainer={strategy}", "trainer.processes=2", "trainer.device=cpu")

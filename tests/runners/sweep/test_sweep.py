@@ -297,7 +297,29 @@ def test_the_name_depends_on_what_is_fixed_and_swept_alone() -> None:
 def test_wrong_input_stops_before_the_first_job(here: Folder, overrides: list[str], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         sweep(overrides)
-    assert not here.jobs()
+    assert not list(here.path.iterdir())
+
+
+def test_a_command_that_begins_no_job_does_not_claim_a_folder_that_was_there(here: Folder) -> None:
+    own = here.path / "sweeps/mine"
+    own.mkdir(parents=True)
+    with pytest.raises(UserError, match="does not support sweep type"):
+        sweep(["+exp=climb", "experiment.slope=interval(0,3)"], name="mine")
+    assert sweep(["+exp=climb", "seed=0,1", "total_iterations=1"], name="mine") == 0
+    assert (own / "table.md").exists()
+
+
+def test_sweeps_are_made_where_runs_are(here: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here.path / "home"))
+    assert sweep(["+exp=climb", "seed=0,1", "total_iterations=1", "runs_dir=~/there"], name="a") == 0
+    assert (here.path / "home/there/sweeps/a/table.md").exists()
+    assert not (here.path / "sweeps").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_jobs_do_not_start_from_a_run_that_may_change_meanwhile() -> None:
+    with pytest.raises(UserError, match="name the one they start from: init_from=RUN"):
+        sweep(["+exp=climb", "seed=0,1", "init_from=latest"])
 
 
 # -- results, from job folders written by hand -------------------------------------------------------------------------
