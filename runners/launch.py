@@ -23,6 +23,7 @@ from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Experiment
 from agentlab_runner.runners.online.origin import pinned
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
+from agentlab_runner.runners.processes.threads import wait
 from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.folder import Run, has_begun
 from agentlab_runner.runners.run.lookup import folder_named
@@ -124,6 +125,7 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
     if "checkpoint" in own:
+        wait()  # reading a checkpoint imports torch
         run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
     cfg = change(run.config, rest, like=_overrides(run))
     run.check_config(cfg)
@@ -136,9 +138,9 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
         return run.path, train_in(run, run.config)
 
 
-def train_in(run: Run, cfg: DictConfig) -> Metrics:
-    """Train inside `run`, in as many processes as the config asks for."""
-    with crew(run, cfg, "train", follower=__name__):
+def train_in(run: Run, cfg: DictConfig, cores: int | None = None) -> Metrics:
+    """Train inside `run`, in as many processes as the config asks for, on `cores` of this machine or on all."""
+    with crew(run, cfg, "train", follower=__name__, cores=cores):
         return build(cfg).train(run)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from agentlab_runner.runners.config.old_names import as_first_named
 
 HARMLESS = (
-    "logger", "runs_dir", "trainer.device", "trainer.strategy", "trainer.processes", "rollout", "checkpoint", "tags",
-    "notes",
+    "logger", "runs_dir", "trainer.device", "trainer.strategy", "trainer.processes", "trainer.threads", "rollout",
+    "checkpoint", "tags", "notes",
 )  # fmt: skip
 """Config keys that do not change what a run computes: a resumed run may change them, the config hash omits them."""
 SILENT: dict[str, Any] = {"init_from": None, "callbacks": []}

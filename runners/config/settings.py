@@ -33,6 +33,7 @@ class TrainerSettings(Settings):
     precision: Literal["auto", "no", "bf16", "fp16"] = "no"
     strategy: Literal["single", "ddp", "fsdp"] = "single"
     processes: int | None = Field(default=None, ge=1)
+    threads: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
 
     @model_validator(mode="after")
     def _one_or_several(self) -> Self:

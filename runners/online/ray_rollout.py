@@ -14,6 +14,7 @@ from agentlab_runner.runners.config.modules import found_modules
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.online.ray_worker import Envs
 from agentlab_runner.runners.online.rollout import Rollout
+from agentlab_runner.runners.processes.threads import own_number
 from agentlab_runner.runners.types import Observation, StopReason
 
 try:
@@ -144,7 +145,7 @@ class _Worker:
 
     def _start(self) -> "ActorHandle[Any]":
         # torch, where an environment imports it, would otherwise take every core in every worker
-        plain = {"env_vars": {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}}
+        plain = {"env_vars": {"OMP_NUM_THREADS": str(own_number() or 1)}}
         remote = ray.remote(num_cpus=self._cpus, scheduling_strategy="SPREAD", runtime_env=plain)(Envs)
         here, modules = os.getcwd(), found_modules()  # Ray searches this folder first, whether this process does or not
         added = here if here in modules or here not in sys.path else None

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.config.modules import find_modules, found_modules, python_path
 from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.processes.threads import settle, wait
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.types import Metrics
 
@@ -41,22 +42,31 @@ def follows() -> bool:
 
 
 @contextmanager
-def crew(run: Run, cfg: DictConfig, verb: str, follower: str, **arguments: Any) -> Iterator[None]:
-    """Inside, every follower runs `Experiment.VERB(run, **arguments)` as the leader does.
+def crew(
+    run: Run, cfg: DictConfig, verb: str, follower: str, cores: int | None = None, **arguments: Any
+) -> Iterator[None]:
+    """Inside, every follower runs `Experiment.VERB(run, **arguments)` as the leader does, with threads that are settled.
 
     Nothing is started for a config of one process.
 
     Args:
         follower: the module that a follower runs as a program, calling `follow_until_abandoned`.
+        cores: how many the run may use; all if None.
 
     Raises:
         RunFailed: if a follower ended before its time; the others are ended too.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun's
+    wait()
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's
+    size = local if local > 1 else wanted(cfg)
+    if cfg.get("trainer"):
+        threads = settle(cfg, size, run.manifest.get("threads"), cores)
+        if run.owned:
+            run.record(threads=threads)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         _publish(_store(), run, cfg, verb, arguments)
         yield
         return
-    size = wanted(cfg)
     if size == 1:
         yield
         return
@@ -69,7 +79,6 @@ def crew(run: Run, cfg: DictConfig, verb: str, follower: str, **arguments: Any) 
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(store.port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is there already: none of them makes one
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // size)),
     }
     _publish(store, run, cfg, verb, arguments)
     with _environment(shared | {"RANK": "0", "LOCAL_RANK": "0"}), _Followers(follower, size, shared, run.path):
@@ -226,15 +235,13 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Inside, this process is the leader of a group that torch and accelerate find in the environment."""
     import torch
 
-    before, threads = dict(os.environ), torch.get_num_threads()
+    before = dict(os.environ)
     os.environ.update(variables)
-    torch.set_num_threads(int(variables["OMP_NUM_THREADS"]))
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
-        torch.set_num_threads(threads)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 

@@ -30,6 +30,8 @@ class Trainer:
             forward pass and average gradients once a step. `fsdp`: the same with the weights split among them.
         processes: how many `agentlab` starts on this machine; null: one a GPU, or 2 where there is none. Under
             `torchrun` it is torchrun that says how many.
+        threads: on the CPU, in each process; `auto`: as many as torch has already, which are those that
+            `runners.processes.threads` has settled where a run was started by `agentlab`.
 
     Raises:
         UserError: if the machine or the way the program was started does not give what is asked for.
@@ -41,7 +43,10 @@ class Trainer:
         precision: Literal["auto", "no", "bf16", "fp16"] = "no",
         strategy: Literal["single", "ddp", "fsdp"] = "single",
         processes: int | None = None,
+        threads: int | Literal["auto"] = "auto",
     ) -> None:
+        if threads != "auto":
+            torch.set_num_threads(threads)
         on, exact = decided(device, precision)
         started = int(os.environ.get("WORLD_SIZE", "1"))
         if processes == started == 1:

@@ -138,6 +138,16 @@ class Run:
         status = read_manifest(self.path)["status"]
         return "interrupted" if status == "running" and not self._held() else status
 
+    @property
+    def owned(self) -> bool:
+        """Whether this object has the run's lock, and so may write its manifest."""
+        return self._lock is not None
+
+    def record(self, **entries: Any) -> None:
+        """Put something into the manifest."""
+        self.manifest.update(entries)  # type: ignore[typeddict-item]
+        self._write_manifest()
+
     def __enter__(self) -> Self:
         if self._lock is None:
             self._lock = take_lock(self.path)

@@ -54,6 +54,8 @@ class Manifest(TypedDict):
     hardware: Hardware
     resumed: list[dict[str, Any]]
     """One entry a resumption: time, step, command."""
+    threads: NotRequired[dict[str, Any]]
+    """How many threads the run computes with and how they wait, see runners/processes/threads.py."""
 
 
 def new_manifest(

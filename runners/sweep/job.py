@@ -81,10 +81,12 @@ class Owner:
 
     host: str
     pid: int
+    threads: str | None = None
+    """The user's OMP_NUM_THREADS. Where a launcher sets another in its workers, it is the cores it gives to each."""
 
     @classmethod
     def this_process(cls) -> "Owner":
-        return cls(socket.gethostname(), os.getpid())
+        return cls(socket.gethostname(), os.getpid(), os.environ.get("OMP_NUM_THREADS"))
 
     def is_gone(self) -> bool:
         """Whether it ended; never true on another machine, where a scheduler decides how long a job lives."""
@@ -146,8 +148,14 @@ class SweepJob:
         env = {"PYTHONUNBUFFERED": "1"} | os.environ
         env["PYTHONPATH"] = python_path()
         env.pop("PYTHONSAFEPATH", None)  # for the launcher's processes; what the job starts is its own affair
-        name = called(overrides, self.fixed)
-        task = {"config": config, "overrides": overrides, "name": name, "modules": self.modules}
+        share = env.pop("OMP_NUM_THREADS", None) if self.owner.threads is None else None
+        task = {
+            "config": config,
+            "overrides": overrides,
+            "name": called(overrides, self.fixed),
+            "modules": self.modules,
+            "cores": int(share) if share else None,
+        }
         with (
             open(folder / "log.txt", "ab") as log,
             # In a session of its own it misses the terminal's Ctrl-C: it is told to stop once, through its input.
@@ -246,7 +254,7 @@ def main(folder: Path) -> int:
     find_modules(task["modules"])
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     try:
-        _train(folder, OmegaConf.create(task["config"]), task["overrides"], task["name"])
+        _train(folder, OmegaConf.create(task["config"]), task["overrides"], task["name"], task["cores"])
     except KeyboardInterrupt:
         return 130
     except UserError as fault:
@@ -255,7 +263,7 @@ def main(folder: Path) -> int:
     return 0
 
 
-def _train(folder: Path, cfg: DictConfig, overrides: list[str], name: str) -> None:
+def _train(folder: Path, cfg: DictConfig, overrides: list[str], name: str, cores: int | None) -> None:
     from agentlab_runner.runners.launch import train_in
 
     if (folder / "manifest.json").exists():
@@ -265,7 +273,7 @@ def _train(folder: Path, cfg: DictConfig, overrides: list[str], name: str) -> No
         command, group = ["agentlab", "train", *overrides], folder.parent.parent.name
         run = Run.create(cfg, folder.parent, command, name=name, path=folder, group=group)
     with run:
-        train_in(run, cfg)
+        train_in(run, cfg, cores)
 
 
 def _stop_at_end_of_input() -> None:
