@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class RunFailed(Exception):
     """A run that could not go on through no fault of its input. The CLI prints the message alone and exits with 1."""
+
+
+class RolloutLost(RunFailed):
+    """What plays the episodes has gone as a whole; what was learnt until then is well."""

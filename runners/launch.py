@@ -19,7 +19,7 @@ from agentlab_runner.runners.config.listing import choices, is_group
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.config.validate import told
 from agentlab_runner.runners.doctor import refuse_unmet
-from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.errors import RolloutLost, RunFailed, UserError
 from agentlab_runner.runners.experiment import Experiment
 from agentlab_runner.runners.online.origin import pinned
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
@@ -259,6 +259,8 @@ def _explained(run: Run, trace: str) -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; go on with: agentlab resume run={run.path}") from None
+    except RolloutLost as fault:
+        raise RunFailed(f"{fault}; go on with: agentlab resume run={run.path}") from fault
     except (UserError, RunFailed):
         raise
     except Exception as fault:

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.callbacks import Callbacks
-from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent, TransferableAgent
 from agentlab_runner.runners.online.evaluation import headline, summarise
 from agentlab_runner.runners.online.origin import Origin
@@ -62,10 +63,11 @@ class OnlineExperiment:
                     if cfg.offline:
                         episodes = self._play_offline(agent, rollout) if fixed is None else fixed
                         self._learn_offline(run, trainer, agent, episodes)
-                    result = self._evaluate(agent, held_out, run, "iteration_0", 0)
-                    self._stopped = callbacks.on_eval(run, 0, result)
-                    run.log(result, step=0)
-                    self._checkpoint(run, 0, trainer, agent, result, callbacks)
+                if not resumes or state.get("owes"):
+                    result = self._evaluate(agent, held_out, run, f"iteration_{done}", done)
+                    self._stopped |= callbacks.on_eval(run, done, result)
+                    run.log(result, step=done)
+                    self._checkpoint(run, done, trainer, agent, result, callbacks)
                 restore_rng(from_first(rng_state()))  # all draw what the process that leads draws
                 return self._iterate(run, trainer, agent, rollout, held_out, done, callbacks)
         finally:
@@ -114,7 +116,8 @@ class OnlineExperiment:
                     break
                 began = time.perf_counter()
                 seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
-                trajectories = rollout.collect(agent, seeds, group_size=cfg.group_size)
+                with self._kept(run, iteration - 1, trainer, agent, callbacks):
+                    trajectories = rollout.collect(agent, seeds, group_size=cfg.group_size)
                 collected = time.perf_counter()
                 self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
                 played = summarise(trajectories)
@@ -125,7 +128,8 @@ class OnlineExperiment:
                 last = iteration == cfg.total_iterations or self._env_steps >= budget or self._stopped
                 evaluated = last or iteration % cfg.eval.every == 0
                 if evaluated:
-                    result = self._evaluate(agent, held_out, run, f"iteration_{iteration}", iteration)
+                    with self._kept(run, iteration, trainer, agent, callbacks, metrics):
+                        result = self._evaluate(agent, held_out, run, f"iteration_{iteration}", iteration)
                     metrics |= result
                     self._stopped |= callbacks.on_eval(run, iteration, result)
                 run.log(metrics, step=iteration)
@@ -139,11 +143,45 @@ class OnlineExperiment:
         return result
 
     def _checkpoint(
-        self, run: "Run", step: int, trainer: Any, agent: LearningAgent, result: Metrics, callbacks: Callbacks
+        self,
+        run: "Run",
+        step: int,
+        trainer: Any,
+        agent: LearningAgent,
+        result: Metrics,
+        callbacks: Callbacks,
+        owes: bool = False,
     ) -> None:
-        state = {"agent": trainer.whole(agent.state_dict()), "env_steps": self._env_steps}
+        """Save; `owes` says that an evaluation is due before the next iteration."""
+        state = {"agent": trainer.whole(agent.state_dict()), "env_steps": self._env_steps, "owes": owes}
         state |= {"callbacks": callbacks.state(), "stopped": self._stopped}
         run.save_checkpoint(step, state, _score(result))
+
+    @contextmanager
+    def _kept(
+        self,
+        run: "Run",
+        step: int,
+        trainer: Any,
+        agent: LearningAgent,
+        callbacks: Callbacks,
+        metrics: Metrics | None = None,
+    ) -> Iterator[None]:
+        """Inside episodes are played; whatever ends that for good leaves a checkpoint of `step`, as it was before.
+
+        Args:
+            metrics: of that step, where they are not logged yet because it is an evaluation that is played.
+        """
+        before = rng_state()
+        try:
+            yield
+        except (RunFailed, KeyboardInterrupt):
+            if trainer.strategy != "fsdp" and all(known.step != step for known in run.checkpoints.all()):
+                restore_rng(before)
+                if metrics is not None:
+                    run.log(metrics, step)
+                self._checkpoint(run, step, trainer, agent, {}, callbacks, owes=metrics is not None)
+            raise
 
     def _evaluate(
         self, agent: Agent, held_out: Rollout, run: "Run", name: str, step: int, progress: Progress | None = None

@@ -12,6 +12,7 @@ import gymnasium
 from agentlab_runner.runners.config.extras import install
 from agentlab_runner.runners.config.modules import found_modules
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.online.ray_cluster import Cluster
 from agentlab_runner.runners.online.ray_worker import Envs
 from agentlab_runner.runners.online.rollout import Rollout
 from agentlab_runner.runners.processes.threads import own_number
@@ -32,14 +33,17 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 """How many workers may die on the same reset before its environment is given up."""
+PLACE = 60.0
+"""Seconds a worker may wait for room in the cluster before its environments are given up."""
 
 
 class RayRollout(Rollout):
     """A rollout whose environments live on workers, each a process that Ray starts, watches and replaces.
 
     The episodes are those of a local rollout: decisions are made here, for all live environments at once, in the same
-    order. A worker that dies loses the episodes it was playing; they end with `StopReason.DEVICE_LOST`, and the next
-    ones are played on the worker that replaces it.
+    order. A worker that dies, alone or with its node, loses the episodes it was playing; they end with
+    `StopReason.DEVICE_LOST`, and the next ones are played on the worker that replaces it. Where this process's own node
+    or the head of the cluster dies, playing raises RolloutLost.
 
     Args:
         env: the environment's node, without `num_envs`.
@@ -65,7 +69,7 @@ class RayRollout(Rollout):
     ) -> None:
         if ray is None:
             raise UserError(f"rollout=ray needs Ray; {install('ray')}, or use rollout=local")
-        _connect(address)
+        self._cluster = Cluster.at(address)
         workers = min(workers, num_envs)
         room = ray.cluster_resources().get("CPU", 0.0)
         if address is not None and workers * cpus > room:
@@ -73,7 +77,7 @@ class RayRollout(Rollout):
                 f"{workers} rollout workers of {cpus:g} CPUs do not fit the {room:g} CPUs of the Ray cluster at "
                 f"{address}; use a smaller rollout.workers or rollout.cpus, or add machines"
             )
-        self._workers = [_Worker(dict(env), cpus) for _ in range(workers)]
+        self._workers = [_Worker(self._cluster, dict(env), cpus) for _ in range(workers)]
         super().__init__(env, num_envs, trainer)
 
     def make(self, env: Mapping[str, Any], number: int) -> gymnasium.Env[Any, Any]:
@@ -104,7 +108,9 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
         for _ in range(TRIES):
             self._actor = self.worker.actor(instead_of=self._actor if fault else None)
             try:
-                self._seen, info = ray.get(self._actor.reset.remote(self.number, seed, options))
+                self.worker.wait_for_room(self._actor)
+                reply = self._actor.reset.remote(self.number, seed, options)
+                self._seen, info = self.worker.cluster.result(reply)
             except RayActorError as error:
                 fault = error
             else:
@@ -114,10 +120,10 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         assert self._actor is not None
         try:
-            self._seen, *outcome = ray.get(self._actor.step.remote(self.number, action))
+            self._seen, *outcome = self.worker.cluster.result(self._actor.step.remote(self.number, action))
         except RayActorError as error:
+            self.worker.cluster.check()
             log.warning("a rollout worker died and is replaced; the episode in environment %d is lost", self.number)
-            self.worker.actor(instead_of=self._actor)
             info: dict[str, Any] = {"success": False, "parsed": None, "parse_failed": False, "marks": []}
             return self._seen, 0.0, False, True, info | {"stop": StopReason.DEVICE_LOST.value, "fault": str(error)}
         reward, terminated, truncated, info = outcome
@@ -127,10 +133,12 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
 class _Worker:
     """A seat for one actor at a time."""
 
-    def __init__(self, env: dict[str, Any], cpus: float) -> None:
+    def __init__(self, cluster: Cluster, env: dict[str, Any], cpus: float) -> None:
+        self.cluster = cluster
         self._env = env
         self._cpus = cpus
         self._lock = threading.Lock()
+        self._ready: ActorHandle[Any] | None = None
         self._actor = self._start()
 
     def actor(self, instead_of: "ActorHandle[Any] | None" = None) -> "ActorHandle[Any]":
@@ -143,6 +151,23 @@ class _Worker:
     def kill(self) -> None:
         ray.kill(self._actor)
 
+    def wait_for_room(self, actor: "ActorHandle[Any]") -> None:
+        """Wait until an actor has begun.
+
+        Raises:
+            ConnectionError: if the cluster has no room for it.
+        """
+        while actor is not self._ready:
+            try:
+                self.cluster.result(actor.__ray_ready__.remote(), limit=PLACE)
+                self._ready = actor
+            except TimeoutError:
+                if self.cluster.free < self._cpus:
+                    raise ConnectionError(
+                        f"a rollout worker reserves {self._cpus:g} CPUs and the Ray cluster has {self.cluster.free:g} "
+                        "free; use fewer rollout.workers, a smaller rollout.cpus, or more machines"
+                    ) from None
+
     def _start(self) -> "ActorHandle[Any]":
         # torch, where an environment imports it, would otherwise take every core in every worker
         plain = {"env_vars": {"OMP_NUM_THREADS": str(own_number() or 1)}}
@@ -151,20 +176,3 @@ class _Worker:
         added = here if here in modules or here not in sys.path else None
         actor: ActorHandle[Any] = remote.remote(self._env, modules, added)
         return actor
-
-
-def _connect(address: str | None) -> None:
-    if ray.is_initialized():
-        return
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address is None:
-        ray.init(num_cpus=max(256, os.cpu_count() or 1), include_dashboard=False, **quiet)
-        return
-    try:
-        ray.init(address=address, **quiet)
-    except Exception as fault:  # ray raises several unrelated kinds
-        raise ConnectionError(
-            f"no Ray cluster answers at {address} ({' '.join(str(fault).split())}); start one with "
-            "`ray start --head` on one machine and `ray start --address=HEAD:6379` on the others, or use "
-            "rollout.address=null"
-        ) from fault

@@ -45,7 +45,7 @@ def follows() -> bool:
 def crew(
     run: Run, cfg: DictConfig, verb: str, follower: str, cores: int | None = None, **arguments: Any
 ) -> Iterator[None]:
-    """Inside, every follower runs `Experiment.VERB(run, **arguments)` as the leader does, with threads that are settled.
+    """Inside, every follower runs `Experiment.VERB(run, **arguments)` as the leader does, all with threads as settled.
 
     Nothing is started for a config of one process.
 
