@@ -28,6 +28,7 @@ from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.folder import Run, has_begun
 from agentlab_runner.runners.run.lookup import folder_named
 from agentlab_runner.runners.run.names import bare, label
+from agentlab_runner.runners.run.signals import requeue
 from agentlab_runner.runners.types import Metrics
 
 _OWN = ("run=", "checkpoint=", "runs_dir=")
@@ -258,7 +259,7 @@ def _explained(run: Run, trace: str) -> Iterator[None]:
         with _building():
             yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; go on with: agentlab resume run={run.path}") from None
+        raise KeyboardInterrupt(f"interrupted{requeue()}; go on with: agentlab resume run={run.path}") from None
     except RolloutLost as fault:
         raise RunFailed(f"{fault}; go on with: agentlab resume run={run.path}") from fault
     except (UserError, RunFailed):

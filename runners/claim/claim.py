@@ -23,7 +23,7 @@ from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.run.lock import take_lock
 from agentlab_runner.runners.run.names import bare, beside
-from agentlab_runner.runners.sweep.hydra import hydra_config, is_finished, multirun, plain, stop_on_interrupt
+from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finished, multirun, plain
 from agentlab_runner.runners.sweep.job import STOP, Owner, Record, SweepJob, course, job_folder
 from agentlab_runner.runners.sweep.plan import Plan, key, line
 from agentlab_runner.runners.sweep.watch import Watch
@@ -60,7 +60,7 @@ def claim(name: str, overrides: Sequence[str] = ()) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with take_lock(folder):
         (folder / STOP).unlink(missing_ok=True)
-        with stop_on_interrupt(folder) as interrupted:
+        with StopJobs(folder) as interrupted:
             broken = _run(folder, plan, jobs)
         results = jobs.results(folder)
         results.write(folder)
@@ -68,8 +68,8 @@ def claim(name: str, overrides: Sequence[str] = ()) -> int:
             print(f"\n{title}")
             print_table(*table, always_head=True)
         print(f"\n{results.verdict_line()}\n{folder}: table.md, results.json, curves-*.png")
-    if interrupted.is_set():
-        return 130
+    if interrupted.asked:
+        return interrupted.end()
     if broken:
         reason = f"{type(broken).__name__}: {broken}"
         raise RunFailed(f"the launcher broke down ({reason}); give the same command again to do the rest") from broken

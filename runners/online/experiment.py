@@ -21,7 +21,7 @@ from agentlab_runner.runners.processes.collective import from_first, gather
 from agentlab_runner.runners.processes.device import decided
 from agentlab_runner.runners.processes.rng import forked, seed_everything
 from agentlab_runner.runners.run.checkpoint import restore_rng, rng_state
-from agentlab_runner.runners.terminal.interrupt import Patience
+from agentlab_runner.runners.run.signals import Patience
 from agentlab_runner.runners.terminal.progress import Progress
 from agentlab_runner.runners.types import Metrics, Trajectory
 

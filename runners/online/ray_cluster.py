@@ -28,7 +28,7 @@ except ImportError:
 PERIOD = 3.0
 """Seconds between two questions whether the cluster lives. Ray itself needs about 15 to notice that a node does not."""
 ANSWER = 15.0
-"""Seconds it has to answer. Ray ends every process whose cluster has had no head for a minute; until then it can save."""
+"""Seconds it has to answer. Ray ends a process whose cluster has had no head for a minute; until then it can save."""
 ENDING = 30.0
 """Seconds the program may take to disconnect at its end."""
 

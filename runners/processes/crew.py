@@ -24,6 +24,7 @@ from agentlab_runner.runners.config.modules import find_modules, found_modules, 
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.processes.threads import settle, wait
 from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.signals import ignore
 from agentlab_runner.runners.types import Metrics
 
 Build = Callable[[DictConfig], Any]
@@ -63,6 +64,8 @@ def crew(
         threads = settle(cfg, size, run.manifest.get("threads"), cores)
         if run.owned:
             run.record(threads=threads)
+    elif cores:
+        os.environ["OMP_NUM_THREADS"] = str(cores)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         _publish(_store(), run, cfg, verb, arguments)
         yield
@@ -100,6 +103,7 @@ def wanted(cfg: DictConfig) -> int:
 def follow(build: Build) -> NoReturn:
     """Do what the leader has asked for, in silence, and end this process."""
     code = 1
+    ignore(but=(signal.SIGINT,))
     try:
         task = json.loads(_store().get(TASK))
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):

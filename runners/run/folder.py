@@ -12,14 +12,12 @@
 import json
 import re
 import shutil
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import IO, Any, Self, cast
 
 import yaml
@@ -35,6 +33,7 @@ from agentlab_runner.runners.run.manifest import Manifest, described, new_manife
 from agentlab_runner.runners.run.metrics_file import MetricsFile
 from agentlab_runner.runners.run.names import bare
 from agentlab_runner.runners.run.repositories import record
+from agentlab_runner.runners.run.signals import Stops, whole
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
 from agentlab_runner.runners.types import Histogram, Metrics, Picture, Trajectory
 
@@ -46,7 +45,8 @@ class Run:
 
     Reading it (`Run.open`, `metrics`, `load_checkpoint`) and adding an evaluation (`write_eval`, `save_episodes`) need
     nothing more. Training happens inside `with run:`, which takes the lock, connects the tracker, and records how the
-    run ended: finished, interrupted (Ctrl-C or SIGTERM, both KeyboardInterrupt) or failed (traceback in `error.txt`).
+    run ended: finished, interrupted (Ctrl-C or another signal of `signals.STOPS`, as KeyboardInterrupt) or failed
+    (traceback in `error.txt`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,7 +62,7 @@ class Run:
         self._lock: IO[str] | None = None
         self._resumable = False
         self._since = time.monotonic()
-        self._old_sigterm: Any = None
+        self._stops = Stops()
 
     @classmethod
     def create(
@@ -159,8 +159,7 @@ class Run:
             self._metrics.clear()  # what was logged before the first checkpoint will be computed again
         self._resumable = True
         self._since = time.monotonic()
-        if threading.current_thread() is threading.main_thread():
-            self._old_sigterm = signal.signal(signal.SIGTERM, _interrupt)
+        self._stops.__enter__()
         try:
             self._set_status("running")
             self.tracker = self._connect()
@@ -178,11 +177,12 @@ class Run:
         elif error is not None and not (isinstance(error, SystemExit) and not error.code):
             status = "failed"
         try:
-            self._set_status(status)
-            if status == "failed":
-                self.write("error.txt", "".join(traceback.format_exception(error)))
-            else:
-                (self.path / "error.txt").unlink(missing_ok=True)
+            with whole():
+                self._set_status(status)
+                if status == "failed":
+                    self.write("error.txt", "".join(traceback.format_exception(error)))
+                else:
+                    (self.path / "error.txt").unlink(missing_ok=True)
             self.tracker.finish(status, self.checkpoints)
         except Exception as second:
             if error is None:
@@ -191,9 +191,7 @@ class Run:
         finally:
             self.tracker = NullTracker()
             self._resumable = False
-            if self._old_sigterm is not None:
-                signal.signal(signal.SIGTERM, self._old_sigterm)
-                self._old_sigterm = None
+            self._stops.__exit__(kind, error, trace)
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None
@@ -226,10 +224,11 @@ class Run:
     def save_checkpoint(self, step: int, state: Mapping[str, Any], score: float | None = None) -> None:
         """Keep `state` and the global random generators as checkpoint `step`; see `Checkpoints.save`."""
         self._resumable = False
-        self.checkpoints.save(step, {"state": state, "rng": rng_state()}, score)
-        if self._lock is not None:
-            self._count_time()
-            self._write_manifest()
+        with whole():
+            self.checkpoints.save(step, {"state": state, "rng": rng_state()}, score)
+            if self._lock is not None:
+                self._count_time()
+                self._write_manifest()
 
     def load_checkpoint(self, which: str = "last") -> tuple[int, Any]:
         """(step, state) of the checkpoint called `last`, `best` or by its number.
@@ -407,10 +406,6 @@ def has_begun(folder: Path) -> bool:
         next((folder / place).glob(pattern), None) is not None
         for place, pattern in ((".", "metrics.jsonl"), ("checkpoints", "*.json"), ("eval", "*.json"))
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _exclusive_folder(root: Path, label: str) -> Path:

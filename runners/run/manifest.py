@@ -54,7 +54,7 @@ class Manifest(TypedDict):
     hardware: Hardware
     resumed: list[dict[str, Any]]
     """One entry a resumption: time, step, command."""
-    threads: NotRequired[dict[str, Any]]
+    threads: dict[str, Any] | None
     """How many threads the run computes with and how they wait, see runners/processes/threads.py."""
 
 
@@ -80,6 +80,7 @@ def new_manifest(
         packages=dict(sorted((d.name, d.version) for d in distributions() if d.name)),
         hardware=hardware(),
         resumed=[],
+        threads=None,
     )
 
 

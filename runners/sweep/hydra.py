@@ -2,11 +2,9 @@
 
 import logging
 import os
-import signal
-import threading
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +18,7 @@ from agentlab_runner.runners.config.listing import CONF, search_path
 from agentlab_runner.runners.config.modules import nothing_from_here
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.signals import Stops, requeue
 from agentlab_runner.runners.sweep.job import AT_ONCE, POLL, STOP, Record, Status, SweepJob, final_value, job_folder
 from agentlab_runner.runners.sweep.plan import Plan, line
 from agentlab_runner.runners.sweep.search import prepare
@@ -166,21 +165,23 @@ def is_finished(folder: Path) -> bool:
     return record is not None and record.status is Status.FINISHED
 
 
-@contextmanager
-def stop_on_interrupt(folder: Path) -> Iterator[threading.Event]:
-    """The first Ctrl-C asks the jobs to save and end, the second ends them at once; the event says that one came."""
-    interrupted = threading.Event()
+class StopJobs(Stops):
+    """Inside, the first of the signals that ask to end has the jobs save and end, a second Ctrl-C ends them at once."""
 
-    def on_interrupt(*_: object) -> None:
-        if interrupted.is_set():
-            (folder / STOP).write_text(AT_ONCE)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked = False
+
+    def answer(self, again: bool) -> None:
+        if again:
+            (self.folder / STOP).write_text(AT_ONCE)
             time.sleep(10 * POLL)
             os._exit(130)  # some launchers cannot be told
-        interrupted.set()
-        (folder / STOP).touch()
+        self.asked = True
+        (self.folder / STOP).touch()
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def end(self) -> int:
+        """The exit code of a sweep that was interrupted; puts it back into SLURM's queue where that is due."""
+        if queued := requeue():
+            print(f"agentlab: interrupted{queued}; the same command does the rest", file=sys.stderr)
+        return 130

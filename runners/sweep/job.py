@@ -30,7 +30,9 @@ from agentlab_runner.runners.run.atomic import write_atomic
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.lock import is_locked
 from agentlab_runner.runners.run.metrics_file import MetricsFile
+from agentlab_runner.runners.run.signals import Stops
 from agentlab_runner.runners.sweep.plan import as_typed, called
+from agentlab_runner.runners.sweep.preemption import Preemption
 
 STOP = "stop"
 """File in the sweep folder that tells running jobs to save and end, and waiting ones not to begin."""
@@ -132,12 +134,15 @@ class SweepJob:
         folder = job_folder(self.folder, config)
         record = Record.read(folder)
         if (record is None or record.status is not Status.FINISHED) and not self._must_stop():
-            record = self._run(folder, config, overrides)
+            with Preemption() as preemption:
+                record = self._run(folder, config, overrides, preemption)
+            if record.status is Status.INTERRUPTED and not self._must_stop():
+                preemption.answer()
             if record.status is Status.FAILED and self.fail_fast:
                 (self.folder / STOP).touch()
         return final_value(folder, self.metric) if record and record.status is Status.FINISHED else None
 
-    def _run(self, folder: Path, config: dict[str, Any], overrides: list[str]) -> Record:
+    def _run(self, folder: Path, config: dict[str, Any], overrides: list[str], preemption: Preemption) -> Record:
         folder.mkdir(parents=True, exist_ok=True)
         self._wait_for_orphan(folder)
         began, since, cpu = time.time(), time.monotonic(), _cpu_of_children()
@@ -166,7 +171,7 @@ class SweepJob:
             assert process.stdin is not None
             _tell(process.stdin, json.dumps(task).encode() + b"\n")
             while process.poll() is None:
-                if self._must_stop():
+                if preemption.asked or self._must_stop():
                     process.stdin.close()
                 if self._must_stop(at_once=True):
                     process.kill()
@@ -179,9 +184,12 @@ class SweepJob:
         return record
 
     def _outlive_interrupt(self) -> None:
-        """A worker that died of the terminal's Ctrl-C would have its launcher kill the others before they saved."""
+        """A worker that died of what reaches every process, the terminal's Ctrl-C or a scheduler's warning, would have
+        its launcher kill the others before they saved. What the launcher itself answers stays as it is."""
         if os.getpid() != self.owner.pid and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, lambda *_: None)
+            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                if number == signal.SIGINT or signal.getsignal(number) == signal.SIG_DFL:
+                    signal.signal(number, lambda *_: None)
 
     def _wait_for_orphan(self, folder: Path) -> None:
         """A job whose sweep was killed notices and saves; until then the run is its own."""
@@ -254,7 +262,8 @@ def main(folder: Path) -> int:
     find_modules(task["modules"])
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     try:
-        _train(folder, OmegaConf.create(task["config"]), task["overrides"], task["name"], task["cores"])
+        with Stops():
+            _train(folder, OmegaConf.create(task["config"]), task["overrides"], task["name"], task["cores"])
     except KeyboardInterrupt:
         return 130
     except UserError as fault:

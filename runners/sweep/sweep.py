@@ -18,7 +18,7 @@ from agentlab_runner.runners.errors import RunFailed
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.run.lock import take_lock
 from agentlab_runner.runners.run.names import bare, beside
-from agentlab_runner.runners.sweep.hydra import hydra_config, multirun, stop_on_interrupt
+from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, multirun
 from agentlab_runner.runners.sweep.job import STOP, Owner, SweepJob
 from agentlab_runner.runners.sweep.plan import Plan, claim, line
 from agentlab_runner.runners.sweep.results import Results
@@ -64,15 +64,15 @@ def sweep(
         plan = claim(folder, plan)
         (folder / STOP).unlink(missing_ok=True)
         job = SweepJob(folder, metric, fail_fast, Owner.this_process(), fixed=tuple(plan.fixed_keys))
-        with stop_on_interrupt(folder) as interrupted, Watch(folder, plan.fixed_keys, metric) as watch:
+        with StopJobs(folder) as interrupted, Watch(folder, plan.fixed_keys, metric) as watch:
             broken = multirun(plan, job, watch)
         results = Results.read(folder, plan.fixed_keys, metric)
         if results.jobs:
             results.write(folder)
             print_table(*results.rows(), always_head=True)
             print(results.notes(folder))
-    if interrupted.is_set():
-        return 130
+    if interrupted.asked:
+        return interrupted.end()
     if broken:
         reason = f"{type(broken).__name__}: {broken}"
         raise RunFailed(f"the launcher broke down ({reason}); give the same command again to do the rest") from broken

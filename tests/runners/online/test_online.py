@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from agentlab_runner.runners.online.experiment import OnlineExperiment
 from agentlab_runner.runners.online.warm_start import WarmStartCache
 from agentlab_runner.runners.run.folder import Run
-from agentlab_runner.runners.terminal.interrupt import Patience
+from agentlab_runner.runners.run.signals import Patience
 from tests.runners.toy import Gambler
 
 
@@ -113,12 +113,14 @@ def test_the_best_checkpoint_is_one_that_was_evaluated(tmp_path):
     assert scores == evaluated | {3: None}
 
 
-def test_the_first_signal_is_only_noted_and_the_second_interrupts(capfd):
+def test_signals_are_only_noted_but_for_a_second_ctrl_c(capfd):
     before = signal.getsignal(signal.SIGTERM)
     with Patience("in a moment") as patience:
         os.kill(os.getpid(), signal.SIGTERM)
         assert patience.asked
         assert capfd.readouterr().err == "\nin a moment\n"
+        for again in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+            os.kill(os.getpid(), again)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before

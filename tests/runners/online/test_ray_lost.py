@@ -150,6 +150,10 @@ def test_losing_ones_own_node_ends_the_play(nodes):
     rollout = RayRollout(ENV, 2, Trainer(), workers=2, address=cluster.address, cpus=1)
     head = cluster.head_node
     (raylet,) = head.all_processes["raylet"]
-    with pytest.raises(RolloutLost, match="the Ray node on this machine has died"):
+
+    def play_on():
         while True:
             rollout.collect(Killer([raylet.process.kill]), [1, 2])
+
+    with pytest.raises(RolloutLost, match="the Ray node on this machine has died"):
+        play_on()

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from omegaconf import OmegaConf
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.run import atomic
 from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.signals import STOPS
 from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
 
 CONFIG = {
@@ -148,8 +148,8 @@ def test_a_run_that_is_being_run_is_refused(run):
     assert run.status == "finished"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_sigterm_interrupt(run, number):
+@pytest.mark.parametrize("number", STOPS)
+def test_ctrl_c_and_its_like_interrupt(run, number):
     with run:
         pass
     process = script(run, WAIT)
