@@ -32,7 +32,7 @@ from agentlab_runner.runners.run.lock import is_locked
 from agentlab_runner.runners.run.metrics_file import MetricsFile
 from agentlab_runner.runners.run.signals import Stops
 from agentlab_runner.runners.sweep.plan import as_typed, called
-from agentlab_runner.runners.sweep.preemption import Preemption
+from agentlab_runner.runners.sweep.preemption import Preemption, outlive
 
 STOP = "stop"
 """File in the sweep folder that tells running jobs to save and end, and waiting ones not to begin."""
@@ -121,7 +121,8 @@ class SweepJob:
 
         from agentlab_runner.runners.config.validate import validate
 
-        self._outlive_interrupt()
+        if os.getpid() != self.owner.pid:
+            outlive()
         find_modules(self.modules)
         OmegaConf.resolve(cfg)
         validate(cfg)
@@ -182,14 +183,6 @@ class SweepJob:
         record = Record(overrides, status, began, time.monotonic() - since, error, _cpu_of_children() - cpu)
         record.write(folder)
         return record
-
-    def _outlive_interrupt(self) -> None:
-        """A worker that died of what reaches every process, the terminal's Ctrl-C or a scheduler's warning, would have
-        its launcher kill the others before they saved. What the launcher itself answers stays as it is."""
-        if os.getpid() != self.owner.pid and threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-                if number == signal.SIGINT or signal.getsignal(number) == signal.SIG_DFL:
-                    signal.signal(number, lambda *_: None)
 
     def _wait_for_orphan(self, folder: Path) -> None:
         """A job whose sweep was killed notices and saves; until then the run is its own."""

@@ -27,7 +27,7 @@ class Preemption:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._answers = {number: signal.getsignal(number) for number in WARNINGS}
-            self._answers = {number: answer for number, answer in self._answers.items() if callable(answer)}
+            self._answers = {n: answer for n, answer in self._answers.items() if callable(answer) and answer != _go_on}
             for number in self._answers:
                 signal.signal(number, self._note)
         return self
@@ -49,6 +49,22 @@ class Preemption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
+
+
+def outlive() -> None:
+    """Let this worker of a launcher go on at what reaches every process: the terminal's Ctrl-C, a scheduler's warning.
+
+    One that died of it would have its launcher kill the others before they saved. A launcher's own answer stays.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _go_on)
+        for number in (signal.SIGHUP, *WARNINGS):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, _go_on)
+
+
+def _go_on(number: int, frame: FrameType | None) -> None:
+    pass
 
 
 def _cancelled() -> bool:
