@@ -52,6 +52,15 @@ Overrides = Annotated[
     ),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="End of the run folder's name.", show_default=False)]
+Trust = Annotated[
+    str | None,
+    typer.Option(
+        "--trust",
+        metavar="RUN",
+        help="Work with this run though it names programs that no config here names: it may do anything you can.",
+        show_default=False,
+    ),
+]
 Metric = Annotated[str, typer.Option("--metric", help="What is compared, and what a searching sweeper maximises.")]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run or sweep folders, run=latest or run=PATH.")]
 
@@ -84,7 +93,7 @@ def train(overrides: Overrides = None, name: Name = None, json: Json = False) ->
 
 @app.command("eval")
 @verb
-def evaluate(overrides: Overrides = None, name: Name = None, json: Json = False) -> None:
+def evaluate(overrides: Overrides = None, name: Name = None, trust: Trust = None, json: Json = False) -> None:
     """Evaluate a run on held-out tasks, or an untrained agent.
 
     run=PATH or run=latest names the run and checkpoint=last (default), best or N what to load; further overrides
@@ -92,16 +101,16 @@ def evaluate(overrides: Overrides = None, name: Name = None, json: Json = False)
     """
     from agentlab_runner.runners import launch
 
-    _work(lambda: launch.evaluate(overrides or [], name), json)
+    _work(lambda: launch.evaluate(overrides or [], name, trust), json)
 
 
 @app.command()
 @verb
-def resume(overrides: Overrides = None, json: Json = False) -> None:
+def resume(overrides: Overrides = None, trust: Trust = None, json: Json = False) -> None:
     """Go on with a run that stopped: run=PATH or run=latest, from its last checkpoint or checkpoint=N."""
     from agentlab_runner.runners import launch
 
-    _work(lambda: launch.resume(overrides or []), json)
+    _work(lambda: launch.resume(overrides or [], trust), json)
 
 
 @app.command("list")

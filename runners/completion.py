@@ -99,7 +99,7 @@ def _runs() -> Iterator[str]:
     from agentlab_runner.runners.config.compose import draft
 
     yield "run=latest"
-    for manifest in sorted(Path(draft([]).runs_dir).expanduser().glob("*/manifest.json"), reverse=True):
+    for manifest in sorted(Path(draft([]).runs_dir).expanduser().glob("[!.]*/manifest.json"), reverse=True):
         yield f"run={manifest.parent}"
 
 
@@ -110,11 +110,11 @@ def _of_config(verb: str, given: Sequence[str], incomplete: str) -> Iterator[str
     from agentlab_runner.runners.config.compose import draft
     from agentlab_runner.runners.config.identity import flatten
     from agentlab_runner.runners.config.validate import take_schemas
-    from agentlab_runner.runners.launch import open_run, split
+    from agentlab_runner.runners.launch import find_run, split
 
     own, rest = split(given)
     if "run" in own:
-        cfg = open_run(own).config
+        cfg = find_run(own).config
     elif verb == "resume":
         return
     elif verb == "claim":

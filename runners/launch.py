@@ -1,5 +1,6 @@
 """The work behind the verbs: build the experiment a config names and run it inside a run folder."""
 
+import logging
 import re
 import shutil
 import traceback
@@ -13,9 +14,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
-from agentlab_runner.runners.config.compose import change, chosen, compose, draft, parse
+from agentlab_runner.runners.config.compose import change, chosen, compose, draft, normalise, parse
 from agentlab_runner.runners.config.extras import advised
 from agentlab_runner.runners.config.listing import choices, is_group
+from agentlab_runner.runners.config.named import check_named
+from agentlab_runner.runners.config.older import choices_in, complete
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.config.validate import told
 from agentlab_runner.runners.doctor import refuse_unmet
@@ -25,11 +28,14 @@ from agentlab_runner.runners.online.origin import pinned
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
 from agentlab_runner.runners.processes.threads import wait
 from agentlab_runner.runners.run.apart import apart, evaluating
+from agentlab_runner.runners.run.config_file import as_plain, check_unedited
 from agentlab_runner.runners.run.folder import Run, has_begun
 from agentlab_runner.runners.run.lookup import folder_named
 from agentlab_runner.runners.run.names import bare, label
 from agentlab_runner.runners.run.signals import requeue
 from agentlab_runner.runners.types import Metrics
+
+log = logging.getLogger(__name__)
 
 _OWN = ("run=", "checkpoint=", "runs_dir=")
 """What `eval` and `resume` take beside overrides."""
@@ -41,8 +47,8 @@ def split(overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return own, [override for override in overrides if not override.startswith(_OWN)]
 
 
-def open_run(own: Mapping[str, str]) -> Run:
-    """The run named by `run=`: `latest`, a folder, or a folder's name under `runs_dir`.
+def find_run(own: Mapping[str, str]) -> Run:
+    """The run named by `run=`, to look at: `latest`, a folder, or a folder's name under `runs_dir`.
 
     Raises:
         UserError: if there is none.
@@ -70,6 +76,26 @@ def run_folders(named: Sequence[str]) -> list[Path]:
     return folders
 
 
+def open_run(own: Mapping[str, str], rest: Sequence[str] = (), trust: str | None = None) -> Run:
+    """The run named by `run=`, to work with: what its config says is going to be built.
+
+    Args:
+        own, rest: what `split` gives.
+        trust: the run's folder or its name, if the user answers for whoever made it.
+
+    Raises:
+        UserError: if there is none, its config was edited, or names what no config here names and is not trusted.
+    """
+    run = find_run(own)
+    check_unedited(run.path, run.config, run.manifest)
+    if trust is None:
+        given = [o.package or o.key_or_group.replace("/", ".") for o in parse(normalise(rest))]
+        check_named(as_plain(run.config), str(run.path / "config.yaml"), f"--trust {run.path}", given)
+    elif trust != run.path.name and Path(trust).expanduser().resolve() != run.path.resolve():
+        raise UserError(f"--trust names {trust}, but the run is {run.path}; name the run itself, if you trust it")
+    return run
+
+
 def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
     """Train what the overrides describe, in a new run folder.
 
@@ -88,19 +114,21 @@ def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metr
         return run.path, train_in(run, run.config)
 
 
-def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
+def evaluate(overrides: Sequence[str], name: str | None = None, trust: str | None = None) -> tuple[Path, Metrics]:
     """Evaluate a run (`run=PATH|latest`, `checkpoint=last|best|N`), or the untrained agent of an experiment.
 
     The result is written into the run, or into a new run folder for an untrained agent. Raises as `train` does.
     """
     own, rest = split(overrides)
     if "run" in own:
-        run = open_run(own)
-        cfg = change(run.config, rest, like=_overrides(run))
+        run = open_run(own, rest, trust)
+        cfg, _ = _changed(run, rest)
         if follows():
             follow(build)
         with _explained(run, "eval/error.txt"), evaluating(run, cfg.get("logger")):
             return run.path, _evaluate_in(run, cfg, own.get("checkpoint", "last"))
+    if trust is not None:
+        raise UserError("--trust belongs to a run; name the run with run=latest or run=PATH")
     if "checkpoint" in own:
         raise UserError("checkpoint= belongs to a run; name the run with run=latest or run=PATH")
     if not rest:
@@ -112,15 +140,16 @@ def evaluate(overrides: Sequence[str], name: str | None = None) -> tuple[Path, M
         return run.path, _evaluate_in(run, run.config, "none")
 
 
-def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
+def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Metrics]:
     """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`; without one, from the start.
 
-    Overrides that do not change what is computed are taken, and so is a larger `total_iterations`. Raises as `train`.
+    Overrides that do not change what is computed are taken, and so are a larger `total_iterations` and keys that the
+    run is older than. Raises as `train` and `open_run`.
     """
     own, rest = split(overrides)
     if "run" not in own:
         raise UserError("which run is to go on? name it with run=latest or run=PATH")
-    run = open_run(own)
+    run = open_run(own, rest, trust)
     if follows():
         follow(build)
     if run.status == "running":
@@ -128,11 +157,11 @@ def resume(overrides: Sequence[str]) -> tuple[Path, Metrics]:
     if "checkpoint" in own:
         wait()  # reading a checkpoint imports torch
         run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
-    cfg = change(run.config, rest, like=_overrides(run))
-    run.check_config(cfg)
+    cfg, absent = _changed(run, rest)
+    run.check_config(cfg, absent)
     with _building():
         build(cfg)
-    run.update_config(cfg)
+    run.update_config(cfg, absent)
     with _inside(run):
         if "checkpoint" in own:
             run.rewind(own["checkpoint"])
@@ -241,9 +270,14 @@ def _new(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None)
         raise
 
 
-def _overrides(run: Run) -> list[str]:
-    """What the run's config was composed from."""
-    return run.manifest["command"][2:]
+def _changed(run: Run, rest: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """The run's config with overrides, made whole where it is older than a key; and all keys that it is older than."""
+    like = choices_in(run.manifest["command"][2:])
+    whole, filled, absent = complete(run.config, like)
+    if filled:
+        values = ", ".join(f"{key}={value}" for key, value in filled.items())
+        log.warning("%s is older than some keys, which are filled in: %s", run.path, values)
+    return change(whole, rest, like=like, also=absent), sorted(absent)
 
 
 @contextmanager

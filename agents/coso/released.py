@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.tensors import MoreThanTensors, read_tensors
 from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 
 log = logging.getLogger(__name__)
@@ -267,13 +268,15 @@ def _load(path: Path, allow_pickle: bool) -> Any:
         if allow_pickle:
             return torch.load(path, map_location="cpu", weights_only=False)
         with torch.serialization.safe_globals(safe):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as fault:  # torch, pickle and zipfile raise many unrelated kinds for a file they cannot read
-        if "Unsupported global" in str(fault) or ("weights_only" in str(fault) and "GLOBAL" in str(fault)):
-            raise UserError(
-                f"{path} holds Python objects beyond tensors, arrays and plain values, which loading would run; if you "
-                "trust its maker, pass allow_pickle=true"
-            ) from None
+            return read_tensors(path)
+    except MoreThanTensors:
+        raise UserError(
+            f"{path} holds Python objects beyond tensors, arrays and plain values, which loading would run; if you "
+            "trust its maker, pass allow_pickle=true"
+        ) from None
+    except UserError as fault:
+        raise UserError(f"{fault} or no trajectory file; download or record it again") from None
+    except Exception as fault:  # what a file that is run may raise
         reason = str(fault).split("\n")[0][:120]
         raise UserError(f"{path} is damaged or no trajectory file ({reason}); download or record it again") from None
 

@@ -67,6 +67,18 @@ class OfflineSettings(BaseModel):
     actor_rounds: NonNegativeInt = 30
 
 
+class ReleasedEpisodesSettings(BaseModel):
+    """The keyword arguments of `agents.coso.released.load_trajectories`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str
+    images: str | None = None
+    max_side: PositiveInt = 570
+    features_only: bool = False
+    allow_pickle: bool = False
+
+
 class ImitationSettings(BaseModel):
     """The keyword arguments of `agents.llm.imitation.fit`."""
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.tensors import read_tensors
 
 NAMES = ("adapter_model.safetensors", "adapter_model.bin")
 
@@ -50,12 +51,11 @@ def load_adapters(model: Any, folder: str | Path) -> None:
 
 def _read(file: Path) -> dict[str, Tensor]:
     try:
-        tensors: dict[str, Tensor] = (
-            load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
-        )
-    except Exception as error:  # each format has faults of its own
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{file} is damaged or holds more than weights ({reason}); save it again") from error
+        tensors: dict[str, Tensor] = load_file(file) if file.suffix == ".safetensors" else read_tensors(file)
+    except UserError as error:
+        raise UserError(f"{error}; save the adapters again") from None
+    except Exception as error:  # safetensors has a kind of its own
+        raise UserError(f"{file} is damaged ({' '.join(str(error).split())[:120]}); save it again") from error
     return tensors
 
 

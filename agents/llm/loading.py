@@ -75,8 +75,8 @@ def reaching(name: str) -> Iterator[None]:
                 f"the hub repository {name} cannot be reached; check its name and the connection, or fetch it "
                 f"elsewhere with `huggingface-cli download {name} --local-dir FOLDER` and set model.name=FOLDER"
             ) from error
-        except UnpicklingError as error:
-            raise UserError(f"a file of {name} holds more than weights, or is damaged, and is not read") from error
+        except UnpicklingError:
+            raise UserError(f"a file of {name} holds more than weights, or is damaged, and is not read") from None
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{name} cannot be loaded by this version of transformers: {_one_line(error)}") from error
 

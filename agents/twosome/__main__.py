@@ -28,17 +28,19 @@ def main() -> None:
     forgets.add_argument("--harness", nargs="*", default=[], metavar="TASK", help="tasks of lm-eval as well")
     exports = verbs.add_parser("export", help="adapters as a PEFT folder, the critic beside them")
     exports.add_argument("overrides", nargs="+", help="run=PATH|latest checkpoint=last|best|N")
+    for reader in (forgets, exports):
+        reader.add_argument("--trust", metavar="RUN", help="as for agentlab eval")
     exports.add_argument("--to", type=Path, required=True, metavar="FOLDER")
     given = options.parse_args()
     try:
         if given.verb == "lint":
             _lint(given.overrides, given.episodes)
         elif given.verb == "forgetting":
-            policy = _trained(given.overrides).policy
+            policy = _trained(given.overrides, given.trust).policy
             numbers = forgetting(policy) | (harness(policy, given.harness) if given.harness else {})
             print_table(("metric", "value"), [(name, f"{value:.4g}") for name, value in numbers.items()])
         else:
-            _trained(given.overrides).save(given.to)
+            _trained(given.overrides, given.trust).save(given.to)
             print(f"wrote {given.to}")
     except (UserError, RunFailed) as fault:
         print(f"agentlab: {fault}", file=sys.stderr)
@@ -61,12 +63,12 @@ def _lint(overrides: list[str], episodes: int) -> None:
             print(f"  ! {remark}")
 
 
-def _trained(overrides: list[str]) -> TwosomeAgent:
+def _trained(overrides: list[str], trust: str | None) -> TwosomeAgent:
     """The agent of a run at a checkpoint."""
     own, rest = split(overrides)
     if "run" not in own or rest:
         raise UserError("name the run with run=latest or run=PATH, and nothing else but checkpoint=")
-    run = open_run(own)
+    run = open_run(own, trust=trust)
     _, state = run.load_checkpoint(own.get("checkpoint", "last"))
     agent = instantiate(run.config.agent, policy=instantiate(OmegaConf.to_container(run.config.model, resolve=True)))
     if not isinstance(agent, TwosomeAgent):

@@ -23,6 +23,7 @@ from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.run.lock import take_lock
 from agentlab_runner.runners.run.names import bare, beside
+from agentlab_runner.runners.run.received import check_folder
 from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finished, multirun, plain
 from agentlab_runner.runners.sweep.job import STOP, Owner, Record, SweepJob, course, job_folder
 from agentlab_runner.runners.sweep.plan import Plan, key, line
@@ -58,6 +59,7 @@ def claim(name: str, overrides: Sequence[str] = ()) -> int:
     folder = (beside("claims", cfg.runs_dir) / bare(name)).resolve()
     hydra_config(Plan((), (), plan.hydra), folder)
     folder.mkdir(parents=True, exist_ok=True)
+    check_folder(folder)
     with take_lock(folder):
         (folder / STOP).unlink(missing_ok=True)
         with StopJobs(folder) as interrupted:

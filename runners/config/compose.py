@@ -3,7 +3,7 @@
 import copy
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
@@ -68,13 +68,16 @@ def draft(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
         raise UserError(f"the config cannot be composed: {_one_line(fault)}") from fault
 
 
-def change(cfg: DictConfig, overrides: Sequence[str], like: Sequence[str]) -> DictConfig:
+def change(
+    cfg: DictConfig, overrides: Sequence[str], like: Sequence[str], also: Collection[str] = ()
+) -> DictConfig:
     """A finished config with a few values changed, as for evaluating a run otherwise than it was trained.
 
     Args:
         cfg: a resolved config, left as it is.
         overrides: `key=value`, `+key=value` or `group=choice`.
         like: the overrides `cfg` was composed from; they tell which schema checks which node.
+        also: keys that may be set though `cfg` does not have them.
 
     Raises:
         UserError: if an override names no key of `cfg`, or a value is refused.
@@ -88,7 +91,7 @@ def change(cfg: DictConfig, overrides: Sequence[str], like: Sequence[str]) -> Di
         key = override.package or override.key_or_group.replace("/", ".")
         if override.is_delete():
             raise UserError(f"{override.input_line!r}: a finished config can be changed, but nothing taken out of it")
-        if not override.is_add() and key not in (known := list(keys(changed))):
+        if not override.is_add() and key not in (known := [*keys(changed), *also]):
             raise UserError(f"this run's config has no key {key!r}{did_you_mean(key, known, quote=True)}")
         value = override.value()
         if is_group(override.key_or_group):

@@ -57,17 +57,17 @@ class RootSettings(RunSettings):
     model: Node | None
     trainer: Node | None
     logger: Node | None
-    rollout: Node
+    rollout: Node | None = None
     total_iterations: int = Field(ge=0)
     total_env_steps: int | None = Field(default=None, ge=1)
     rollout_size: int = Field(ge=1)
-    group_size: int = Field(ge=1)
+    group_size: int = Field(default=1, ge=1)
     eval: EvalSettings
     checkpoint: CheckpointSettings
     init_from: str | None = Field(default=None, min_length=1)
     """The run, or RUN@CHECKPOINT, whose weights it starts from."""
-    warm_start: WarmStartSettings | None
-    offline: OfflineSettings | None
+    warm_start: WarmStartSettings | None = None
+    offline: OfflineSettings | None = None
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Self:

@@ -23,13 +23,17 @@ def validate(cfg: DictConfig, see: str = "") -> None:
 
 
 def take_schemas(cfg: DictConfig) -> dict[str, str]:
-    """Take every `_schema_` out of a config and give them by their node's dotted key, "" being the root."""
+    """Take every `_schema_` out of a config and give them by their node's dotted key, "" being the root.
+
+    What else a node says of itself goes too: `_yours_`, see `runners/config/named.py`.
+    """
     plain = OmegaConf.to_container(cfg, resolve=False)
-    schemas = dict(_schema_nodes(plain))
-    for path in schemas:
-        owner = OmegaConf.select(cfg, path) if path else cfg
-        with open_dict(owner):
-            del owner["_schema_"]
+    schemas = dict(_marked(plain, "_schema_"))
+    for mark in ("_schema_", "_yours_"):
+        for path, _ in list(_marked(plain, mark)):
+            owner = OmegaConf.select(cfg, path) if path else cfg
+            with open_dict(owner):
+                del owner[mark]
     return schemas
 
 
@@ -54,7 +58,7 @@ def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "") -> None:
         plain = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
         assert isinstance(plain, dict)
         values = {str(key): value for key, value in plain.items() if not str(key).startswith("_")}
-        checked(values, _model(name, path), path, see)
+        checked(values, model_of(name, path), path, see)
 
 
 def checked(values: dict[str, Any], model: type[M], path: str = "", see: str = "") -> M:
@@ -70,19 +74,24 @@ def told(fault: ValidationError) -> str:
     return _sentence(fault.errors(), "", None, BaseModel, "")
 
 
-def _schema_nodes(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Where a `_schema_` stands and what it names, outer nodes before inner ones."""
+def _marked(node: Any, mark: str, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Where a mark stands and what it says, outer nodes before inner ones."""
     if isinstance(node, dict):
-        if "_schema_" in node:
-            yield path, node["_schema_"]
+        if mark in node:
+            yield path, node[mark]
         for name, value in node.items():
-            yield from _schema_nodes(value, f"{path}.{name}" if path else str(name))
+            yield from _marked(value, mark, f"{path}.{name}" if path else str(name))
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            yield from _schema_nodes(value, f"{path}[{index}]")
+            yield from _marked(value, mark, f"{path}[{index}]")
 
 
-def _model(name: str, path: str) -> type[BaseModel]:
+def model_of(name: str, path: str) -> type[BaseModel]:
+    """The pydantic model that the node `path` names in `_schema_`.
+
+    Raises:
+        UserError: if there is none of this name.
+    """
     module, _, attribute = name.rpartition(".")
     where = path or "the config"
     try:

@@ -14,6 +14,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.config.old_names import PACKAGE
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.tensors import read_tensors
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +75,15 @@ class WarmStartCache:
 
     def restore(self, key: str, model: Path) -> dict[str, Any] | None:
         """What was stored, with the model folder copied to `model`; None when this start was never made."""
-        import torch
-
         folder = self.root / key
         if not (folder / "state.pt").exists():
             return None
         if (folder / "model").exists():
             shutil.copytree(folder / "model", model, dirs_exist_ok=True)
         try:
-            state: dict[str, Any] = torch.load(folder / "state.pt", weights_only=True)
-        except Exception as fault:  # torch raises several unrelated kinds for a damaged file
-            log.warning("the cached warm start %s cannot be read (%s); it is made anew", folder, fault)
+            state: dict[str, Any] = read_tensors(folder / "state.pt")
+        except UserError as fault:
+            log.warning("a cached warm start cannot be read (%s); it is made anew", fault)
             shutil.rmtree(folder)
             return None
         return state

@@ -41,7 +41,7 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     page = render(records, pictures, episodes, store.frames, notices)
     if out is None:
         out = _free(runs)
-    write_atomic(out, page)
+    write_atomic(out, page.encode(errors="replace"))  # what JSON can say and UTF-8 cannot: half of a character
     return out
 
 

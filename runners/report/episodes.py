@@ -1,6 +1,5 @@
 """The recorded episodes of runs, as the player of the page wants them."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from agentlab_runner.runners.report.frames import FrameStore
 from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.report.record import RunRecord
 from agentlab_runner.runners.run.episodes import load_episodes
+from agentlab_runner.runners.run.metrics_file import is_finite
+from agentlab_runner.runners.run.received import inside, read_object
 from agentlab_runner.runners.types import Trajectory
 
 MARK_NUMBERS = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
@@ -24,7 +25,8 @@ def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: lis
     The last and the first recording of every run are taken before those between, so that the budget goes to the end and
     the beginning of learning.
     """
-    recordings = [(run, _recordings(record)) for run, record in enumerate(runs)]
+    recordings = [(run, _recordings(record, notices)) for run, record in enumerate(runs)]
+    folders_of = dict(recordings)
     ranked = [(rank, run, folder) for run, folders in recordings for rank, folder in enumerate(_by_interest(folders))]
     episodes: list[tuple[int, int, dict[str, Any]]] = []
     total = 0
@@ -39,7 +41,7 @@ def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: lis
             episode = _episode(trajectory, store)
             if episode is not None:
                 place = {"run": run, "set": folder.name, "title": f"episode {number}"}
-                episodes.append((run, recordings[run][1].index(folder), place | episode))
+                episodes.append((run, folders_of[run].index(folder), place | episode))
     if len(episodes) < total:
         notices.append(
             f"{total - len(episodes)} of {total} recorded episodes are left out to keep the file below 15 MB; "
@@ -50,21 +52,26 @@ def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: lis
     return [episode for _, _, episode in sorted(episodes, key=lambda entry: (entry[0], -entry[1]))]  # newest first
 
 
-def _recordings(run: RunRecord) -> list[Path]:
+def _recordings(run: RunRecord, notices: list[str]) -> list[Path]:
     """The folders of recorded episodes by step; one still being written has a dot before its name."""
-    folders = [path for path in (run.path / "episodes").glob("*") if path.is_dir() and not path.name.startswith(".")]
-    said = {folder.name: run.evals.get(folder.name) or _said(folder) for folder in folders}
+    folders = []
+    for path in sorted((run.path / "episodes").glob("[!.]*")):
+        try:
+            folders += [path] if inside(run.path, f"episodes/{path.name}").is_dir() else []
+        except UserError as fault:
+            notices.append(str(fault))
+    said = {folder.name: run.evals.get(folder.name) or _said(run.path, folder) for folder in folders}
     left = overtaken(said, run.manifest.get("resumed") or [])
     return [run.path / "episodes" / name for name in in_order(said, run.scalars) if name not in left]
 
 
-def _said(folder: Path) -> Mapping[str, Any]:
+def _said(run: Path, folder: Path) -> Mapping[str, Any]:
     """What a recording says of itself; nothing where its first episode is damaged."""
+    first = min(folder.glob("*/episode.json"), default=None)
     try:
-        content = json.loads(min(folder.glob("*/episode.json")).read_text())
-    except (OSError, ValueError):
+        return read_object(run, str(first.relative_to(run))) if first else {}
+    except (OSError, UserError):
         return {}
-    return content if isinstance(content, Mapping) else {}
 
 
 def _by_interest(folders: Sequence[Path]) -> list[Path]:
@@ -106,7 +113,7 @@ def _drawable(mark: Mapping[str, Any]) -> bool:
     numbers = MARK_NUMBERS.get(str(mark.get("kind")))
     if numbers is None:
         return isinstance(mark.get("text"), str)
-    return all(isinstance(mark.get(name), int | float) and math.isfinite(mark[name]) for name in numbers)
+    return all(is_finite(mark.get(name)) for name in numbers)
 
 
 def _finite(value: float) -> float | None:

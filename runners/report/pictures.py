@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
+from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.report.frames import FrameStore
 from agentlab_runner.runners.report.record import RunRecord
+from agentlab_runner.runners.run.pictures import read_picture
 
 MOST_PICTURES = 16
 """Steps kept of a picture logged again and again."""
@@ -25,10 +24,9 @@ def logged_pictures(runs: Sequence[RunRecord], store: FrameStore, notices: list[
             steps = []
             for step, (file, caption) in logged[::-stride][::-1]:
                 try:
-                    with Image.open(file) as opened:
-                        frame = store.add([np.asarray(opened.convert("RGB"))])
-                except (OSError, SyntaxError) as fault:
-                    notices.append(f"{file.name} cannot be read as a picture ({fault})")
+                    frame = store.add([read_picture(run.path, file)])
+                except UserError as fault:
+                    notices.append(str(fault))
                     continue
                 if frame:
                     steps.append((step, frame[0], caption or name))

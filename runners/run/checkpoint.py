@@ -9,16 +9,20 @@ import hashlib
 import json
 import math
 import random
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import TEMPORARY, atomic_file, write_atomic
+from agentlab_runner.runners.run.received import read_object
+from agentlab_runner.runners.run.tensors import read_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,6 @@ class Checkpoints:
         Raises:
             UserError: if it is missing or damaged; a damaged one is named, with the newest sound one to use instead.
         """
-        import torch
-
         checkpoint = self.find(which)
         if not self.is_sound(checkpoint):
             older = next((c.step for c in reversed(self.all()) if c != checkpoint and self.is_sound(c)), None)
@@ -122,7 +124,7 @@ class Checkpoints:
                 f"checkpoint {checkpoint.step} is damaged ({self.folder / checkpoint.file} "
                 f"is not what was written); {advice}"
             )
-        return checkpoint.step, torch.load(self.folder / checkpoint.file, map_location="cpu", weights_only=True)
+        return checkpoint.step, read_tensors(self.folder / checkpoint.file)
 
     def is_sound(self, checkpoint: Checkpoint) -> bool:
         """Whether the file on disk is, bit for bit, the one that was written."""
@@ -204,12 +206,23 @@ def _best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
 def _describe(path: Path) -> Checkpoint | None:
     """None if it is gone: a run that is being written deletes checkpoints while another process looks at them."""
     try:
-        return Checkpoint(**json.loads(path.read_text()))
+        known = Checkpoint(**read_object(path.parent, path.name))
+        if _is_right(known, path):
+            return known
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
-        step = int(path.stem) if path.stem.isdecimal() else -1
-        return Checkpoint(step, None, path.name, sha256="", size=0)
+    except (UserError, TypeError):
+        pass
+    step = int(path.stem) if re.fullmatch(r"\d{1,18}", path.stem, re.ASCII) else -1
+    return Checkpoint(step, None, path.name, sha256="", size=0)
+
+
+def _is_right(known: Checkpoint, path: Path) -> bool:
+    """Whether a description says of itself what its name says, and names a file beside it and no other."""
+    kinds = {"step": (int,), "score": (int, float, NoneType), "file": (str,), "sha256": (str,), "size": (int,)}
+    if any(type(getattr(known, name)) not in kind for name, kind in kinds.items()):
+        return False
+    return path.name == f"{known.step:06d}.json" and re.fullmatch(r"[\w-][\w.-]*\.pt", known.file) is not None
 
 
 _LEAVES = (bool, int, float, str, bytes, type(None))

@@ -18,6 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import atomic_file, write_atomic
+from agentlab_runner.runners.run.pictures import read_picture
+from agentlab_runner.runners.run.received import read_object
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
 Pixels = NDArray[np.uint8]
@@ -27,6 +29,9 @@ Mark = Mapping[str, Any]
 
 RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks")
 """What is kept of a step's `info`."""
+
+MOST_SEEN = 2**28
+"""Pixels of the distinct frames of one set of episodes."""
 
 INK, HALO, PAPER = (230, 30, 60), (255, 255, 255), (24, 24, 28)
 
@@ -74,8 +79,9 @@ def load_episodes(folder: Path) -> list[Trajectory]:
     trajectories = []
     for file in files:
         try:
-            trajectories.append(_load_episode(json.loads(file.read_text()), folder, frames))
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            episode = read_object(folder, f"{file.parent.name}/episode.json")
+            trajectories.append(_load_episode(episode, folder, frames))
+        except (UserError, ValueError, KeyError, TypeError, OverflowError, OSError) as error:
             raise UserError(f"{file} is damaged ({error}); delete its folder to use the other episodes") from error
     return trajectories
 
@@ -148,19 +154,21 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         if name is None:
             return {"text": entry["text"]}
         if name not in frames:
-            if not name.isalnum():
+            if not isinstance(name, str) or not name.isalnum():
                 raise ValueError(f"{name!r} is not the name of a frame")
-            with Image.open(folder / "frames" / f"{name}.png") as image:
-                frames[name] = np.asarray(image.convert("RGB"))
+            frames[name] = read_picture(folder, f"frames/{name}.png")
+            if sum(pixels.size for pixels in frames.values()) > 3 * MOST_SEEN:
+                raise ValueError("its frames are more than is shown")
         return {"text": entry["text"], "image": frames[name]}
 
+    def recorded(entry: Mapping[str, Any]) -> dict[str, Any]:
+        info = {key: entry[key] for key in RECORDED_INFO if key in entry}
+        if not all(isinstance(mark, dict) for mark in info.get("marks") or ()):
+            raise ValueError("one of its marks is none")
+        return info
+
     steps = [
-        Step(
-            observation(entry),
-            Decision(entry["action"]),
-            float(entry["reward"]),
-            {key: entry[key] for key in RECORDED_INFO if key in entry},
-        )
+        Step(observation(entry), Decision(entry["action"]), float(entry["reward"]), recorded(entry))
         for entry in episode["steps"]
     ]
     return Trajectory(

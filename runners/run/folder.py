@@ -10,34 +10,35 @@
 """
 
 import json
+import logging
 import re
 import shutil
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from agentlab_runner.runners.config.identity import HARMLESS, flatten, is_under, said
-from agentlab_runner.runners.config.old_names import renamed
+from agentlab_runner.runners.config.identity import HARMLESS, config_hash, flatten, is_under, said
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.atomic import atomic_file, explain_full_disk, write_atomic
+from agentlab_runner.runners.run.appear import given_folder, new_folder
+from agentlab_runner.runners.run.atomic import atomic_file, write_atomic
 from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng_state
+from agentlab_runner.runners.run.config_file import Config, as_plain, as_yaml, read_config
 from agentlab_runner.runners.run.lock import is_locked, take_lock
-from agentlab_runner.runners.run.manifest import Manifest, described, new_manifest, now, read_manifest
+from agentlab_runner.runners.run.manifest import Manifest, described, moment, new_manifest, now, read_manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
 from agentlab_runner.runners.run.names import bare
+from agentlab_runner.runners.run.received import check_folder
 from agentlab_runner.runners.run.repositories import record
 from agentlab_runner.runners.run.signals import Stops, whole
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
 from agentlab_runner.runners.types import Histogram, Metrics, Picture, Trajectory
 
-Config = DictConfig | Mapping[str, Any]
+log = logging.getLogger(__name__)
 
 
 class Run:
@@ -51,7 +52,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = _read_config(path)
+        self.config = read_config(path)
         self.manifest = read_manifest(path)
         self.tracker: Tracker = NullTracker()
         self.apart = False
@@ -88,17 +89,15 @@ class Run:
             UserError: if `path` holds a run, or the name is not a bare one.
             RunFailed: if the disk is full.
         """
-        config = _plain(cfg)
+        config = as_plain(cfg)
         title = name if group and name else bare(name or "run")
-        folder = _exclusive_folder(root, title) if path is None else path
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = take_lock(folder)
-        if (folder / "manifest.json").exists():
-            raise UserError(f"{folder} already holds a run; continue it with `agentlab resume run={folder}`")
-        code = record(folder, config)
-        write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        manifest = new_manifest(title, command, config, code, group)
-        write_atomic(folder / "manifest.json", _json(manifest))
+
+        def fill(folder: Path) -> None:
+            manifest = new_manifest(title, command, config, record(folder, config), group)
+            write_atomic(folder / "config.yaml", as_yaml(config))
+            write_atomic(folder / "manifest.json", _json(manifest))
+
+        folder, lock = new_folder(root, title, fill) if path is None else given_folder(path, fill)
         run = cls(folder)
         run._lock = lock
         return run
@@ -108,24 +107,35 @@ class Run:
         """An existing run.
 
         Raises:
-            UserError: if the folder holds no run, or its manifest or config is damaged.
+            UserError: if the folder holds no run, its manifest or config is damaged, or a link leads out of it.
         """
-        return cls(Path(path))
+        run = cls(Path(path))
+        check_folder(run.path)
+        return run
 
     @classmethod
     def latest(cls, root: Path | str) -> Self:
         """The run under `root` that was started last, those left aside that failed before they had begun.
 
+        A folder whose manifest cannot be read is told of and left out.
+
         Raises:
             UserError: if there is none.
         """
-        folders = [file.parent for file in Path(root).glob("*/manifest.json")]
-        if not folders:
+        found: dict[Path, Manifest] = {}
+        for file in Path(root).glob("[!.]*/manifest.json"):
+            try:
+                found[file.parent] = read_manifest(file.parent)
+            except UserError as fault:
+                log.warning("%s is left out: %s", file.parent, fault)
+        if not found:
             raise UserError(f"there is no run in {root}; start one with `agentlab train +exp=NAME`, or name its folder")
-        newest_first = sorted(folders, key=lambda folder: (read_manifest(folder)["started"], folder.name), reverse=True)
+        newest_first = sorted(
+            found, key=lambda folder: (moment(found[folder]["started"]) or 0.0, folder.name), reverse=True
+        )
         for folder in newest_first:
-            if has_begun(folder) or read_manifest(folder)["status"] != "failed":
-                return cls(folder)
+            if has_begun(folder) or found[folder]["status"] != "failed":
+                return cls.open(folder)
         raise UserError(
             f"every run in {root} failed before it had begun; to start one again name it: run={newest_first[0]}"
         )
@@ -241,6 +251,8 @@ class Run:
             UserError: if it is missing or damaged; the message offers what to use instead.
         """
         step, content = self.checkpoints.load(which)
+        if not isinstance(content, dict) or not {"state", "rng"} <= content.keys():
+            raise UserError(f"checkpoint {step} of {self.path} holds no state of a run; use another")
         if self._resumable and which == "last":
             self._resumable = False
             self._metrics.cut_after(step)
@@ -316,7 +328,7 @@ class Run:
         Raises:
             UserError: naming every other key that differs.
         """
-        ours, theirs = said(flatten(_plain(self.config))), said(flatten(_plain(cfg)))
+        ours, theirs = said(flatten(as_plain(self.config))), said(flatten(as_plain(cfg)))
         absent = object()
         changed = {
             key: (ours.get(key), theirs.get(key))
@@ -339,12 +351,13 @@ class Run:
         """Go on with `cfg`, once `check_config` has found its differences harmless."""
         if not self.check_config(cfg, allow):
             return
-        config = _plain(cfg)
-        self.write("config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        self.config = OmegaConf.create(config)
-        self.checkpoints.keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
+        config = as_plain(cfg)
+        self.manifest["replaced_hash"] = config_hash(as_plain(self.config))
         self.manifest = cast(Manifest, {**self.manifest, **described(config)})
         self._write_manifest()
+        self.write("config.yaml", as_yaml(config))
+        self.config = OmegaConf.create(config)
+        self.checkpoints.keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
 
     def record_origin(self, origin: Mapping[str, Any]) -> None:
         """Note in the manifest from which checkpoint of which other run this one starts."""
@@ -357,7 +370,7 @@ class Run:
     def _connect(self) -> Tracker:
         """The tracker the config names, started."""
         tracker = make_tracker(self.config.get("logger"))
-        tracker.start(self.path, self.manifest, _plain(self.config))
+        tracker.start(self.path, self.manifest, as_plain(self.config))
         return tracker
 
     def _said(self, step: int | None) -> dict[str, Any]:
@@ -408,36 +421,8 @@ def has_begun(folder: Path) -> bool:
     )
 
 
-def _exclusive_folder(root: Path, label: str) -> Path:
-    """A folder nobody else has: `mkdir` succeeds for one process only.
-
-    Raises:
-        UserError: if folders cannot be made there.
-    """
-    try:
-        with explain_full_disk(root):
-            root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"run folders cannot be made in {root} ({error.strerror}); choose another runs_dir") from error
-    stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{label}"
-    number = 1
-    while True:
-        folder = root / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            number += 1
-
-
 def _file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
-
-
-def _plain(cfg: Config) -> dict[str, Any]:
-    """The config as plain dicts and lists, interpolations resolved."""
-    plain = OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg
-    return cast(dict[str, Any], json.loads(json.dumps(plain)))
 
 
 def _longer(old: object, new: object) -> bool:
@@ -446,14 +431,3 @@ def _longer(old: object, new: object) -> bool:
 
 def _json(content: object) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _read_config(path: Path) -> DictConfig:
-    file = path / "config.yaml"
-    try:
-        config: DictConfig = OmegaConf.create(renamed(yaml.safe_load(file.read_text()) or {}))
-        return config
-    except FileNotFoundError:
-        raise UserError(f"{path} is not a run folder (it has no config.yaml); name the folder of a run") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is damaged ({str(error).splitlines()[0]}); restore it or start a new run") from error

@@ -1,12 +1,12 @@
 """What must be known of a run to believe or repeat it: command, code, packages, hardware, config hash, status."""
 
-import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -14,7 +14,10 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.received import read_object
 from agentlab_runner.runners.run.repositories import Code, Git, Repository
+
+STATUSES = ("running", "finished", "failed", "interrupted")
 
 
 class Hardware(TypedDict):
@@ -42,6 +45,8 @@ class Manifest(TypedDict):
     """How long processes have run it, breaks left out; of one that was killed, up to its last checkpoint."""
     seed: int | None
     config_hash: str
+    replaced_hash: str | None
+    """Of the config before the last permitted change, which stays if a kill comes between the two files."""
     tags: list[str]
     notes: str
     init_from: dict[str, Any] | None
@@ -81,6 +86,7 @@ def new_manifest(
         hardware=hardware(),
         resumed=[],
         threads=None,
+        replaced_hash=None,
     )
 
 
@@ -104,13 +110,13 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         UserError: if it is missing or damaged.
     """
-    file = path / "manifest.json"
     try:
-        content = json.loads(file.read_text())
+        content = read_object(path, "manifest.json")
     except FileNotFoundError:
         raise UserError(f"{path} is not a run folder (it has no manifest.json); name the folder of a run") from None
-    except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}); restore it or start a new run") from error
+    wrong = next((key for key, is_right in _RIGHT.items() if not is_right(content.get(key))), None)
+    if wrong is not None:
+        raise UserError(f"{path / 'manifest.json'} is damaged (its {wrong} is missing or wrong); restore it")
     return cast(Manifest, content)
 
 
@@ -130,8 +136,29 @@ def moment(text: Any) -> float | None:
     """Unix seconds of a time as manifests have it; None for anything else."""
     try:
         return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
+
+
+def _is_commit(value: Any) -> bool:
+    return isinstance(value, dict) and {"commit", "dirty"} <= value.keys() and isinstance(value["commit"], str | None)
+
+
+_RIGHT: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: isinstance(value, str),
+    "command": lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value),
+    "status": lambda value: value in STATUSES,
+    "started": lambda value: moment(value) is not None,
+    "ended": lambda value: value is None or moment(value) is not None,
+    "config_hash": lambda value: isinstance(value, str),
+    "wandb_id": lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]+", value) is not None,
+    "seed": lambda value: value is None or isinstance(value, int),
+    "git": _is_commit,
+    "packages": lambda value: isinstance(value, dict),
+    "hardware": lambda value: isinstance(value, dict) and isinstance(value.get("gpu", []), list),
+    "resumed": lambda value: isinstance(value, list),
+}
+"""What must be right for a folder to count as a run's: the keys that are relied on."""
 
 
 def now() -> str:

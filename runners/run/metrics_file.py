@@ -8,6 +8,7 @@ from typing import Any
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import append_line, write_atomic
+from agentlab_runner.runners.run.received import LINES_LIMIT, read_bytes
 
 
 class MetricsFile:
@@ -29,11 +30,18 @@ class MetricsFile:
         Raises:
             UserError: if any other line is damaged.
         """
-        lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.exists() else []
         try:
-            return [json.loads(line) for line in lines]
-        except ValueError as error:
+            content = read_bytes(self.path.parent, self.path.name, LINES_LIMIT)
+        except FileNotFoundError:
+            return []
+        try:
+            lines = [json.loads(line) for line in content.split(b"\n")[:-1]]
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{self.path} is damaged ({error}); delete the damaged line to use the rest") from error
+        odd = next((line for line in lines if not isinstance(line, dict) or type(line.get("step")) is not int), None)
+        if odd is not None:
+            raise UserError(f"{self.path} is damaged (a line has no step); delete the damaged line to use the rest")
+        return lines
 
     def repair(self) -> None:
         """Drop what follows the last newline: a line whose writing was cut short."""
@@ -47,3 +55,8 @@ class MetricsFile:
         """Drop the lines logged after `step`."""
         if self.path.exists():
             write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in self.read() if line["step"] <= step))
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value read from JSON is a number that can be drawn and formatted."""
+    return isinstance(value, int | float) and abs(value) < 1e300

@@ -1,8 +1,8 @@
 """`agentlab compare RUN RUN...`: runs side by side, with only those parts of their configs that differ."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,8 +12,11 @@ from agentlab_runner.runners.config.identity import relevant
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import duration
+from agentlab_runner.runners.run.metrics_file import is_finite
 from agentlab_runner.runners.sweep.watch import clock
 from agentlab_runner.runners.terminal.curves import Curve, plot_curves
+
+log = logging.getLogger(__name__)
 
 HEADLINE = "eval/success"
 """Compared unless another metric is asked for, where some run has it."""
@@ -48,7 +51,7 @@ class Entry:
         curves: dict[str, dict[int, float]] = {}
         for line in run.metrics():
             for name, value in line.items():
-                if name not in ("step", "time") and isinstance(value, int | float) and isfinite(value):
+                if name not in ("step", "time") and is_finite(value):
                     curves.setdefault(name, {})[line["step"]] = float(value)
         config = OmegaConf.to_container(run.config, resolve=True)
         assert isinstance(config, dict)
@@ -133,7 +136,7 @@ def compare(runs: Sequence[Path], metric: str | None = None) -> Comparison:
     paths = [run for path in runs for run in _runs(path)]
     if not paths:
         raise UserError("there is nothing to compare; name two run folders or more")
-    entries = tuple(Entry.read(path, label) for path, label in zip(paths, _labels(paths), strict=True))
+    entries = _entries(paths)
     logged = sorted({name for entry in entries for name in entry.curves})
     if metric is not None:
         if metric not in logged:
@@ -151,6 +154,21 @@ def _runs(path: Path) -> list[Path]:
     if not found:
         raise UserError(f"{path} is a sweep none of whose jobs has begun; run it first")
     return found
+
+
+def _entries(paths: Sequence[Path]) -> tuple[Entry, ...]:
+    """What can be read of these runs; one that cannot is told of, and refused only if none is left."""
+    entries, faults = [], []
+    for path, label in zip(paths, _labels(paths), strict=True):
+        try:
+            entries.append(Entry.read(path, label))
+        except UserError as fault:
+            faults.append(fault)
+    if not entries:
+        raise faults[0]
+    for left_out in faults:
+        log.warning("left out: %s", left_out)
+    return tuple(entries)
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:

@@ -6,6 +6,7 @@ and it can be told to stop and save from outside.
 """
 
 import json
+import logging
 import os
 import resource
 import signal
@@ -17,7 +18,6 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,10 +29,13 @@ from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import write_atomic
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.lock import is_locked
-from agentlab_runner.runners.run.metrics_file import MetricsFile
+from agentlab_runner.runners.run.metrics_file import MetricsFile, is_finite
+from agentlab_runner.runners.run.received import read_object
 from agentlab_runner.runners.run.signals import Stops
 from agentlab_runner.runners.sweep.plan import as_typed, called
 from agentlab_runner.runners.sweep.preemption import Preemption, outlive
+
+log = logging.getLogger(__name__)
 
 STOP = "stop"
 """File in the sweep folder that tells running jobs to save and end, and waiting ones not to begin."""
@@ -66,12 +69,19 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path) -> "Record | None":
-        """The record of a job, None if it was never begun."""
+        """The record of a job, None if it was never begun; a damaged one is told of and counts as none."""
         try:
-            content = json.loads((folder / "job.json").read_text())
+            content = read_object(folder, "job.json")
+            record = cls(**(content | {"status": Status(content["status"])}))
+            texts, numbers = [*record.overrides, record.error], (record.began, record.seconds, record.cpu_seconds)
+            if not (all(isinstance(text, str) for text in texts) and all(map(is_finite, numbers))):
+                raise ValueError("it says what no job says")
         except FileNotFoundError:
             return None
-        return cls(**(content | {"status": Status(content["status"])}))
+        except (UserError, KeyError, TypeError, ValueError) as fault:
+            log.warning("%s is left out, since its job.json cannot be used (%s)", folder, fault)
+            return None
+        return record
 
     def write(self, folder: Path) -> None:
         write_atomic(folder / "job.json", json.dumps(asdict(self), indent=2) + "\n")
@@ -209,13 +219,16 @@ def final_value(folder: Path, metric: str) -> float | None:
 
 def course(folder: Path, metric: str) -> dict[int, float]:
     """The metric by step, where it is a finite number."""
-    values = {line["step"]: line[metric] for line in logged(folder) if isinstance(line.get(metric), int | float)}
-    return {step: float(value) for step, value in values.items() if isfinite(value)}
+    return {line["step"]: float(line[metric]) for line in logged(folder) if is_finite(line.get(metric))}
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
-    """Every line the job's run has logged so far."""
-    return MetricsFile(folder / "metrics.jsonl").read()
+    """Every line the job's run has logged so far; a damaged file is told of and counts as none."""
+    try:
+        return MetricsFile(folder / "metrics.jsonl").read()
+    except UserError as fault:
+        log.warning("%s", fault)
+        return []
 
 
 def _cpu_of_children() -> float:

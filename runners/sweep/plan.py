@@ -12,9 +12,12 @@ from omegaconf import OmegaConf
 
 from agentlab_runner.runners.config.compose import compose, normalise, parse
 from agentlab_runner.runners.config.identity import HARMLESS, is_under, relevant
+from agentlab_runner.runners.config.listing import is_group
+from agentlab_runner.runners.config.named import check_named
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import write_atomic
 from agentlab_runner.runners.run.manifest import now
+from agentlab_runner.runners.run.received import read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,8 @@ def claim(folder: Path, plan: Plan) -> Plan:
         }
         write_atomic(file, json.dumps(content, indent=2) + "\n")
         return plan
-    known = json.loads(file.read_text())
+    known = read_object(folder, "sweep.json")
+    _check(known, file)
     plan = plan.varying(known["swept"])
     if plan.swept_keys != known["swept"]:
         raise UserError(
@@ -148,6 +152,19 @@ def claim(folder: Path, plan: Plan) -> Plan:
             "undo that, or give this sweep a --name of its own"
         )
     return plan
+
+
+def _check(known: dict[str, Any], file: Path) -> None:
+    """Whether a sweep.json, which may be someone else's, says values of the swept keys and nothing more."""
+    swept, reference = known.get("swept"), known.get("reference")
+    points = reference.get("overrides") if isinstance(reference, dict) else None
+    texts = [*swept, *points] if isinstance(swept, list) and isinstance(points, list) else [None]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(known["reference"].get("config"), dict):
+        raise UserError(f"{file} is damaged; give this sweep a --name of its own")
+    for override in parse(known["reference"]["overrides"]):
+        if key(line(override)) not in known["swept"] or (is_group(override.key_or_group) and ".." in line(override)):
+            raise UserError(f"{file} is damaged ({line(override)}); give this sweep a --name of its own")
+        check_named({override.key_or_group: override.value()}, str(file), "--name NAME for a sweep of your own")
 
 
 def _config(plan: Plan, reference: list[str]) -> dict[str, Any]:

@@ -109,7 +109,8 @@ class Results:
         Args:
             fixed: keys of the overrides that all jobs share; the other overrides of a job make its arm and its seed.
         """
-        jobs = [_job(file.parent, fixed, metric) for file in folder.glob("jobs/*/job.json")]
+        found = [_job(file.parent, fixed, metric) for file in folder.glob("jobs/*/job.json")]
+        jobs = [job for job in found if job is not None]
         return cls(metric, tuple(sorted(jobs, key=lambda job: job.record.began)))
 
     @cached_property
@@ -213,9 +214,10 @@ class Results:
         return text.getvalue()
 
 
-def _job(folder: Path, fixed: Sequence[str], metric: str) -> Job:
+def _job(folder: Path, fixed: Sequence[str], metric: str) -> Job | None:
     record = Record.read(folder)
-    assert record is not None
+    if record is None:
+        return None
     swept = varied(record.overrides, fixed)
     seed = swept.pop("seed", "")
     return Job(folder, record, swept, seed, course(folder, metric))

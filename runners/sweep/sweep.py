@@ -18,6 +18,7 @@ from agentlab_runner.runners.errors import RunFailed
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.run.lock import take_lock
 from agentlab_runner.runners.run.names import bare, beside
+from agentlab_runner.runners.run.received import check_folder
 from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, multirun
 from agentlab_runner.runners.sweep.job import STOP, Owner, SweepJob
 from agentlab_runner.runners.sweep.plan import Plan, claim, line
@@ -60,6 +61,7 @@ def sweep(
     hydra_config(plan, folder)  # and so is a launcher or sweeper that is not there
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    check_folder(folder)
     with take_lock(folder), _claimed(folder, new):
         plan = claim(folder, plan)
         (folder / STOP).unlink(missing_ok=True)

@@ -63,7 +63,7 @@ def test_a_damaged_trajectory_file_is_named_before_any_work(lab):
     (lab.path / "episodes.pt").write_bytes(b"PK\x03\x04 and then nothing")
     source = "{_target_: agentlab_runner.agents.coso.released.load_trajectories, path: episodes.pt}"
     refused = lab.train(f"offline={{source: {source}}}", code=2).stderr
-    assert refused.startswith("agentlab: episodes.pt is damaged or no trajectory file (")
+    assert refused.startswith("agentlab: episodes.pt is damaged (")
     assert refused.count("\n") == 1
 
 

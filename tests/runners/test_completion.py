@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentlab_runner.runners.completion import complete
+from agentlab_runner.runners.run.folder import Run
 
 CONF = str(Path(__file__).parent / "conf")
 
@@ -87,9 +88,7 @@ def test_candidates(own_conf, given, incomplete, offered):
 
 
 def test_only_verbs_that_take_a_run_offer_runs(own_conf, tmp_path):
-    (tmp_path / "runs/a").mkdir(parents=True)
-    (tmp_path / "runs/a/manifest.json").write_text("{}")
-    (tmp_path / "runs/a/config.yaml").write_text("total_iterations: 9\n")
+    Run.create({"total_iterations": 9}, tmp_path, [], path=tmp_path / "runs/a")
     assert complete("eval", [], "run=") == ["run=latest", "run=runs/a"]
     assert complete("resume", [], "checkp") == ["checkpoint=last", "checkpoint=best"]
     assert complete("eval", ["run=runs/a"], "tot") == ["total_iterations=9"]

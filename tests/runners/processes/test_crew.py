@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
+from omegaconf import OmegaConf
 
 from agentlab_runner.runners.run.folder import Run
 from tests.conftest import Result, agentlab, environment
@@ -77,9 +77,7 @@ def test_an_interrupted_run_goes_on_with_another_number_of_processes(alone, tmp_
     assert "process 1 of 0-1 was ended by SIGKILL, so the others were ended too; go on from" in result.stderr
     run = only_run(tmp_path)
     assert run.status == "failed"
-    config = yaml.safe_load((run.path / "config.yaml").read_text())
-    config["agent"]["die_at"] = 0
-    (run.path / "config.yaml").write_text(yaml.safe_dump(config))
+    run.update_config(OmegaConf.merge(run.config, {"agent": {"die_at": 0}}), allow=["agent.die_at"])
     result = agentlab("resume", "run=latest", "trainer.processes=3", cwd=tmp_path, env=env)
     assert result.exit_code == 0, result.stderr
     for own, expected in zip(numbers(only_run(tmp_path)), numbers(alone), strict=True):

@@ -247,10 +247,10 @@ def test_damaged_parts_are_named_and_the_rest_is_shown(tmp_path):
     page = Page(report([path], tmp_path / "report.html"))
     for fault in (
         "1 torn line",
-        "iteration_1.json cannot be read",
+        "iteration_1.json is damaged",
         "000/episode.json is damaged",
         "1 pictures",
-        "not YAML",
+        "config.yaml is damaged",
     ):
         assert fault in page.text
     assert len(page.data["episodes"]) == 4
