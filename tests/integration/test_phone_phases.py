@@ -56,13 +56,21 @@ def released_episodes(tmp_path):
 
 
 def test_offline_alone_from_a_released_file(lab, released_episodes):
-    source = f"{{_target_: agentlab_runner.agents.coso.released.load_trajectories, path: {released_episodes}}}"
-    lab.train(f"offline={{source: {source}}}", "total_iterations=0", "agent.offline.actor_rounds=2")
+    source = ["+episodes=released", f"offline.source.path={released_episodes}"]
+    lab.train(*source, "total_iterations=0", "agent.offline.actor_rounds=2")
     lines = numbers(lab.run)
     assert [line["step"] for line in lines] == [0, 0, 0]
     assert "actor/loss" in lines[1]
     assert "eval/success" in lines[2]
     assert "eval/success" in json.loads(lab("eval", "run=latest", "--json").stdout)["metrics"]
+
+
+def test_a_run_folder_cannot_have_a_pickle_run(lab, released_episodes):
+    inline = f"{{_target_: agentlab_runner.agents.coso.released.load_trajectories, path: {released_episodes}"
+    lab.train(f"offline={{source: {inline}, allow_pickle: true}}}}", "total_iterations=0")
+    refused = lab("resume", "run=latest", code=2).stderr
+    assert "sets offline.source.allow_pickle to True, which is for you to decide" in refused
+    lab("resume", "run=latest", "offline.source.allow_pickle=true")
 
 
 @pytest.mark.parametrize("mode", ["online", "offline", "off2on"])
