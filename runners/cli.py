@@ -26,7 +26,7 @@ app.add_typer(phone, name="phone")
 def _complete(context: typer.Context, incomplete: str) -> list[str]:
     from agentlab_runner.runners.completion import complete
 
-    claimed = [context.params["name"]] if context.info_name == "claim" else []
+    claimed = [context.params.get("name") or ""] if context.info_name == "claim" else []
     return complete(context.info_name or "", [*claimed, *(context.params.get("overrides") or [])], incomplete)
 
 

@@ -146,8 +146,9 @@ def _settings(folder: Path) -> list[str]:
 
 
 def _no_plugin(plan: Plan, fault: Exception) -> str:
-    chosen = next((o for o in plan.hydra if o.key_or_group in ("hydra/launcher", "hydra/sweeper")), None)
-    if chosen is None or "Could not find" not in str(fault):
+    plugins = [o for o in plan.hydra if o.key_or_group in ("hydra/launcher", "hydra/sweeper")]
+    chosen = next((o for o in plugins if f"Could not find '{o.key_or_group}/{o.value()}'" in str(fault)), None)
+    if chosen is None:
         return f"Hydra refuses these overrides: {_one_line(fault)}"
     extra = str(chosen.value()).partition("_")[0]
     brought = {name: [need.name for need in needs] for name, needs in extras().items()}

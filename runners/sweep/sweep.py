@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agentlab_runner.runners.config.compose import compose
-from agentlab_runner.runners.errors import RunFailed
+from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.run.lock import take_lock
 from agentlab_runner.runners.run.names import bare, beside
@@ -68,6 +68,8 @@ def sweep(
         job = SweepJob(folder, metric, fail_fast, Owner.this_process(), fixed=tuple(plan.fixed_keys))
         with StopJobs(folder) as interrupted, Watch(folder, plan.fixed_keys, metric) as watch:
             broken = multirun(plan, job, watch)
+        if isinstance(broken, ValueError) and not any(folder.glob("jobs/*")):
+            raise UserError(f"the sweeper refuses these overrides: {broken}") from broken
         results = Results.read(folder, plan.fixed_keys, metric)
         if results.jobs:
             results.write(folder)

@@ -254,6 +254,19 @@ def test_an_optuna_study_goes_on_and_asks_failed_trials_again(folder: Folder) ->
     assert "hydra" not in folder.run(*args, "hydra.sweeper.n_trials=8")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("optuna"), reason="needs the optuna extra")
+def test_a_study_that_cannot_begin_claims_no_folder(folder: Folder) -> None:
+    args = ["+exp=climb", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", "--name", "mine"]
+    said = folder.run(*args, "experiment.slope=interval(3,1)", code=2)
+    assert "the sweeper refuses these overrides: The `low` value must be smaller" in said
+    said = folder.run(*args, "experiment.slope=choice(0.1,0.2)", "hydra/sweeper/sampler=nope", code=2)
+    assert "Could not find 'hydra/sweeper/sampler/nope'" in said
+    assert not list(folder.path.glob("sweeps/*"))
+    folder.run(*args, "experiment.slope=choice(0.1,0.2)", "seed=0,1")
+    assert (folder.path / "sweeps/mine/table.md").exists()
+
+
 def test_a_folder_has_one_sweep_at_a_time(folder: Folder, here: Folder) -> None:
     folder.start(*LONG)
     wait_for(lambda: len(folder.jobs()) > 0)
@@ -297,7 +310,7 @@ def test_the_name_depends_on_what_is_fixed_and_swept_alone() -> None:
 def test_wrong_input_stops_before_the_first_job(here: Folder, overrides: list[str], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         sweep(overrides)
-    assert not list(here.path.iterdir())
+    assert not list(here.path.glob("sweeps/*"))
 
 
 def test_a_command_that_begins_no_job_does_not_claim_a_folder_that_was_there(here: Folder) -> None:
