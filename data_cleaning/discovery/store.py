@@ -174,16 +174,35 @@ def stored(
         config: dict[str, Any] = {"memory_limit": f"{budget >> 20}MiB", "threads": threads, "temp_directory": folder}
         with duckdb.connect(str(Path(folder) / "table.duckdb"), config=config) as connection:
             schema = pa.schema([(f"c{column}", pa.string()) for column in range(len(names))])
-            renamed = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in batches)
-            connection.register("arriving", pa.RecordBatchReader.from_batches(schema, renamed))
-            connection.execute("CREATE TABLE raw AS SELECT * FROM arriving")
-            connection.unregister("arriving")
+            _receive(connection, schema, batches)
             rows: int = connection.execute("SELECT count(*) FROM raw").fetchall()[0][0]
             step = -(-rows // SAMPLE) or 1
             kept = connection.sql(f"SELECT * FROM raw WHERE rowid % {step} = 0 ORDER BY rowid").to_arrow_table()
             sample = read(kept.rename_columns(names), nulls=nulls)
             _encode(connection, len(names), nulls)
             yield Relation(tuple(names), rows, sample, connection)
+
+
+def _receive(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    """The batches as the table `raw`; what is wrong with them is raised as it is, not as DuckDB wraps it."""
+    faults: list[ValueError] = []
+
+    def renamed() -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in batches:
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+        except ValueError as fault:
+            faults.append(fault)
+            raise
+
+    connection.register("arriving", pa.RecordBatchReader.from_batches(schema, renamed()))
+    try:
+        connection.execute("CREATE TABLE raw AS SELECT * FROM arriving")
+    except duckdb.Error:
+        if faults:
+            raise faults[0] from None
+        raise
+    connection.unregister("arriving")
 
 
 def _encode(connection: duckdb.DuckDBPyConnection, width: int, nulls: Nulls) -> None:

@@ -1,6 +1,5 @@
 """Any columnar source as Arrow: whole, or batch by batch."""
 
-import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-CSV = (".csv", ".tsv", ".txt")
+from agentlab_runner.data_cleaning.table.delimited import ENDINGS, Delimited, understand
+
 DUCKDB = (".duckdb", ".db")
-DELIMITERS = ",;\t|"
 FORMATS = ".csv, .tsv, .parquet, .arrow, .feather or FILE.duckdb::TABLE"
 
 
@@ -27,7 +26,7 @@ def load(source: Any, columns: Sequence[str] | None = None) -> pa.Table:
     table = table if columns is None else table.select(_chosen(columns, names))
     for field in table.schema:
         if pa.types.is_nested(field.type):
-            raise ValueError(f"column {field.name!r} is of type {field.type}; flatten it or leave it out with columns=")
+            raise ValueError(f"column {field.name!r} is of type {field.type}; flatten it or leave it out of the table")
     return table
 
 
@@ -37,13 +36,12 @@ def stream(source: Any, columns: Sequence[str] | None = None) -> tuple[list[str]
     Arguments and errors as in `read`; those about the contents may come with any batch.
     """
     path = Path(source) if isinstance(source, str | os.PathLike) else None
-    if path and path.suffix.lower() in CSV and path.is_file():
-        import pyarrow.csv
-
-        parse, convert = _csv_options(path, columns, pa.string())
+    text = delimited(source)
+    if text:
         with _explained(source):
-            reader = pyarrow.csv.open_csv(path, parse_options=parse, convert_options=convert)
-        names, batches = reader.schema.names, iter(reader)
+            _unique(text.names)
+            names = text.names if columns is None else _chosen(columns, text.names)
+        batches = text.batches(None if columns is None else names)
     elif path and path.suffix.lower() == ".parquet" and path.is_file():
         import pyarrow.parquet as pq
 
@@ -56,6 +54,14 @@ def stream(source: Any, columns: Sequence[str] | None = None) -> tuple[list[str]
         names, batches = table.column_names, iter(table.to_batches())
     _unique(names)
     return names, _texts(source, names, batches)
+
+
+def delimited(source: Any) -> Delimited | None:
+    """The source as a text file of records, if it is one."""
+    if isinstance(source, Delimited):
+        return source
+    path = Path(source) if isinstance(source, str | os.PathLike) else None
+    return understand(path) if path and path.suffix.lower() in ENDINGS and path.is_file() else None
 
 
 def _texts(source: Any, names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -79,13 +85,23 @@ def _explained(source: Any) -> Iterator[None]:
     """Turn Arrow's errors about the source into a sentence."""
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
         where = repr(str(source)) if isinstance(source, str | os.PathLike) else "the table"
-        raise ValueError(f"{where} cannot be read as a table: {str(error).splitlines()[0]}") from error
+        where = repr(str(source.path)) if isinstance(source, Delimited) else where
+        raise ValueError(f"{where} cannot be read as a table: {_fault(str(error).splitlines()[0])}") from error
+
+
+def _fault(said: str) -> str:
+    """What Arrow says of a file, with what may mend it."""
+    if "UTF8" in said:
+        return f"{said.rpartition(': ')[2]}; name its encoding (latin-1, cp1252, ...)"
+    return f"{said}; is its delimiter or its quote another one?" if "columns, got" in said else said
 
 
 def _unique(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
+    if twice == [""]:
+        raise ValueError("the table has more than one column without a name; name them in its first line")
     if twice:
         raise ValueError(f"the table has more than one column {', '.join(map(repr, twice))}; rename them")
 
@@ -96,6 +112,10 @@ def _chosen(columns: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def _arrow(source: Any, columns: Sequence[str] | None) -> pa.Table:
+    if (text := delimited(source)) is not None:
+        _unique(text.names)
+        names = None if columns is None else _chosen(columns, text.names)
+        return text.table(names, pa.dictionary(pa.int32(), pa.string()))
     if isinstance(source, str | os.PathLike):
         return _read_path(os.fspath(source), columns)
     if isinstance(source, pa.Table):
@@ -130,8 +150,6 @@ def _read_path(path: str, columns: Sequence[str] | None) -> pa.Table:
     if inside and file.suffix.lower() not in DUCKDB:
         raise ValueError(f"{name!r} holds one table; leave out ::{inside}")
     match file.suffix.lower():
-        case suffix if suffix in CSV:
-            return _read_csv(file, columns)
         case ".parquet":
             import pyarrow.parquet as pq
 
@@ -144,47 +162,6 @@ def _read_path(path: str, columns: Sequence[str] | None) -> pa.Table:
         case suffix if suffix in DUCKDB:
             return _read_duckdb(file, inside)
     raise ValueError(f"the format of {name!r} is not known; give {FORMATS}")
-
-
-def _read_csv(file: Path, columns: Sequence[str] | None) -> pa.Table:
-    import pyarrow.csv
-
-    parse, convert = _csv_options(file, columns, pa.dictionary(pa.int32(), pa.string()))
-    options = {"parse_options": parse, "convert_options": convert, "memory_pool": pa.system_memory_pool()}
-    try:
-        return pyarrow.csv.read_csv(file, **options)
-    except pa.ArrowInvalid:
-        # again on one thread: only then does Arrow know the number of the row it stumbled over
-        return pyarrow.csv.read_csv(file, pyarrow.csv.ReadOptions(use_threads=False), **options)
-
-
-def _csv_options(file: Path, columns: Sequence[str] | None, kind: pa.DataType) -> tuple[Any, Any]:
-    """How to parse a CSV file, and how to read every field as `kind`."""
-    import pyarrow.csv
-
-    header, delimiter = csv_header(file)
-    return pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True), pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(header, kind),
-        include_columns=None if columns is None else _chosen(columns, header),
-        strings_can_be_null=True,
-        null_values=[""],
-        quoted_strings_can_be_null=False,
-    )
-
-
-def csv_header(file: Path) -> tuple[list[str], str]:
-    """Column names, and the delimiter: the one of `DELIMITERS` that the first line has most of."""
-    with open(file, encoding="utf-8-sig", newline="") as stream:
-        try:
-            first = stream.readline()
-            delimiter = max(DELIMITERS, key=first.count)
-            stream.seek(0)
-            header: list[str] = next(csv.reader(stream, delimiter=delimiter), [])
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{str(file)!r} is not UTF-8 text; convert it first, for example with iconv") from error
-    if not header:
-        raise ValueError(f"{str(file)!r} is empty; its first line should name the columns")
-    return header, delimiter
 
 
 def _read_duckdb(file: Path, inside: str) -> pa.Table:

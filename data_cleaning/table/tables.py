@@ -1,28 +1,18 @@
 """Tables in and out: any columnar source becomes dictionary-encoded columns; repaired cells go back into a file."""
 
-import csv
-import io
-import os
-import re
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, Literal, overload
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 import pyarrow as pa
 
-from agentlab_runner.data_cleaning.table.sources import CSV, as_text, csv_header, known, load
+from agentlab_runner.data_cleaning.table.sources import as_text, delimited, known, load
+from agentlab_runner.data_cleaning.table.writing import Changes, write
 from agentlab_runner.data_cleaning.types import Codes, Table
 
 __all__ = ["Changes", "Nulls", "Values", "decode", "known", "load", "read", "write"]
 
 Nulls = Literal["equal", "distinct"]
-Changes = Mapping[str, Mapping[int, str | None]]
-"""New texts by column and row; None is NULL."""
-
 
 
 class Values(Sequence[str | None]):
@@ -87,7 +77,7 @@ def read(source: Any, *, columns: Sequence[str] | None = None, nulls: Nulls = "e
     table = load(source, columns)
     names = table.column_names
     # the dictionaries of other sources may list values twice, unused, or in an order of their own
-    trusted = isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in CSV
+    trusted = delimited(source) is not None
     encoded = []
     for name in names:  # giving up each column of the source before the next is encoded
         encoded.append(_encode(name, table.column(0), nulls, trusted))
@@ -101,30 +91,6 @@ def decode(table: Table, column: str) -> pa.Array:
     values = table.values[position]
     text = values.arrow() if isinstance(values, Values) else pa.array(values, pa.string())
     return text.take(pa.array(table.codes[position]))
-
-
-def write(source: Any, changes: Changes, out: str | os.PathLike[str]) -> None:
-    """Write the source with some cells changed, whole or not at all; `out` may be the source itself.
-
-    From CSV to CSV every byte but those of the changed fields stays. Otherwise every column keeps its type, and the
-    suffix of `out` says the format.
-
-    Raises:
-        ValueError: if a changed column or row is not there, a new text does not fit its column's type, or the format
-            of `out` is not known.
-    """
-    target = Path(out)
-    path = Path(source) if isinstance(source, str | os.PathLike) else None
-    if path is not None and path.suffix == target.suffix and target.suffix.lower() in CSV:
-        with _replacing(target) as file:
-            _copy_csv(path, changes, file)
-        return
-    table = load(source)
-    for name, cells in changes.items():
-        position = known(name, table.column_names)
-        table = table.set_column(position, table.schema.field(position), _changed(name, table.column(position), cells))
-    with _replacing(target) as file:
-        _write_arrow(table, target, file)
 
 
 def _encode(name: str, column: pa.ChunkedArray, nulls: Nulls, trusted: bool) -> tuple[Codes, Values]:
@@ -162,120 +128,3 @@ def _encode(name: str, column: pa.ChunkedArray, nulls: Nulls, trusted: bool) -> 
         return codes, Values(values, 1)
     codes[null] = np.arange(len(values), len(values) + missing, dtype=np.int32)
     return codes, Values(values, missing)
-
-
-def _changed(name: str, column: pa.ChunkedArray, cells: Mapping[int, str | None]) -> pa.ChunkedArray:
-    _check_rows(cells, len(column))
-    mask = np.zeros(len(column), bool)
-    rows = sorted(cells)
-    mask[rows] = True
-    plain = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    try:
-        new = pa.array([cells[row] for row in rows], pa.string()).cast(plain)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"a new value of column {name!r} does not fit its type {column.type}: {reason}") from error
-    import pyarrow.compute as pc
-
-    return pc.replace_with_mask(column.cast(plain), pa.array(mask), new).cast(column.type)
-
-
-def _check_rows(rows: Mapping[int, object], count: int) -> None:
-    beyond = [row for row in rows if not 0 <= row < count]
-    if beyond:
-        raise ValueError(f"row {beyond[0]} is to be changed, but the table has rows 0 to {count - 1}")
-
-
-def _copy_csv(source: Path, changes: Changes, out: BinaryIO) -> None:
-    """Copy record by record as bytes stand; in a changed record only the changed fields are written anew."""
-    header, delimiter = csv_header(source)
-    by_row: dict[int, dict[int, str | None]] = {}
-    for name, cells in changes.items():
-        for row, value in cells.items():
-            by_row.setdefault(row, {})[known(name, header)] = value
-    end = re.escape(delimiter)
-    field = re.compile(rf'"(?:[^"]|"")*"[^{end}]*|[^{end}]*')
-    csv.field_size_limit(sys.maxsize)
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
-    with open(source, encoding="utf-8", newline="") as stream:
-        row = -2  # the header will be row -1
-        lines: list[str] = []
-        for fields in csv.reader(_noting(stream, lines), delimiter=delimiter):
-            record = "".join(lines)
-            lines.clear()
-            row += bool(fields)  # a blank line is no row
-            if row in by_row and fields:
-                body = record.rstrip("\r\n")
-                raw = _raw_fields(body, field)
-                for position, value in by_row.pop(row).items():
-                    raw[position] = _csv_text(value, delimiter)
-                record = delimiter.join(raw) + record[len(body) :]
-            text.write(record)
-    text.detach()
-    _check_rows(by_row, row + 1)
-
-
-def _noting(stream: io.TextIOBase, lines: list[str]) -> Iterator[str]:
-    """The stream's lines, each also noted in `lines`."""
-    for line in stream:
-        lines.append(line)
-        yield line
-
-
-def _raw_fields(record: str, field: re.Pattern[str]) -> list[str]:
-    fields, position = [], 0
-    while True:
-        match = field.match(record, position)
-        assert match is not None  # the pattern matches the empty text
-        fields.append(match.group())
-        position = match.end() + 1
-        if position > len(record):
-            return fields
-
-
-def _csv_text(value: str | None, delimiter: str) -> str:
-    if value is None:
-        return ""
-    if value == "" or any(char in value for char in f'"\r\n{delimiter}'):
-        return '"' + value.replace('"', '""') + '"'
-    return value
-
-
-def _write_arrow(table: pa.Table, target: Path, file: BinaryIO) -> None:
-    match target.suffix.lower():
-        case ".csv" | ".tsv":
-            import pyarrow.csv
-
-            delimiter = "," if target.suffix.lower() == ".csv" else "\t"
-            plain = [c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c for c in table.columns]
-            table = pa.Table.from_arrays(plain, names=table.column_names)
-            pyarrow.csv.write_csv(table, file, pyarrow.csv.WriteOptions(delimiter=delimiter))
-        case ".parquet":
-            import pyarrow.parquet as pq
-
-            pq.write_table(table, file)
-        case ".arrow" | ".feather":
-            import pyarrow.feather
-
-            pyarrow.feather.write_feather(table, file)
-        case _:
-            raise ValueError(f"cannot write {str(target)!r}; end its name in .csv, .tsv, .parquet, .arrow or .feather")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the body is done; if the body raises, nothing has changed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
