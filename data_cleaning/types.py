@@ -44,6 +44,8 @@ class Hierarchy:
     concepts: tuple[Concept, ...]
     isa: tuple[tuple[int, int], ...] = ()
     """(child, parent) positions in `concepts`."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What its source says and was not read, in sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +89,11 @@ class OFD:
 
     def __str__(self) -> str:
         arrow = "->" if self.kind == "synonym" else f"->inh,{self.theta}"
-        return f"{', '.join(self.lhs) or '[]'} {arrow} {self.rhs}"
+        return f"{', '.join(map(quoted, self.lhs)) or '[]'} {arrow} {quoted(self.rhs)}"
+
+
+def quoted(name: str) -> str:
+    """A column name as it is written in a dependency: in double quotes, those within doubled, where it needs them."""
+    plain = name == name.strip() and name not in ("", "[]") and not name.startswith('"')
+    plain = plain and not any(mark in name for mark in (",", "->", "\n", "\r"))
+    return name if plain else '"' + name.replace('"', '""') + '"'

@@ -2,43 +2,46 @@
 
 import functools
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from agentlab_runner.data_cleaning.command.options import (
     Condense,
+    Delimiter,
     Details,
+    Encoding,
     Kinds,
     Memory,
+    Missing,
     Normalise,
     Nulls,
+    NullValues,
     Ofds,
     Ontologies,
     Page,
+    Quote,
     Related,
     Senses,
     Source,
     Theta,
     Threads,
 )
+from agentlab_runner.data_cleaning.command.terminal import Levels, note, one_of, print_sections, write_files
 from agentlab_runner.runners.config.extras import advised, remedy
-from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.terminal.verbs import Json, told
 
 if TYPE_CHECKING:
     from agentlab_runner.data_cleaning.command.inputs import Inputs
-    from agentlab_runner.data_cleaning.command.show import Section
-    from agentlab_runner.data_cleaning.discovery.lattice import Progress as At
+    from agentlab_runner.data_cleaning.table.delimited import Delimited
 
-PATIENCE = 3.0
-"""Seconds of work before progress is shown."""
-WRITTEN = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
+WRITTEN = (".csv", ".tsv", ".txt", ".parquet", ".arrow", ".feather")
+NULLS = ("ignore", "equal", "distinct")
+UNRESOLVED = 20
+"""What stands in the way of a repair is said so often at most; all of it is in unresolved.json."""
 WIDE = 20
 """Columns above which discovery, exponential in them, comes with a word of warning."""
 
@@ -95,25 +98,31 @@ def discover(
     nulls: Nulls = "equal",
     threads: Threads = 0,
     memory_limit: Memory = None,
+    delimiter: Delimiter = None,
+    quote: Quote = None,
+    encoding: Encoding = None,
+    null_values: NullValues = None,
     json: Json = False,
 ) -> None:
     """Find all minimal dependencies of a table: functional ones, and those that hold up to the meaning of values."""
     from agentlab_runner.data_cleaning.command import files, show
     from agentlab_runner.data_cleaning.command.inputs import steps
-    from agentlab_runner.data_cleaning.discovery.dependencies import as_dicts
+    from agentlab_runner.data_cleaning.discovery.dependencies import as_dicts, names
     from agentlab_runner.data_cleaning.discovery.discover import discover as find
     from agentlab_runner.runners.terminal.tables import print_json
 
+    one_of("nulls", nulls, ("equal", "distinct"))
     if columns is not None and memory_limit:
         raise UserError("--columns and --memory-limit do not go together; write a table of these columns first")
+    meaning, reading = (ontology, normalise, sense, related, condense_cycles), (delimiter, quote, encoding, null_values)
     given = _gather(
-        table, (ontology, normalise, sense, related, condense_cycles), nulls, kind=kind, theta=theta,
-        columns=() if columns is None else columns.split(","), beginning=bool(memory_limit),
+        table, meaning, reading, nulls, kind=kind, theta=theta,
+        columns=() if columns is None else names(columns), beginning=bool(memory_limit),
     )
     if len(given.table.names) > WIDE and max_lhs is None:
-        _note(f"{len(given.table.names)} columns may take long; --max-lhs 3 or --columns make it less")
+        note(f"{len(given.table.names)} columns may take long; --max-lhs 3 or --columns make it less")
     asked: Any = {"kind": kind, "nulls": nulls}
-    with _Levels() as levels:
+    with Levels() as levels:
         found = find(
             given.source if memory_limit else given.table, given.ontology, **asked, theta=steps(kind, theta),
             kappa=given.kappa if kappa is None else kappa, max_lhs=max_lhs, allow_empty_lhs=constants,
@@ -121,13 +130,13 @@ def discover(
         )
     written = files.discovery(found, given.ontology, given.table.names)
     if out:
-        _write(out.parent, {out.name: written["ofds.json"]})
+        write_files(out.parent, {out.name: written["ofds.json"]})
     if details:
-        _write(details, written)
+        write_files(details, written)
     if json:
         print_json({"columns": given.table.names, "ofds": as_dicts(found)})
     else:
-        _print([show.dependencies(found, whole=not sys.stdout.isatty())])
+        print_sections([show.dependencies(found, whole=not sys.stdout.isatty())])
 
 
 @command
@@ -144,8 +153,12 @@ def check(
     sense: Senses = None,
     related: Related = False,
     condense_cycles: Condense = False,
-    nulls: Nulls = "equal",
+    nulls: Missing = "ignore",
     memory_limit: Memory = None,
+    delimiter: Delimiter = None,
+    quote: Quote = None,
+    encoding: Encoding = None,
+    null_values: NullValues = None,
     json: Json = False,
 ) -> None:
     """Show what violates a dependency, what only looks as if it did, and what each violated class means."""
@@ -153,30 +166,28 @@ def check(
     from agentlab_runner.data_cleaning.discovery.logic import check
     from agentlab_runner.runners.terminal.tables import print_json
 
-    given = _gather(
-        table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta,
-        beginning=bool(memory_limit),
-    )
+    how: Any = one_of("nulls", nulls, NULLS)
+    meaning, reading = (ontology, normalise, sense, related, condense_cycles), (delimiter, quote, encoding, null_values)
+    given = _gather(table, meaning, reading, nulls, ofd, kind, theta, beginning=bool(memory_limit))
     if not given.ofds:
         raise UserError('there is nothing to check; name a dependency with --ofd "A, B -> C"')
     if memory_limit:
         from agentlab_runner.data_cleaning.discovery import sql
 
-        how: Any = nulls
         found = [sql.check(given.source, one, given.ontology, memory_limit, nulls=how) for one in given.ofds]
     else:
-        found = [check(given.table, one, given.ontology) for one in given.ofds]
+        found = [check(given.table, one, given.ontology, nulls=how) for one in given.ofds]
     if details:
-        _write(details, files.checked(found, given.ontology, None if memory_limit else given.table))
+        write_files(details, files.checked(found, given.ontology, None if memory_limit else given.table))
     if report:
         from agentlab_runner.data_cleaning.command.page import check_page
 
-        _write(report.parent, {report.name: check_page(found, given.ontology).encode()})
+        write_files(report.parent, {report.name: check_page(found, given.ontology).encode()})
     if json:
         print_json([files.summary(one) for one in found])
     else:
         for one in found:
-            _print(show.check(one, given.ontology, whole=not sys.stdout.isatty()))
+            print_sections(show.check(one, given.ontology, whole=not sys.stdout.isatty()))
     if strict and not all(one.holds for one in found):
         raise typer.Exit(1)
 
@@ -209,13 +220,24 @@ def repair(
     typo_guard: Annotated[
         bool, typer.Option(help="Never add to the ontology what looks like a slip of the pen.")
     ] = True,
+    adopt_foreign: Annotated[
+        bool,
+        typer.Option("--adopt-foreign", help="Let the ontology adopt values that are at home in another concept."),
+    ] = False,
+    fill_missing: Annotated[
+        bool, typer.Option("--fill-missing", help="Fill in missing cells of right-hand columns, too.")
+    ] = False,
     kind: Kinds = "synonym",
     theta: Theta = None,
     normalise: Normalise = None,
     sense: Senses = None,
     related: Related = False,
     condense_cycles: Condense = False,
-    nulls: Nulls = "equal",
+    nulls: Missing = "ignore",
+    delimiter: Delimiter = None,
+    quote: Quote = None,
+    encoding: Encoding = None,
+    null_values: NullValues = None,
     json: Json = False,
 ) -> None:
     """Change cells, and add to the ontology, until the dependencies hold: as few as possible of both.
@@ -228,27 +250,33 @@ def repair(
     from agentlab_runner.data_cleaning.repairs.problem import Search
     from agentlab_runner.data_cleaning.repairs.repair import repair
     from agentlab_runner.data_cleaning.repairs.senses import Init
+    from agentlab_runner.data_cleaning.table.writing import NotAsMeant
     from agentlab_runner.runners.terminal.tables import print_json
 
     if (tau is not None) + (choose != "evidence") > 1:
         raise UserError("--tau and --choose each pick a point of the Pareto front; give one of them")
-    given = _gather(table, (ontology, normalise, sense, related, condense_cycles), nulls, ofd, kind, theta)
+    meaning, reading = (ontology, normalise, sense, related, condense_cycles), (delimiter, quote, encoding, null_values)
+    given = _gather(table, meaning, reading, nulls, ofd, kind, theta)
     target = _target(given.source, out, in_place)
     done = repair(
-        given.table, given.ofds, given.ontology, search=_one_of("search", search, get_args(Search)), tau=tau,
-        choose=int(choose) if choose.isdecimal() else _one_of("choose", choose, ("evidence", "knee")),
-        max_additions=max_additions, typo_guard=typo_guard,
-        sense_init=_one_of("sense_init", sense_init, get_args(Init)),
+        given.table, given.ofds, given.ontology, search=one_of("search", search, get_args(Search)), tau=tau,
+        choose=int(choose) if choose.isdecimal() else one_of("choose", choose, ("evidence", "knee")),
+        max_additions=max_additions, typo_guard=typo_guard, adopt_foreign=adopt_foreign,
+        nulls=one_of("nulls", nulls, NULLS), fill_missing=fill_missing,
+        sense_init=one_of("sense_init", sense_init, get_args(Init)),
     )
     truth = Path(table) / CLEAN
     quality = compare(truth, given.table, done.changes, {one.rhs for one in given.ofds}) if truth.is_file() else None
     folder = details or (target and target.with_name(f"{target.stem}_details"))
     if folder:
-        _write(folder, files.repaired(done))
+        write_files(folder, files.repaired(done))
     if report:
-        _write(report.parent, {report.name: page(done).encode()})
+        write_files(report.parent, {report.name: page(done).encode()})
     if target:
-        done.write(given.source, target)  # last: where the table is, everything is
+        try:
+            done.write(given.source, target)  # last: where the table is, everything is
+        except NotAsMeant as fault:
+            raise RunFailed(str(fault)) from fault
     if json:
         print_json(
             {"pareto": [point._asdict() for point in done.pareto], "chosen": done.chosen,
@@ -257,13 +285,15 @@ def repair(
              "details": folder and str(folder), "quality": quality and quality._asdict()}
         )
     else:
-        _print(show.repair(done))
+        print_sections(show.repair(done))
         print(f"{len(done.provenance)} cells {'changed' if target else 'would change'}"
               + (f": {target}, reasons in {folder}" if target else "; nothing was written, name --out or --in-place"))
         if quality:
             print(f"against {CLEAN}:", ", ".join(f"{name} {value:.3f}" for name, value in quality._asdict().items()))
-    for one in done.unresolved:
+    for one in done.unresolved[:UNRESOLVED]:
         print(one, file=sys.stderr)
+    if len(done.unresolved) > UNRESOLVED:
+        print(f"... and {len(done.unresolved) - UNRESOLVED} more", file=sys.stderr)
     if not done.verified:
         raise RunFailed("the repaired table does not satisfy every dependency; what stands in the way is said above")
 
@@ -276,6 +306,10 @@ def coverage(
     sense: Senses = None,
     related: Related = False,
     condense_cycles: Condense = False,
+    delimiter: Delimiter = None,
+    quote: Quote = None,
+    encoding: Encoding = None,
+    null_values: NullValues = None,
     json: Json = False,
 ) -> None:
     """Show how much an ontology knows of each column that it is bound to."""
@@ -284,14 +318,15 @@ def coverage(
     from agentlab_runner.data_cleaning.command import show
     from agentlab_runner.runners.terminal.tables import print_json
 
-    given = _gather(table, (ontology, normalise, sense, related, condense_cycles))
+    meaning, reading = (ontology, normalise, sense, related, condense_cycles), (delimiter, quote, encoding, null_values)
+    given = _gather(table, meaning, reading)
     found = given.ontology.coverage(given.table)
     if not found:
         raise UserError("no ontology was given; name one with --ontology SOURCE (see: agentlab clean ontologies)")
     if json:
         print_json([asdict(one) | {"share": one.share} for one in found])
     else:
-        _print([show.coverage(found)])
+        print_sections([show.coverage(found)])
 
 
 @command
@@ -322,88 +357,32 @@ def example(
 
 
 def _gather(
-    source: str, meaning: tuple[Any, ...], nulls: str = "equal", ofds: Sequence[str] | None = None,
-    kind: str = "synonym", theta: int | None = None, columns: Sequence[str] = (), beginning: bool = False,
+    source: str, meaning: tuple[Any, ...], reading: tuple[Any, ...], nulls: str = "equal",
+    ofds: Sequence[str] | None = None, kind: str = "synonym", theta: int | None = None, columns: Sequence[str] = (), beginning: bool = False,
 ) -> "Inputs":
-    """`meaning` is what the options of `inputs.Meaning` were given, in its order."""
+    """`meaning` and `reading` are what the options of `inputs.Meaning` and of text files were given, in order."""
     from agentlab_runner.data_cleaning.command.inputs import Meaning, gather
+    from agentlab_runner.data_cleaning.table.delimited import Reading
 
-    how: Any = _one_of("nulls", nulls, ("equal", "distinct"))
+    *looks, nothing = reading
+    said = Reading(*looks, () if nothing is None else tuple(nothing.split(",")))
+    how: Any = nulls
     sources, ways, senses, related, condense = meaning
     speaks = Meaning(sources or (), ways or (), senses or (), related, condense)
-    given = gather(source, speaks, ofds or (), kind, theta, how, columns, beginning)
-    for note in given.notes:
-        _note(note)
+    given = gather(source, speaks, ofds or (), kind, theta, how, columns, beginning, said)
+    for one in given.notes:
+        note(one)
     return given
 
 
-def _note(text: str) -> None:
-    print(f"agentlab: note: {text}", file=sys.stderr)
-
-
-class _Levels:
-    """Progress of a discovery: a bar for each level of the lattice, once it takes longer than a glance."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._level = -1
-        self._shown = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *fault: Any) -> None:
-        self._shown.__exit__(*fault)
-
-    def __call__(self, at: "At") -> None:
-        if time.monotonic() - self._began < PATIENCE:
-            return
-        from agentlab_runner.runners.terminal.progress import Progress
-
-        if at.level != self._level:
-            self._shown.close()
-            self._level = at.level
-            self._bar = self._shown.enter_context(Progress(at.total, f"level {at.level}"))
-        self._bar.update(at.done, found=at.found)
-
-
-def _target(source: str, out: Path | None, in_place: bool) -> Path | None:
+def _target(given: "str | Delimited", out: Path | None, in_place: bool) -> Path | None:
     """Where the repaired table goes; None if it is not to be written."""
     if in_place and out:
         raise UserError("--out and --in-place exclude each other; give one of them")
-    target = Path(source) if in_place else out
+    source = Path(given if isinstance(given, str) else given.path)
+    target = source if in_place else out
     if target and target.suffix.lower() not in WRITTEN:
         raise UserError(f"{target} cannot be written; end its name in {', '.join(WRITTEN)}")
-    if target and not in_place and target.exists() and Path(source).exists() and target.samefile(source):
+    if target and not in_place and target.exists() and source.exists() and target.samefile(source):
         raise UserError(f"{target} is the input itself; name another file, or say --in-place")
     return target
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Each file whole or not at all."""
-    from agentlab_runner.runners.run.atomic import write_atomic
-
-    for name, content in files.items():
-        write_atomic(folder / name, content)
-
-
-def _print(sections: "Sequence[Section]") -> None:
-    from agentlab_runner.runners.terminal.tables import print_table
-
-    for one in sections:
-        if one.title:
-            print(f"{one.title}:")
-        if one.header:
-            print_table(one.header, one.rows, always_head=True)
-        else:
-            print(*(": ".join(row) for row in one.rows), sep="\n")
-        if one.more:
-            print(f"... and {one.more} more")
-        print()
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> Any:
-    if value not in allowed:
-        near = did_you_mean(value, allowed)
-        raise UserError(f"--{name.replace('_', '-')} {value!r} is unknown; choose from {', '.join(allowed)}{near}")
-    return value

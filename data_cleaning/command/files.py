@@ -54,7 +54,8 @@ def checked(reports: Sequence["Report"], ontology: Ontology, table: Table | None
 
 def summary(report: "Report") -> dict[str, Any]:
     """Counts of a check."""
-    counts = ("rows", "classes", "constant", "by_name", "violated", "flagged", "flagged_without_names", "holds")
+    counts = ("rows", "classes", "constant", "by_name", "violated", "flagged", "flagged_without_names", "holds",
+              "incomplete")  # fmt: skip
     return as_dicts([report.ofd])[0] | {name: getattr(report, name) for name in counts}
 
 
@@ -129,6 +130,10 @@ def repaired(repair: "Repair") -> Files:
         "original_repairs.txt": _lines(original_repairs(repair)),
         "original_senses.txt": _lines(original_senses(repair)),
     }
+    if repair.unresolved:
+        files["unresolved.json"] = _json(
+            [{"column": one.column, "rows": list(one.rows), "why": str(one)} for one in repair.unresolved]
+        )
     if repair.ontology.columns:
         files["ontology.json"] = _json(repair.ontology.to_dict())
     return files

@@ -12,8 +12,9 @@ from agentlab_runner.data_cleaning.discovery import dependencies
 from agentlab_runner.data_cleaning.ontology.binding import bind
 from agentlab_runner.data_cleaning.ontology.ontology import Ontology
 from agentlab_runner.data_cleaning.table.columns import check_kind, columns_of
+from agentlab_runner.data_cleaning.table.delimited import AS_IT_LOOKS, ENDINGS, Delimited, Reading, understand
 from agentlab_runner.data_cleaning.table.sources import known, load, stream
-from agentlab_runner.data_cleaning.table.tables import Nulls, read
+from agentlab_runner.data_cleaning.table.tables import Missing, read
 from agentlab_runner.data_cleaning.types import OFD, Kind, Table
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class Meaning:
 class Inputs:
     """A task, complete and checked."""
 
-    source: str
-    """Path of the table."""
+    source: str | Delimited
+    """Path of the table, with how it is read if it is a text file."""
     table: Table
     ontology: Ontology
     ofds: list[OFD]
@@ -52,7 +53,7 @@ class Inputs:
 
 def gather(
     source: str, meaning: Meaning, ofds: Sequence[str] = (), kind: str = "synonym", theta: int | None = None,
-    nulls: Nulls = "equal", columns: Sequence[str] = (), beginning: bool = False,
+    nulls: Missing = "equal", columns: Sequence[str] = (), beginning: bool = False, reading: Reading = AS_IT_LOOKS,
 ) -> Inputs:
     """Read the table, bind the ontologies, parse the dependencies.
 
@@ -63,6 +64,7 @@ def gather(
         columns: the ones to look at; all if none is named.
         beginning: read the first rows only, by which ontologies find their columns; for work within a memory limit,
             which reads the table for itself.
+        reading: how a text file is read.
 
     Raises:
         ValueError: if any of it is wrong, in one sentence.
@@ -71,7 +73,6 @@ def gather(
     if meaning.normalise and not meaning.sources:
         raise ValueError("normalise says how values are compared with labels; name the ontology that has them too")
     ontology, kappa = Ontology(), 1.0
-    notes: list[str] = []
     given: list[OFD] = []
     if source.endswith(".xml"):
         from agentlab_runner.data_cleaning.ontology.loaders.java import read_config
@@ -82,10 +83,13 @@ def gather(
         source, ontology, given, kappa = str(config.data), config.ontology, dependencies_of(config), config.kappa
     if Path(source).is_dir():
         source = str(Path(source) / DIRTY)
-    arrow = _beginning(source) if beginning else load(source)
-    table = read(arrow, nulls=nulls)
+    place: str | Delimited = _understood(source, reading)
+    arrow = _beginning(place) if beginning else load(place)
+    table = read(arrow, nulls="distinct" if nulls == "distinct" else "equal")
+    notes = [str(place)] if isinstance(place, Delimited) else []
     if meaning.sources:
-        ontology, notes = bind(meaning.sources, table, meaning.normalise, meaning.related)
+        ontology, said = bind(meaning.sources, table, meaning.normalise, meaning.related)
+        notes += said
     ontology.require(table.names)
     if ontology.condensed and not meaning.condense:
         raise ValueError(f"the ontology is no hierarchy: {ontology.condensed[0]}; break it, or use --condense-cycles")
@@ -100,7 +104,7 @@ def gather(
     if not table.rows:
         notes.append("the table has no rows, so every dependency holds: vacuously")
     if columns:
-        places = [known(name, table.names) for name in dict.fromkeys(map(str.strip, columns))]
+        places = [known(name, table.names) for name in dict.fromkeys(columns)]
         names, codes, values = (tuple(part[place] for place in places) for part in _parts(table))
         table = Table(names, codes, values)
     given = list(dict.fromkeys(ofd for text in ofds for ofd in _asked(text, table.names, kind, theta))) or given
@@ -109,7 +113,16 @@ def gather(
         kept = arrow.schema.field(ofd.rhs).type
         if pa.types.is_floating(kept) and ofd.rhs not in ontology.columns:
             notes.append(f"column {ofd.rhs!r} holds {kept}; numbers that differ a little violate {ofd} like any others")
-    return Inputs(source, table, ontology, given, kappa, notes)
+    return Inputs(place, table, ontology, given, kappa, notes)
+
+
+def _understood(source: str, reading: Reading) -> str | Delimited:
+    path = Path(source)
+    if path.suffix.lower() in ENDINGS and path.is_file():
+        return understand(path, reading)
+    if reading != AS_IT_LOOKS and path.is_file():
+        raise ValueError(f"{source} is no text file ({', '.join(ENDINGS)}), so it has no delimiter, quote or encoding")
+    return source
 
 
 def dependencies_of(config: "Config") -> list[OFD]:
@@ -121,7 +134,7 @@ def dependencies_of(config: "Config") -> list[OFD]:
     ]
 
 
-def _beginning(source: str) -> pa.Table:
+def _beginning(source: str | Delimited) -> pa.Table:
     names, batches = stream(source)
     kept = []
     for batch in batches:
@@ -149,6 +162,7 @@ def _parts(table: Table) -> tuple[Sequence[Any], ...]:
 def _asked(text: str, columns: Sequence[str], kind: str, theta: int) -> list[OFD]:
     path = Path(text)
     exact: Kind = "inheritance" if kind == "inheritance" else "synonym"
-    if (text and "->" not in text) or path.is_file():
+    meant = "->" not in text and (path.suffix.lower() in dependencies.FILES or path.exists())
+    if text and (meant or path.is_file()):
         return dependencies.read(path, columns, exact, theta)
     return dependencies.parse(text, exact, theta)

@@ -36,7 +36,32 @@ Senses = Annotated[
 ]
 Related = Annotated[bool, typer.Option("--related", help="Take related synonyms of OBO and OWL files for labels too.")]
 Condense = Annotated[bool, typer.Option("--condense-cycles", help="Make the concepts on an is-a cycle one.")]
+Delimiter = Annotated[
+    str | None,
+    typer.Option("--delimiter", metavar="CHAR|tab", help="What stands between the fields of a text file; found by "
+                 "looking at it if not given.", show_default=False),
+]
+Quote = Annotated[
+    str | None,
+    typer.Option("--quote", metavar="CHAR|none", help="What stands around fields; a double quote if not given.",
+                 show_default=False),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="Of a text file: latin-1, cp1252, ...; UTF-8, or what a byte-order mark says, if not "
+                 "given.", show_default=False),
+]
+NullValues = Annotated[
+    str | None,
+    typer.Option("--null-values", metavar="NA,N/A,...", help="Fields of a text file that are NULL as empty ones are, "
+                 "where they are not quoted.", show_default=False),
+]
 Nulls = Annotated[str, typer.Option("--nulls", help="equal: NULL is one value; distinct: each differs from all.")]
+Missing = Annotated[
+    str,
+    typer.Option("--nulls", help="ignore: a row that lacks a cell of a dependency is compared with no other; equal: "
+                 "NULL is one value; distinct: each differs from all."),
+]
 Kinds = Annotated[
     str,
     typer.Option("--kind", help="synonym: one concept covers the values; inheritance: one that is near above them."),

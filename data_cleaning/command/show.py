@@ -35,11 +35,11 @@ def section(title: str, header: Sequence[str], rows: Sequence[Sequence[str | Non
 def coverage(found: Sequence[Coverage]) -> Section:
     """How much the ontology knows of each column."""
     rows = [
-        (one.column, f"{one.known}/{one.values}", f"{one.share:.1%}", f"{one.known_rows}/{one.rows}",
+        (one.column, f"{one.known}/{one.values}", f"{one.known_rows}/{one.rows}", f"{one.share:.1%}",
          ", ".join(one.examples[:5]) or "-")
         for one in found
     ]
-    return section("", ("column", "known values", "share", "rows", "unknown values"), rows)
+    return section("", ("column", "known values", "cells", "share", "unknown values"), rows)
 
 
 def dependencies(ofds: Sequence[OFD], whole: bool = False) -> Section:
@@ -63,6 +63,8 @@ def check(report: "Report", ontology: Ontology, whole: bool = False) -> list[Sec
          f"meaning, {report.violated} violated"),
         ("rows in them", f"{report.flagged} (by text alone: {report.flagged_without_names})"),
     ]
+    if report.incomplete:
+        facts.append(("left out", f"{report.incomplete} rows that lack a cell of it"))
     if told:
         facts.append(("the ontology adds", f"{told.gain:+.4f} to the support; by chance it would be {told.chance:.4f}"))
     shown = None if whole else SHOWN

@@ -10,21 +10,56 @@ from agentlab_runner.data_cleaning.ontology.ontology import Ontology
 from agentlab_runner.data_cleaning.types import OFD, Kind, Strength
 
 _ARROW = re.compile(r"-+>")
+_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=,|-+>|$)|((?:(?!-+>)[^,])*))')
+FILES = (".txt", ".json", ".csv")
+"""How the names of files of dependencies end, as a rule."""
 
 
 def parse(text: str, kind: Kind = "synonym", theta: int = 0) -> list[OFD]:
     """The dependencies that `A, B -> C` writes; several names on the right are as many dependencies, `[]` is no name.
 
+    Names are written as they are, or in double quotes, those within doubled: `"city, state" -> zip`.
+
     Raises:
         ValueError: if it is not of this form, or a right-hand column stands on the left too.
     """
-    sides = [[name.strip() for name in side.split(",")] for side in _ARROW.split(text)]
-    if len(sides) != 2 or not all(sides[1]) or sides[1] == ["[]"]:
+    left, after = _names(text, 0)
+    arrow = _ARROW.match(text, after)
+    right, end = _names(text, arrow.end()) if arrow else ([], 0)
+    if not arrow or end < len(text) or None in right or right == ["[]"]:
         raise ValueError(f'{text!r} is no dependency; write it as "A, B -> C"')
-    lhs = () if sides[0] in (["[]"], [""]) else tuple(dict.fromkeys(sides[0]))
-    if not all(lhs):
+    if left in (["[]"], [None]):
+        left = []
+    if None in left:
         raise ValueError(f'{text!r} has an empty name on the left; write it as "A, B -> C"')
-    return [_checked(OFD(lhs, rhs, kind, theta), text) for rhs in dict.fromkeys(sides[1])]
+    lhs = tuple(dict.fromkeys(name for name in left if name is not None))
+    return [_checked(OFD(lhs, rhs, kind, theta), text) for rhs in dict.fromkeys(right) if rhs is not None]
+
+
+def names(text: str) -> list[str]:
+    """Column names with commas between, written as in a dependency.
+
+    Raises:
+        ValueError: if one is missing, or the text goes on behind a quoted one.
+    """
+    found, end = _names(text, 0)
+    if end < len(text) or None in found:
+        raise ValueError(f'{text!r} is no list of columns; write it as A,B,"a name, with a comma"')
+    return [name for name in found if name is not None]
+
+
+def _names(text: str, at: int) -> tuple[list[str | None], int]:
+    """(names from here on, None for one that is missing, and where they end)."""
+    found: list[str | None] = []
+    while True:
+        match = _NAME.match(text, at)
+        assert match is not None  # the pattern matches the empty text
+        quoted, plain = match.groups()
+        found.append(quoted.replace('""', '"') if quoted is not None else plain.strip() or None)
+        at = match.end()
+        if text[at : at + 1] != ",":
+            return found, at
+        at += 1
 
 
 def read(path: Path, columns: Sequence[str], kind: Kind = "synonym", theta: int = 0) -> list[OFD]:
@@ -39,12 +74,14 @@ def read(path: Path, columns: Sequence[str], kind: Kind = "synonym", theta: int 
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() != ".json":
+        if path.suffix.lower() != ".json":  # a name of two lines is for ofds.json
             return [ofd for line in text.splitlines() if line.strip() for ofd in parse(line, kind, theta)]
         content = json.loads(text)
         if isinstance(content, list) and all(isinstance(one, list) for one in content):
             return [_checked(one, str(path)) for one in from_index_tuples(content, columns)]
         return [_checked(_from_dict(one), str(path)) for one in content]
+    except FileNotFoundError as fault:
+        raise ValueError(f'{str(path)!r} is neither a file of dependencies nor one; write it as "A, B -> C"') from fault
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
         raise ValueError(f"the dependencies in {str(path)!r} cannot be read: {fault}") from fault
     except (AttributeError, KeyError, TypeError, IndexError) as fault:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agentlab_runner.data_cleaning.discovery.strength import Judged, broken_by_chance, judge, partition, permuted
 from agentlab_runner.data_cleaning.table.columns import Columns, Names, Scratch, arrange, columns_of
-from agentlab_runner.data_cleaning.table.tables import read
+from agentlab_runner.data_cleaning.table.tables import Missing, lacking, read
 from agentlab_runner.data_cleaning.types import OFD, NameLists, Table
 
 Ints = NDArray[np.int32]
@@ -99,6 +99,8 @@ class Report:
     """Tuples in violated classes."""
     flagged_without_names: int
     """Tuples in classes of unequal values."""
+    incomplete: int
+    """Rows beside `rows` that lack a cell of the dependency and so were compared with none."""
     _table: Table
     _names: NameLists | None
     _row_ids: Ints | None
@@ -160,18 +162,25 @@ class Report:
         return rows if self._row_ids is None else self._row_ids[rows]
 
 
-def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
+def check(table: Any, ofd: OFD, ontology: Names | None = None, *, nulls: Missing = "ignore") -> Report:
     """Which tuples violate a dependency, which classes only a common concept saves, and by how much it holds.
 
     Args:
         table: a Table, or whatever `tables.read` takes.
+        nulls: rows that lack a cell of the dependency are left out (`ignore`), or the NULLs of a column are one value
+            (`equal`) or all different ones (`distinct`); of a Table the last two compare them as they are encoded.
 
     Raises:
         ValueError: if the table lacks a column of the dependency, the right side stands on the left too, or kind and
             theta do not go together.
     """
-    table = table if isinstance(table, Table) else read(table)
+    table = table if isinstance(table, Table) else read(table, nulls="distinct" if nulls == "distinct" else "equal")
     positions = columns_of(ofd, table.names)
+    ids: Ints | None = None
+    every = table.rows
+    if nulls == "ignore" and (lacks := lacking(table, (*ofd.lhs, ofd.rhs))).any():
+        ids = np.flatnonzero(~lacks).astype(np.int32)
+        table = Table(table.names, tuple(codes[ids] for codes in table.codes), table.values)
     names = ontology.names(ofd.rhs, table.values[positions[-1]], ofd.theta) if ontology else None
     columns = arrange(table, [names if at == positions[-1] else None for at in range(len(table.names))], positions)
     rhs = len(positions) - 1
@@ -199,9 +208,10 @@ def check(table: Any, ofd: OFD, ontology: Names | None = None) -> Report:
         deficit=judged.deficit,
         flagged=int(judged.sizes[~by_name].sum()),
         flagged_without_names=int(judged.sizes.sum()),
+        incomplete=every - table.rows,
         _table=table,
         _names=names,
-        _row_ids=None,
+        _row_ids=ids,
         _members=scratch.rows[rhs],
         _judged=judged._replace(name=name),
     )

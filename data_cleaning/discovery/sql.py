@@ -11,7 +11,7 @@ from agentlab_runner.data_cleaning.discovery import fastofd, logic
 from agentlab_runner.data_cleaning.discovery.lattice import Counters, Masks, Progress, Pruning, mask_columns, search
 from agentlab_runner.data_cleaning.discovery.store import INTERPRETER, Relation, size_in_bytes, stored
 from agentlab_runner.data_cleaning.table.columns import Names, arrange, bind, columns_of
-from agentlab_runner.data_cleaning.table.tables import Nulls
+from agentlab_runner.data_cleaning.table.tables import Missing, Nulls
 from agentlab_runner.data_cleaning.types import OFD, Kind
 
 
@@ -44,21 +44,23 @@ def discover(
 
 
 def check(
-    source: Any, ofd: OFD, ontology: Names | None, memory_limit: int | str, *, nulls: Nulls = "equal", threads: int = 1
+    source: Any, ofd: OFD, ontology: Names | None, memory_limit: int | str, *, nulls: Missing = "ignore",
+    threads: int = 1,
 ) -> logic.Report:
     """`logic.check` within a memory limit: only classes of unequal values come into memory."""
     columns = list(dict.fromkeys((*ofd.lhs, ofd.rhs)))
     *lhs, rhs = columns_of(ofd, columns)
     with stored(source, memory_limit, threads, nulls, columns) as relation:
         table, ids = relation.table((lhs, rhs))
-        report = logic.check(table, ofd, ontology)
+        report = logic.check(table, ofd, ontology, nulls="equal")  # as they are encoded
         classes = relation.classes(lhs)
         bound = relation.bind(ontology, ofd.theta, [rhs])
         support = (relation.rows - report.deficit) / relation.rows if relation.rows else 1.0
         strength = relation.strength(lhs, rhs) if bound and relation.rows else None
         return replace(
             report, ofd=replace(ofd, support=support, strength=strength), rows=relation.rows, classes=classes,
-            constant=classes - report.by_name - report.violated, _row_ids=ids.astype(np.int32),
+            constant=classes - report.by_name - report.violated, incomplete=relation.incomplete,
+            _row_ids=ids.astype(np.int32),
         )
 
 

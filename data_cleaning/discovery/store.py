@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from agentlab_runner.data_cleaning.discovery.strength import permutation
 from agentlab_runner.data_cleaning.table.columns import Names
 from agentlab_runner.data_cleaning.table.sources import stream
-from agentlab_runner.data_cleaning.table.tables import Nulls, read
+from agentlab_runner.data_cleaning.table.tables import Missing, Nulls, read
 from agentlab_runner.data_cleaning.types import Strength, Table
 
 INTERPRETER = 300 << 20
@@ -53,6 +53,10 @@ class Relation:
     sample: Table
     """Rows at equal distances."""
     connection: duckdb.DuckDBPyConnection
+    incomplete: int = 0
+    """Rows that lack a cell and were left out ..."""
+    origin: str = "id"
+    """... so that the numbers of the others in the source are in another column of `t`."""
 
     def ask(self, query: str) -> tuple[Any, ...]:
         """The one row that a query gives."""
@@ -95,7 +99,7 @@ class Relation:
             known, texts = self._dictionary(column)
             codes.append(dense.astype(np.int32))
             values.append(tuple(texts[at] for at in np.searchsorted(known, used)))
-        (ids,) = self._arrays(f"SELECT id FROM {kept} ORDER BY id")
+        (ids,) = self._arrays(f"SELECT {self.origin} FROM {kept} ORDER BY id")
         return Table(self.names, tuple(codes), tuple(values)), ids
 
     def _arrays(self, query: str) -> list[NDArray[np.int64]]:
@@ -165,31 +169,48 @@ class Relation:
 
 @contextmanager
 def stored(
-    source: Any, memory_limit: int | str, threads: int, nulls: Nulls = "equal", columns: Sequence[str] | None = None
+    source: Any, memory_limit: int | str, threads: int, nulls: Missing = "equal", columns: Sequence[str] | None = None
 ) -> Iterator[Relation]:
-    """Encode a source on disk, in a folder that is gone afterwards. Arguments and errors as in `tables.read`."""
+    """Encode a source on disk, in a folder that is gone afterwards. Arguments and errors as in `tables.read`.
+
+    Args:
+        nulls: beside what `tables.read` takes `ignore`, which leaves out the rows that lack one of the columns.
+    """
     budget = size_in_bytes(memory_limit) - INTERPRETER
     names, batches = stream(source, columns)
     with tempfile.TemporaryDirectory(prefix="agentlab-clean-") as folder:
         config: dict[str, Any] = {"memory_limit": f"{budget >> 20}MiB", "threads": threads, "temp_directory": folder}
         with duckdb.connect(str(Path(folder) / "table.duckdb"), config=config) as connection:
             schema = pa.schema([(f"c{column}", pa.string()) for column in range(len(names))])
-            _receive(connection, schema, batches)
+            every = _receive(connection, schema, batches, nulls == "ignore")
             rows: int = connection.execute("SELECT count(*) FROM raw").fetchall()[0][0]
             step = -(-rows // SAMPLE) or 1
             kept = connection.sql(f"SELECT * FROM raw WHERE rowid % {step} = 0 ORDER BY rowid").to_arrow_table()
-            sample = read(kept.rename_columns(names), nulls=nulls)
-            _encode(connection, len(names), nulls)
-            yield Relation(tuple(names), rows, sample, connection)
+            how: Nulls = "distinct" if nulls == "distinct" else "equal"
+            sample = read(kept.select(range(len(names))).rename_columns(names), nulls=how)
+            origin = "origin" if nulls == "ignore" else "id"
+            _encode(connection, len(names), how, origin)
+            yield Relation(tuple(names), rows, sample, connection, every - rows, origin)
 
 
-def _receive(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    """The batches as the table `raw`; what is wrong with them is raised as it is, not as DuckDB wraps it."""
+def _receive(
+    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: Iterator[pa.RecordBatch], complete: bool
+) -> int:
+    """The batches as the table `raw`, and how many rows they are.
+
+    What is wrong with them is raised as it is, not as DuckDB wraps it.
+
+    Args:
+        complete: keep the rows without NULL only, and their numbers as `origin`.
+    """
     faults: list[ValueError] = []
+    rows = 0
 
     def renamed() -> Iterator[pa.RecordBatch]:
+        nonlocal rows
         try:
             for batch in batches:
+                rows += len(batch)
                 yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
         except ValueError as fault:
             faults.append(fault)
@@ -197,24 +218,30 @@ def _receive(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, batches: 
 
     connection.register("arriving", pa.RecordBatchReader.from_batches(schema, renamed()))
     try:
-        connection.execute("CREATE TABLE raw AS SELECT * FROM arriving")
+        source = "arriving"
+        if complete:
+            there = " AND ".join(f"{name} IS NOT NULL" for name in schema.names)
+            source = f"(SELECT *, row_number() OVER () - 1 AS origin FROM arriving) WHERE {there}"
+        connection.execute(f"CREATE TABLE raw AS SELECT * FROM {source}")
     except duckdb.Error:
         if faults:
             raise faults[0] from None
         raise
     connection.unregister("arriving")
+    return rows
 
 
-def _encode(connection: duckdb.DuckDBPyConnection, width: int, nulls: Nulls) -> None:
-    codes, joins = [], []
+def _encode(connection: duckdb.DuckDBPyConnection, width: int, nulls: Nulls, origin: str) -> None:
+    kept = ["raw.rowid AS id"] if origin == "id" else ["raw.rowid AS id", origin]
+    joins = []
     for column in range(width):
         connection.execute(
             f"CREATE TABLE d{column} AS SELECT c{column} AS value, (row_number() OVER () - 1)::BIGINT AS code "
             f"FROM (SELECT DISTINCT c{column} FROM raw WHERE c{column} IS NOT NULL)"
         )
-        codes.append(f"coalesce(d{column}.code, {'-1' if nulls == 'equal' else '-1 - raw.rowid'}) AS c{column}")
+        kept.append(f"coalesce(d{column}.code, {'-1' if nulls == 'equal' else '-1 - raw.rowid'}) AS c{column}")
         joins.append(f"LEFT JOIN d{column} ON raw.c{column} = d{column}.value")
-    connection.execute(f"CREATE TABLE t AS SELECT raw.rowid AS id, {', '.join(codes)} FROM raw {' '.join(joins)}")
+    connection.execute(f"CREATE TABLE t AS SELECT {', '.join(kept)} FROM raw {' '.join(joins)}")
     connection.execute("DROP TABLE raw")
     for column in range(width):
         connection.execute(f"INSERT INTO d{column} SELECT NULL, c{column} FROM t WHERE c{column} < 0 GROUP BY ALL")

@@ -15,7 +15,7 @@ def bind(
 ) -> tuple[Ontology, list[str]]:
     """One ontology out of several sources, for the columns of a table.
 
-    A source without a column is bound to every column of which it knows at least 10 % of the values.
+    A source without a column is bound to every column of which it knows at least 10 % of the cells.
 
     Args:
         specs: `COLUMN=source`, `source:COLUMN` or `source`, where a source is anything `loaders.load` takes.
@@ -23,7 +23,7 @@ def bind(
         related: see `loaders.load`.
 
     Returns:
-        The ontology, and a sentence for every source that found its columns itself.
+        The ontology, and a sentence for every source that found its columns itself or holds what is not read.
 
     Raises:
         ValueError: if a source cannot be read, or a column is not there or cannot be found.
@@ -33,6 +33,8 @@ def bind(
     for spec in specs:
         column, source = _split(spec, table.names)
         found = load(source, related)
+        if isinstance(found, Hierarchy):
+            said += [f"{source}: {note}" for note in found.notes]
         if isinstance(found, Ontology):
             for bound, hierarchy in _of_columns(found, column, source).items():
                 ontology = ontology.bind(bound, hierarchy, ways.get(bound, found.normalise.get(bound)))
@@ -49,12 +51,14 @@ def bind(
 
 
 def _split(spec: str, columns: Sequence[str]) -> tuple[str | None, str]:
-    head, equals, tail = spec.partition("=")
-    if equals and head in columns:
-        return head, tail
+    for at in (at for at, char in enumerate(spec) if char == "="):  # a name may hold one itself
+        if spec[:at] in columns:
+            return spec[:at], spec[at + 1 :]
+    for at in (at for at, char in enumerate(spec) if char == ":"):
+        if spec[at + 1 :] in columns:
+            return spec[at + 1 :], spec[:at]
+    head, equals, _ = spec.partition("=")
     source, colon, column = spec.rpartition(":")
-    if colon and column in columns:
-        return column, source
     if Path(spec).exists():
         return None, spec
     if equals:
@@ -90,7 +94,7 @@ def _speaks_of(
         best = max(shares, key=lambda name: shares[name], default=None)
         most = f" (most in {best!r}: {shares[best]:.1%})" if best else ""
         raise ValueError(
-            f"{source} knows less than {LOW_COVERAGE:.0%} of the values of every column{most}; "
+            f"{source} knows less than {LOW_COVERAGE:.0%} of the cells of every column{most}; "
             f"say which it speaks of: COLUMN={source}"
         )
     return columns

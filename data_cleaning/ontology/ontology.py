@@ -40,8 +40,8 @@ class Coverage:
 
     @property
     def share(self) -> float:
-        """Known share of the distinct values; 1 for a column without values."""
-        return self.known / self.values if self.values else 1.0
+        """Known share of the cells, for slips of the pen are many values and few cells; 1 for a column without any."""
+        return self.known_rows / self.rows if self.rows else 1.0
 
     @property
     def warning(self) -> str | None:
@@ -50,7 +50,7 @@ class Coverage:
             return None
         seen = ", ".join(map(repr, self.examples[:3]))
         return (
-            f"the ontology knows {self.known} of the {self.values} values of column {self.column!r} (not {seen}); "
+            f"the ontology knows {self.known_rows} of the {self.rows} cells of column {self.column!r} (not {seen}); "
             "is it bound to the right column, and does it need normalising (strip, casefold, NFKC)?"
         )
 

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from agentlab_runner.data_cleaning.repairs.classes import Classes, spans, sum_by
+from agentlab_runner.data_cleaning.repairs.foreign import foreign
 from agentlab_runner.data_cleaning.repairs.readings import Bools, Ints
 from agentlab_runner.data_cleaning.repairs.senses import Floats
 from agentlab_runner.data_cleaning.repairs.typos import Neighbours
@@ -35,7 +36,8 @@ class Candidates:
     chance: Floats
     """Probability that errors repeat a value this often in classes of this sense; see `_chance`."""
     allowed: Bools
-    """Whether it may be added: the sense is a concept, the value is not NULL, and no typo if those are guarded."""
+    """Whether it may be added: the sense is a concept, the value is not NULL, and neither a typo nor foreign there (see
+    `foreign`) unless that is asked for."""
     width: int
 
     @cached_property
@@ -67,13 +69,15 @@ class Candidates:
 
 
 def find_candidates(
-    classes: Classes, nodes: Ints, senses: Ints, hubs: Ints | None = None, *, typo_guard: bool = True
+    classes: Classes, nodes: Ints, senses: Ints, hubs: Ints | None = None, *, typo_guard: bool = True,
+    adopt_foreign: bool = False,
 ) -> Candidates:
     """The candidates if each of `nodes` were read in the sense beside it; a node may stand there with several senses.
 
     Args:
         hubs: [X], the value that a class would first have to lend to the sense, -1 where there is none. What speaks for
             such an addition are the tuples the sense covers already.
+        adopt_foreign: allow what is at home in another concept, too.
     """
     readings, cells = classes.readings, classes.cells
     lengths = np.diff(cells.offsets)[nodes]
@@ -87,7 +91,9 @@ def find_candidates(
     many = len(classes.ofds)
     parts, outlying, seen = sum_by((value * width + sense) * many + classes.owner[node], gained * outside, count)
     keys, first = np.unique(parts // many, return_index=True)
+    strange = np.zeros(0, dtype=bool)
     if len(keys):
+        strange = np.logical_and.reduceat(foreign(classes, nodes, senses, hubs, parts, seen), first)
         outlying, seen = np.maximum.reduceat(outlying, first), np.maximum.reduceat(seen, first)
     values, their = keys // max(1, width), keys % max(1, width)
     lacking = outlying > 0
@@ -95,6 +101,8 @@ def find_candidates(
     allowed = (their < readings.concepts) & ~readings.null[values]
     if typo_guard:
         allowed &= ~typo
+    if not adopt_foreign:
+        allowed &= ~strange
     near = np.array([word is not None for word in nearest], dtype=bool)
     # errors of different kinds repeat differently: values with a meaning elsewhere, slips of the keyboard, all others
     kind = 3 * their + np.where(readings.known[values], 2, near)

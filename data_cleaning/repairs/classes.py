@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from agentlab_runner.data_cleaning.ontology.ontology import Ontology
 from agentlab_runner.data_cleaning.repairs.readings import Bools, Ints, Readings
+from agentlab_runner.data_cleaning.table.tables import Missing, lacking
 from agentlab_runner.data_cleaning.types import OFD, Table
 
 
@@ -65,15 +66,27 @@ class Classes:
     cells: Cells
     cover: Cover
     frequency: Ints
-    """[V], how often each value stands in the whole column."""
+    """[V], how often each value stands in the whole column ..."""
+    grouped: Ints
+    """... and in rows that share a class with another one."""
 
     @classmethod
-    def build(cls, table: Table, ofds: Sequence[OFD], ontology: Ontology) -> Self:
-        """The classes of `ofds`, which have one right-hand column."""
+    def build(
+        cls, table: Table, ofds: Sequence[OFD], ontology: Ontology, *, nulls: Missing = "ignore",
+        fill_missing: bool = False,
+    ) -> Self:
+        """The classes of `ofds`, which have one right-hand column.
+
+        Args:
+            nulls: a row that lacks a left-hand cell is a class of its own, unless `equal`.
+            fill_missing: let rows without a right-hand cell belong to classes; otherwise they are left alone.
+        """
         at = table.names.index(ofds[0].rhs)
-        codes = table.codes[at].astype(np.int64)
         readings = Readings(ofds[0].rhs, table.values[at], ontology, {ofd.theta for ofd in ofds})
-        ids = [class_ids(table, ofd.lhs) for ofd in ofds]
+        # whatever codes NULLs have on the right, they are one value there
+        merged = np.where(readings.null, np.argmax(readings.null), np.arange(len(readings.null)))
+        codes = merged[table.codes[at]].astype(np.int64)
+        ids = [_class_ids(table, ofd, nulls, fill_missing) for ofd in ofds]
         kept = _rows_at_stake(ids, codes, ofds, readings)
         owner, size, example, nodes = [], [], [], []
         first = 0
@@ -97,6 +110,7 @@ class Classes:
         return cls(
             table, tuple(ofds), readings, members, value, count, row_group, owners, sizes, np.concatenate(example),
             cells, _cover(cells, owners, sizes, ofds, readings), np.bincount(codes, minlength=len(readings.texts)),
+            np.bincount(codes[_in_company(ids)], minlength=len(readings.texts)),
         )  # fmt: skip
 
     def key(self, node: int) -> tuple[str | None, ...]:
@@ -142,6 +156,27 @@ def class_ids(table: Table, lhs: Sequence[str]) -> Ints:
         keys = ids * (int(codes.max(initial=0)) + 1) + codes
         ids = keys if position == 0 else np.unique(keys, return_inverse=True)[1]
     return ids
+
+
+def _class_ids(table: Table, ofd: OFD, nulls: Missing, fill_missing: bool) -> Ints:
+    """`class_ids`, with an id of its own for every row that a missing cell keeps out."""
+    ids = class_ids(table, ofd.lhs)
+    apart = np.zeros(table.rows, dtype=bool) if nulls == "equal" else lacking(table, ofd.lhs)
+    if not fill_missing:
+        apart |= lacking(table, (ofd.rhs,))
+    if apart.any():
+        ids = ids.copy()
+        ids[apart] = int(ids.max()) + 1 + np.arange(apart.sum())
+        ids = np.unique(ids, return_inverse=True)[1]
+    return ids
+
+
+def _in_company(ids: Sequence[Ints]) -> Bools:
+    """[N], rows that stand in a class of two or more."""
+    found = np.zeros(len(ids[0]), dtype=bool)
+    for own in ids:
+        found |= (np.bincount(own, minlength=1) > 1)[own]
+    return found
 
 
 def sum_by(keys: Ints, *weights: Ints) -> tuple[Ints, ...]:

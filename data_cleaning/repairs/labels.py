@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agentlab_runner.data_cleaning.repairs.candidates import Candidates
 from agentlab_runner.data_cleaning.repairs.classes import Classes
@@ -12,7 +13,11 @@ from agentlab_runner.data_cleaning.repairs.readings import Bools, Ints
 
 Pair = tuple[int, int]
 """(value code, sense): an addition."""
-Reason = Literal["typo", "most frequent in its class", "most frequent in the column", "canonical label"]
+Reason = Literal[
+    "typo", "most frequent in its class", "most frequent in the column", "one of several names", "canonical label"
+]
+_MOST: tuple[Reason, ...] = ("most frequent in its class", "most frequent in the column", "one of several names")
+"""By how many counts, in the class and in the column, others equal a name."""
 
 
 class Label(NamedTuple):
@@ -37,10 +42,9 @@ class Labels:
         self._agreed: dict[tuple[int, ...], Label | None] = {}
         self._elsewhere: dict[tuple[tuple[int, int], ...], Label | None] = {}
 
-    def covers(self, nodes: Ints, values: Ints) -> Bools:
-        """Whether each value is allowed in the class beside it."""
-        nodes, values = np.broadcast_arrays(nodes, values)
-        senses = self.senses[nodes]
+    def covers(self, nodes: Ints, values: Ints, senses: Ints | None = None) -> Bools:
+        """Whether each value is allowed in the class beside it, read in its own sense or in that of `senses`."""
+        nodes, values, senses = np.broadcast_arrays(nodes, values, self.senses[nodes] if senses is None else senses)
         covered = self.classes.covers(nodes, values, senses)
         if len(self._keys):
             covered |= np.isin(values * self.classes.readings.senses + senses, self._keys)
@@ -83,13 +87,13 @@ class Labels:
         cells = self.classes.cells
         for x in nodes:
             if self.best[x] >= 0 and all(self._covers_one(other, int(self.best[x])) for other in nodes):
-                return Label(str(self.classes.readings.texts[self.best[x]]), "most frequent in its class")
+                return Label(str(self.classes.readings.texts[self.best[x]]), _MOST[self._equals[x]])
         spans = [slice(cells.offsets[x], cells.offsets[x + 1]) for x in nodes]
         values, at = np.unique(np.concatenate([cells.value[span] for span in spans]), return_inverse=True)
         seen = np.bincount(at, np.concatenate([cells.count[span] for span in spans]))
         found = self._first(nodes, values, seen)
         if found is not None:
-            return Label(found, "most frequent in its class")
+            return found
         key = tuple(zip(self.classes.theta(np.array(nodes)).tolist(), self.senses[list(nodes)].tolist(), strict=True))
         if key not in self._elsewhere:
             self._elsewhere[key] = self._outside_the_classes(nodes, key)
@@ -97,19 +101,23 @@ class Labels:
 
     def _outside_the_classes(self, nodes: tuple[int, ...], key: tuple[tuple[int, int], ...]) -> Label | None:
         readings = self.classes.readings
-        found = self._first(nodes, np.arange(len(readings.texts)), self.classes.frequency)
+        found = self._first(nodes, np.arange(len(readings.texts)), np.zeros(len(readings.texts)))
         if found is not None:
-            return Label(found, "most frequent in the column")
+            return found if found.reason != _MOST[0] else found._replace(reason=_MOST[1])
         texts = [text for theta, sense in key for text in readings.labels(theta, sense)]
         canonical = next((text for text in texts if self.allows(nodes, text)), None)
         return None if canonical is None else Label(canonical, "canonical label")
 
-    def _first(self, nodes: tuple[int, ...], values: Ints, seen: Ints) -> str | None:
-        """The text of the value most seen, then most frequent, that all the classes allow."""
+    def _first(self, nodes: tuple[int, ...], values: Ints, seen: NDArray[Any]) -> Label | None:
+        """The value most seen, then most frequent, that all the classes allow."""
         fit = self._all_cover(nodes, values) & ~self.classes.readings.null[values]
         values, seen = values[fit], seen[fit]
-        order = np.lexsort((values, -self.classes.frequency[values], -seen))
-        return self.classes.readings.texts[values[order[0]]] if len(order) else None
+        often = self.classes.frequency[values]
+        order = np.lexsort((values, -often, -seen))
+        if not len(order):
+            return None
+        equals = _equals(order, seen, often)
+        return Label(str(self.classes.readings.texts[values[order[0]]]), _MOST[int(equals[0])])
 
     def _covers_one(self, node: int, value: int) -> bool:
         sense, readings = int(self.senses[node]), self.classes.readings
@@ -121,15 +129,36 @@ class Labels:
     def _all_cover(self, nodes: tuple[int, ...], values: Ints) -> Bools:
         return np.asarray(self.covers(np.array(nodes)[:, None], values[None, :]).all(axis=0))
 
-    @cached_property
+    @property
     def best(self) -> Ints:
         """[X], the most frequent value each class allows, then the most frequent in the column; -1 if it has none."""
+        return self._ranked[0]
+
+    @property
+    def _equals(self) -> Ints:
+        """[X], in how many of the two counts another value equals it; see `_MOST`."""
+        return self._ranked[1]
+
+    @cached_property
+    def _ranked(self) -> tuple[Ints, Ints]:
         cells, readings = self.classes.cells, self.classes.readings
         node = cells.node
         fit = self.covers(node, cells.value) & ~readings.null[cells.value]
         node, value, count = node[fit], cells.value[fit], cells.count[fit]
-        order = np.lexsort((value, -self.classes.frequency[value], -count, node))
-        first = order[np.unique(node[order], return_index=True)[1]]
-        best = np.full(len(self.senses), -1)
-        best[node[first]] = value[first]
-        return best
+        often = self.classes.frequency[value]
+        order = np.lexsort((value, -often, -count, node))
+        first = np.unique(node[order], return_index=True)[1]
+        best, equals = np.full(len(self.senses), -1), np.zeros(len(self.senses), dtype=np.int64)
+        best[node[order[first]]] = value[order[first]]
+        equals[node[order[first]]] = _equals(order, count, often, node)[first]
+        return best, equals
+
+
+def _equals(order: Ints, seen: NDArray[Any], often: Ints, owner: Ints | None = None) -> Ints:
+    """By place in `order`: 0 where the next one of the same owner is seen less, 1 where it is but rarer, else 2."""
+    here, following = order, np.roll(order, -1)
+    same = np.arange(len(order)) < len(order) - 1
+    if owner is not None:
+        same &= owner[here] == owner[following]
+    alike = same & (seen[here] == seen[following])
+    return alike.astype(np.int64) + (alike & (often[here] == often[following]))

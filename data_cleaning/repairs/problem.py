@@ -15,6 +15,8 @@ from agentlab_runner.data_cleaning.repairs.labels import Label, Labels, Pair
 from agentlab_runner.data_cleaning.repairs.program import EXACT_SIZE, program
 from agentlab_runner.data_cleaning.repairs.readings import Bools, Ints
 from agentlab_runner.data_cleaning.repairs.senses import Emd, Init, assign, refine
+from agentlab_runner.data_cleaning.repairs.ties import undecided
+from agentlab_runner.data_cleaning.table.tables import Missing
 from agentlab_runner.data_cleaning.types import OFD, Table
 
 Search = Literal["auto", "exact", "fixed", "beam"]
@@ -50,16 +52,16 @@ class Problem:
     @classmethod
     def pose(
         cls, table: Table, ofds: Sequence[OFD], ontology: Ontology, *, init: Init, emd: Emd, threshold: float,
-        typo_guard: bool,
+        typo_guard: bool, adopt_foreign: bool, nulls: Missing, fill_missing: bool,
     ) -> "Problem":
         """The problem of the column that all of `ofds` have on the right."""
-        classes = Classes.build(table, ofds, ontology)
+        classes = Classes.build(table, ofds, ontology, nulls=nulls, fill_missing=fill_missing)
         assigned = assign(classes, init)
         senses = refine(classes, assigned, emd, threshold) if len(ofds) > 1 else assigned
         forced: frozenset[Pair] = frozenset()
         stuck = np.zeros(len(classes.value), dtype=bool)
         if len(ofds) > 1:
-            senses, forced, stuck = reconcile(classes, senses)
+            senses, forced, stuck = reconcile(classes, senses, adopt_foreign)
         behind = concepts_behind(classes, senses)
         width = classes.readings.senses
         lent = np.array([value * width + sense for value, sense in forced], dtype=np.int64)
@@ -67,13 +69,20 @@ class Problem:
         senses, behind = np.where(settled, behind, senses), np.where(settled, -1, behind)
         hubs = np.where(behind >= 0, senses - classes.readings.concepts, -1)
         read = np.where(behind >= 0, behind, senses)
-        candidates = find_candidates(classes, np.arange(len(read)), read, hubs, typo_guard=typo_guard)
+        candidates = find_candidates(
+            classes, np.arange(len(read)), read, hubs, typo_guard=typo_guard, adopt_foreign=adopt_foreign
+        )
         return cls(classes, assigned, senses, forced, stuck, behind, candidates)
 
-    def search(self, how: Search, typo_guard: bool, limit: int | None) -> tuple[list[Piece], int, Search]:
+    def search(
+        self, how: Search, typo_guard: bool, adopt_foreign: bool, limit: int | None
+    ) -> tuple[list[Piece], int, Search]:
         """(pieces, cells that change whatever is added, how it was searched)."""
         if how == "exact" or (how == "auto" and len(self.classes.cover.node) <= EXACT_SIZE):
-            whole = program(self.classes, self.senses, self.candidates, typo_guard=typo_guard)
+            asked = {"typo_guard": typo_guard, "adopt_foreign": adopt_foreign}
+            whole = program(self.classes, self.senses, self.candidates, wide=True, **asked)
+            if not whole.is_small:
+                whole = program(self.classes, self.senses, self.candidates, **asked)
             if how == "exact" or whole.is_small:
                 return whole.pieces(limit), 0, "exact"
         additions, demands, certain = self.demands()
@@ -139,11 +148,13 @@ class Problem:
         if ((labels.senses != self.senses) & (labels.senses != read)).any():
             candidates = find_candidates(self.classes, np.arange(len(labels.senses)), labels.senses)
         outside = labels.outside()
+        ties = undecided(labels, outside, candidates)
         new: dict[int, Label | None] = {}
         for g in np.flatnonzero(outside.any(axis=1)).tolist():
             nodes = tuple(x for x in self.classes.members[g].tolist() if x >= 0)
-            new[g] = labels.for_cell(nodes, int(self.classes.value[g]), candidates)
-        return Outcome(self, labels, outside, new)
+            tied = not ties.keys().isdisjoint(nodes)
+            new[g] = None if tied else labels.for_cell(nodes, int(self.classes.value[g]), candidates)
+        return Outcome(self, labels, outside, new, ties)
 
     def flagged(self) -> Bools:
         """[N], the tuples that the sense of one of their classes does not cover."""
@@ -169,7 +180,9 @@ class Outcome:
     outside: Bools
     """[G, M], which classes object to a group's value."""
     new: dict[int, Label | None]
-    """What the cells of a group become; None where the classes' senses have no label in common."""
+    """What the cells of a group become; None where a class is undecided or its senses have no label in common."""
+    ties: dict[int, list[int]]
+    """The classes that are undecided, with the senses that they may have as well as their own."""
 
 
 def concepts_behind(classes: Classes, senses: Ints) -> Ints:
@@ -186,7 +199,7 @@ def concepts_behind(classes: Classes, senses: Ints) -> Ints:
     return np.where(literal, behind, -1)
 
 
-def reconcile(classes: Classes, senses: Ints) -> tuple[Ints, frozenset[Pair], Bools]:
+def reconcile(classes: Classes, senses: Ints, adopt_foreign: bool = False) -> tuple[Ints, frozenset[Pair], Bools]:
     """(senses, additions, [G] what stays unresolved) such that tuples that must change have a label to change to.
 
     For tuples between classes whose senses have no label in common, in this order: the smaller class takes the sense of
@@ -202,7 +215,7 @@ def reconcile(classes: Classes, senses: Ints) -> tuple[Ints, frozenset[Pair], Bo
             continue
         small = min(nodes, key=lambda x: (int(classes.size[x]), x))
         change = _change_of_sense(classes, labels, small, nodes)
-        addition = _common(classes, labels, nodes)
+        addition = _common(classes, labels, nodes, adopt_foreign)
         if change is not None and (change[0] <= 0 or addition is None):
             senses[small] = change[1]
         elif addition is not None:
@@ -255,7 +268,7 @@ def _lost(classes: Classes, labels: Labels, node: int) -> int:
     return lost
 
 
-def _common(classes: Classes, labels: Labels, nodes: tuple[int, ...]) -> Pair | None:
+def _common(classes: Classes, labels: Labels, nodes: tuple[int, ...], adopt_foreign: bool) -> Pair | None:
     """The addition that gives these classes a common label: the value most frequent in them that one of them lacks."""
     cells, readings = classes.cells, classes.readings
     spans = [slice(cells.offsets[x], cells.offsets[x + 1]) for x in nodes]
@@ -264,6 +277,8 @@ def _common(classes: Classes, labels: Labels, nodes: tuple[int, ...]) -> Pair | 
     covered = labels.covers(np.array(nodes)[:, None], values[None, :])
     lacking = np.array(labels.senses[list(nodes)])[np.argmin(covered, axis=0)]
     fit = (covered.sum(axis=0) == len(nodes) - 1) & (lacking < readings.concepts) & ~readings.null[values]
+    if not adopt_foreign:
+        fit &= ~readings.named_otherwise(values, lacking)
     if not fit.any():
         return None
     best = min(np.flatnonzero(fit).tolist(), key=lambda one: (-seen[one], int(values[one])))

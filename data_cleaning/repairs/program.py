@@ -8,7 +8,7 @@
     sum z <= k                     for k = 0, 1, ... until nothing more is saved
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,11 +56,19 @@ class Program:
         return [_Part(self, part).solve(limit) for part in range(len(self.sizes))]
 
 
-def program(classes: Classes, assigned: Ints, candidates: Candidates, *, typo_guard: bool = True) -> Program:
+def program(
+    classes: Classes, assigned: Ints, candidates: Candidates, *, typo_guard: bool = True, adopt_foreign: bool = False,
+    wide: bool = False,
+) -> Program:
     """The program of one column.
 
     A class may be read in every sense that covers one of its values, or a value of a class it shares tuples with,
     directly or through others.
+
+    Args:
+        wide: also in the concepts open to classes with which it has values in common, directly or through others, since
+            they may share additions; where there is none of these, in the first concept there is. No other concept can
+            do better: what none of the values is a label of, all are alike to.
     """
     hub = classes.members.max(axis=1, initial=-1)
     group, member = np.nonzero(classes.members >= 0)
@@ -69,7 +77,12 @@ def program(classes: Classes, assigned: Ints, candidates: Candidates, *, typo_gu
     start, end = (np.searchsorted(open_to[0], linked, side=side) for side in ("left", "right"))
     node = np.repeat(np.arange(len(linked)), end - start)
     sense = open_to[1][spans(start, end - start)]
-    possible = find_candidates(classes, node, sense, typo_guard=typo_guard)
+    if wide:
+        node, sense = _widened(classes, node, sense)
+    possible = find_candidates(classes, node, sense, typo_guard=typo_guard, adopt_foreign=adopt_foreign)
+    judged = candidates.find(possible.value, possible.sense)
+    refused = (judged >= 0) & ~candidates.allowed[judged] if len(candidates.value) else judged >= 0
+    possible = replace(possible, allowed=possible.allowed & ~refused)
     first: dict[int, int] = {}
     ties = [(int(np.flatnonzero(linked == own)[0]), x) for x, own in enumerate(linked.tolist())]
     for x, e in zip(node.tolist(), sense.tolist(), strict=True):
@@ -79,6 +92,24 @@ def program(classes: Classes, assigned: Ints, candidates: Candidates, *, typo_gu
     part = _join(len(linked), *np.array(ties, dtype=np.int64).reshape(-1, 2).T)
     owners = np.concatenate((node, np.array(list(first.values()), dtype=np.int64)))
     return Program(classes, assigned, possible, candidates, node, sense, part, np.bincount(part[owners]))
+
+
+def _widened(classes: Classes, node: Ints, sense: Ints) -> tuple[Ints, Ints]:
+    """(node, sense) with every concept that may serve a class too; sorted by node."""
+    cells, count = classes.cells, len(classes.size)
+    first = np.zeros(len(classes.readings.texts), dtype=np.int64)
+    first[cells.value[::-1]] = cells.node[::-1]
+    together = _join(count, first[cells.value], cells.node)  # those that share tuples share values
+    known = sense < classes.readings.concepts
+    shared = np.unique(np.stack([together[node[known]], sense[known]]), axis=1)
+    if classes.readings.concepts:
+        without = np.setdiff1d(together, shared[0])
+        shared = np.concatenate((shared, np.stack([without, np.zeros_like(without)])), axis=1)
+        shared = shared[:, np.argsort(shared[0], kind="stable")]
+    start, end = (np.searchsorted(shared[0], together, side=side) for side in ("left", "right"))
+    more = np.stack([np.repeat(np.arange(count), end - start), shared[1][spans(start, end - start)]])
+    both = np.unique(np.concatenate((np.stack([node, sense]), more), axis=1), axis=1)
+    return both[0], both[1]
 
 
 def _join(count: int, left: Ints, right: Ints) -> Ints:

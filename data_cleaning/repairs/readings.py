@@ -32,6 +32,10 @@ class Readings:
         self._names = {theta: self._lists(self.texts, theta) for theta in {0, *thetas}}
         self.known = np.diff(self._names[0].offsets) > 0
         """[V], whether a value is a label of some concept."""
+        interpretations = sorted({concept.sense for concept in self.hierarchy.concepts})
+        place = {one: number for number, one in enumerate(interpretations)}
+        self.interpretation = np.array([place[concept.sense] for concept in self.hierarchy.concepts], dtype=np.int64)
+        """[C], by number, who says so: concepts of one interpretation exclude each other."""
         self._keys = {theta: self._pairs(lists) for theta, lists in self._names.items()}
 
     @property
@@ -57,6 +61,20 @@ class Readings:
         wanted = values * self.concepts + senses
         found = keys[np.searchsorted(keys, wanted).clip(max=len(keys) - 1)] == wanted
         return np.asarray(literal | (found & (senses < self.concepts)), dtype=bool)
+
+    def named_otherwise(self, values: Ints, senses: Ints) -> Bools:
+        """Whether each value, not covered by the concept beside it, is a label of another one of its interpretation."""
+        found = np.zeros(len(values), dtype=bool)
+        lists = self._names[0]
+        owner = np.repeat(np.arange(len(self.texts)), np.diff(lists.offsets))
+        concept = senses < self.concepts
+        for one in np.unique(self.interpretation[senses[concept]]):
+            labelled = np.zeros(len(self.texts), dtype=bool)
+            labelled[owner[self.interpretation[lists.classes] == one]] = True
+            mine = np.flatnonzero(concept)
+            mine = mine[self.interpretation[senses[mine]] == one]
+            found[mine] = labelled[values[mine]]
+        return found
 
     def covers_text(self, theta: int, texts: Sequence[str], sense: int) -> list[bool]:
         """The same for texts that need not stand in the column."""

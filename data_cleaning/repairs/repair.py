@@ -14,6 +14,7 @@ from agentlab_runner.data_cleaning.repairs.labels import Reason
 from agentlab_runner.data_cleaning.repairs.problem import Bound, Outcome, Problem, Search
 from agentlab_runner.data_cleaning.repairs.senses import Emd, Init
 from agentlab_runner.data_cleaning.table.columns import columns_of
+from agentlab_runner.data_cleaning.table.tables import Missing
 from agentlab_runner.data_cleaning.types import OFD, Table
 
 Choose = int | Literal["evidence", "knee"]
@@ -54,14 +55,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """Tuples between classes whose senses have no label in common; they are left as they are."""
+    """Tuples that are left as they are: the senses of their classes have no label in common, or others fit as well."""
 
     column: str
     rows: tuple[int, ...]
     demands: tuple[tuple[str, str], ...]
-    """(dependency, sense) of each class they stand in."""
+    """(dependency, sense) of each class they stand in, or of each sense their class may have."""
+    tie: bool = False
 
     def __str__(self) -> str:
+        if self.tie:
+            as_well = " as well as ".join(sense for _, sense in self.demands[:3])
+            return (
+                f"{len(self.rows)} rows of {self.column} (the first is row {self.rows[0]}) are unresolved: by "
+                f"{self.demands[0][0]} they may mean {as_well}"
+            )
         both = " but ".join(f"{ofd} wants {sense}" for ofd, sense in self.demands)
         return f"{len(self.rows)} rows of {self.column} (the first is row {self.rows[0]}) cannot be repaired: {both}"
 
@@ -117,7 +125,10 @@ class Repair:
         """Write `source` with the repaired cells to `out`, whole or not at all; see `tables.write`."""
         from agentlab_runner.data_cleaning.table.tables import write
 
-        write(source, self.changes, out)
+        was: dict[str, dict[int, str | None]] = {}
+        for change in self.provenance:
+            was.setdefault(change.column, {})[change.row] = change.old
+        write(source, self.changes, out, was)
 
 
 def repair(
@@ -130,6 +141,9 @@ def repair(
     choose: Choose = "evidence",
     max_additions: int | None = None,
     typo_guard: bool = True,
+    adopt_foreign: bool = False,
+    nulls: Missing = "ignore",
+    fill_missing: bool = False,
     sense_init: Init = "max_cover",
     emd: Emd = "normalised",
     emd_threshold: float = 0.1,
@@ -149,6 +163,10 @@ def repair(
         max_additions: where the front ends.
         typo_guard: an unknown value one slip away from a label of its classes that is five times as frequent is not
             added to the ontology.
+        adopt_foreign: let the ontology adopt values that are at home elsewhere: labels of another concept of the same
+            interpretation, and unknown ones that stand mostly in classes of other meanings. They are errors otherwise.
+        nulls: a row that lacks a left-hand cell is grouped with no other one, unless `equal`: then NULL is a value.
+        fill_missing: fill in missing right-hand cells where their class has a meaning; they are left alone otherwise.
         sense_init, emd, emd_threshold: see `senses.assign` and `senses.refine`.
 
     Raises:
@@ -163,11 +181,12 @@ def repair(
     problems = [
         Problem.pose(
             table, [ofd for ofd in ofds if ofd.rhs == column], ontology,
-            init=sense_init, emd=emd, threshold=emd_threshold, typo_guard=typo_guard,
+            init=sense_init, emd=emd, threshold=emd_threshold, typo_guard=typo_guard, adopt_foreign=adopt_foreign,
+            nulls=nulls, fill_missing=fill_missing,
         )
         for column in columns
     ]  # fmt: skip
-    found = [problem.search(search, typo_guard, max_additions) for problem in problems]
+    found = [problem.search(search, typo_guard, adopt_foreign, max_additions) for problem in problems]
     forced = sum(len(p.forced) for p, (_, _, how) in zip(problems, found, strict=True) if how != "exact")
     left = None if max_additions is None else max(0, max_additions - forced)
     front = Front(sum(certain for _, certain, _ in found), [piece for pieces, _, _ in found for piece in pieces], left)
@@ -185,12 +204,14 @@ def repair(
         Bound(sum(b.lower for b in bounds), sum(b.upper for b in bounds)),
         tuple(one for outcome in outcomes for one in _unresolved(outcome)), False, grown, tuple(problems), front,
     )  # fmt: skip
-    return replace(done, verified=holds(done.apply(table), ofds, grown))
+    return replace(done, verified=holds(done.apply(table), ofds, grown, nulls, fill_missing))
 
 
-def holds(table: Table, ofds: Sequence[OFD], ontology: Ontology) -> bool:
-    """Whether every dependency holds."""
-    return all(not len(Classes.build(table, [ofd], ontology).size) for ofd in ofds)
+def holds(table: Table, ofds: Sequence[OFD], ontology: Ontology, nulls: Missing, fill_missing: bool) -> bool:
+    """Whether every dependency holds, missing cells apart as they are in `repair`."""
+    return all(
+        not len(Classes.build(table, [ofd], ontology, nulls=nulls, fill_missing=fill_missing).size) for ofd in ofds
+    )
 
 
 def apply(table: Table, changes: Mapping[str, Mapping[int, str | None]]) -> Table:
@@ -307,7 +328,20 @@ def _unresolved(outcome: Outcome) -> list[Unresolved]:
     classes = outcome.problem.classes
     found: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for group, label in outcome.new.items():
-        if label is None:
+        if label is None and outcome.ties.keys().isdisjoint(classes.members[group].tolist()):
             demands = tuple(_demand(outcome, x) for x in classes.members[group].tolist() if x >= 0)
             found.setdefault(demands, []).extend(np.flatnonzero(classes.group == group).tolist())
-    return [Unresolved(classes.readings.column, tuple(sorted(rows)), demands) for demands, rows in found.items()]
+    clashes = [Unresolved(classes.readings.column, tuple(sorted(rows)), demands) for demands, rows in found.items()]
+    return [*clashes, *_undecided(outcome)]
+
+
+def _undecided(outcome: Outcome) -> list[Unresolved]:
+    if not outcome.ties:
+        return []
+    classes, column = outcome.problem.classes, outcome.problem.classes.readings.column
+    rows, found = classes.tuples(), []
+    for x, rivals in outcome.ties.items():
+        ofd, own = _demand(outcome, x)
+        demands = tuple((ofd, name) for name in (own, *map(classes.readings.describe, rivals)))
+        found.append(Unresolved(column, tuple(rows[x].tolist()), demands, tie=True))
+    return found

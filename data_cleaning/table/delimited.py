@@ -40,6 +40,9 @@ class Reading(NamedTuple):
     """Texts that stand for NULL beside the empty field, where they are not quoted."""
 
 
+AS_IT_LOOKS = Reading()
+
+
 @dataclass(frozen=True)
 class Delimited:
     """A file and how it is read; `tables.read` takes it for a path."""
@@ -91,8 +94,8 @@ class Delimited:
                 else:
                     raise
                 continue
-            if table.num_rows:
-                self._check_end(table.column(self.names[-1])[-1].as_py() if self.names[-1] in table.column_names else "")
+            if table.num_rows and self.names[-1] in table.column_names:
+                self._check_end(table.column(self.names[-1])[-1].as_py())
             return table
 
     def batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
@@ -191,7 +194,7 @@ class Delimited:
         except UnicodeError as fault:
             raise ValueError(f"{str(self.path)!r} is not {self.encoding} text: {fault}") from fault
         if not exact:
-            raise ValueError(f"{str(self.path)!r} has bytes that {self.encoding} would write otherwise; convert it first")
+            raise ValueError(f"{str(self.path)!r} has bytes that {self.encoding} writes otherwise; convert it first")
         return text.encode()
 
     def _encoded(self, content: bytes) -> bytes:
@@ -201,7 +204,7 @@ class Delimited:
             return content.decode().encode(self.encoding)
         except UnicodeEncodeError as fault:
             said = fault.object[fault.start : fault.end]
-            raise ValueError(f"{said!r} cannot be written in {self.encoding}; write to a file of another kind") from fault
+            raise ValueError(f"{said!r} cannot be written in {self.encoding}; name another format for --out") from fault
 
     def _parse(self, ragged: str = "error") -> Any:
         from pyarrow.csv import ParseOptions
@@ -245,7 +248,7 @@ class Delimited:
             raise ValueError(f"the last field of {str(self.path)!r} begins with a quote that is never closed")
 
 
-def understand(path: Path, said: Reading = Reading()) -> Delimited:
+def understand(path: Path, said: Reading = AS_IT_LOOKS) -> Delimited:
     """How a file is to be read: as is said, and for the rest as it looks.
 
     The delimiter is one under which the beginning of the file is a table of two columns or more: tabs, which hardly

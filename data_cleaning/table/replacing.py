@@ -53,7 +53,7 @@ def _kept(path: Path) -> os.stat_result | None:
         raise ValueError(f"{path} is no regular file, so it cannot be replaced; name another place")
     if before.st_nlink > 1:
         raise ValueError(
-            f"{path} has {before.st_nlink} names (hard links), which a new file would part; name another place, and copy it"
+            f"{path} has {before.st_nlink} names (hard links), which a new file would part; name another place"
         )
     if not before.st_mode & 0o222:
         raise ValueError(f"{path} is read-only; make it writable (chmod u+w) or name another place")
@@ -73,5 +73,5 @@ def _make_alike(path: Path, before: os.stat_result, name: str) -> None:
                     os.setxattr(name, attribute, value)
     except OSError as fault:
         raise ValueError(
-            f"{path} has an owner or attributes that cannot be given to a new file ({fault.strerror}); name another place"
+            f"{path} has an owner or attributes that that no new file can be given ({fault.strerror}); name another place"
         ) from fault

@@ -5,14 +5,17 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from agentlab_runner.data_cleaning.table.sources import as_text, delimited, known, load
 from agentlab_runner.data_cleaning.table.writing import Changes, write
 from agentlab_runner.data_cleaning.types import Codes, Table
 
-__all__ = ["Changes", "Nulls", "Values", "decode", "known", "load", "read", "write"]
+__all__ = ["Changes", "Missing", "Nulls", "Values", "decode", "known", "load", "read", "write"]
 
 Nulls = Literal["equal", "distinct"]
+Missing = Literal["ignore", "equal", "distinct"]
+"""What a missing cell means: its row is compared with none, all are one value, or each differs from all."""
 
 
 class Values(Sequence[str | None]):
@@ -52,6 +55,11 @@ class Values(Sequence[str | None]):
     def __repr__(self) -> str:
         return f"Values({', '.join(map(repr, self[:4]))}{', ...' if len(self) > 4 else ''})"
 
+    @property
+    def nulls(self) -> int:
+        """How many of the last are NULL."""
+        return self._nulls
+
     def arrow(self) -> pa.Array:
         """[V] Arrow text array."""
         return pa.concat_arrays([self._text, pa.nulls(self._nulls, self._text.type)]) if self._nulls else self._text
@@ -83,6 +91,23 @@ def read(source: Any, *, columns: Sequence[str] | None = None, nulls: Nulls = "e
         encoded.append(_encode(name, table.column(0), nulls, trusted))
         table = table.remove_column(0)
     return Table(tuple(names), tuple(codes for codes, _ in encoded), tuple(values for _, values in encoded))
+
+
+def is_null(values: Sequence[str | None]) -> NDArray[np.bool_]:
+    """[V], which codes of a column stand for NULL."""
+    if isinstance(values, Values):
+        return np.arange(len(values)) >= len(values) - values.nulls
+    return np.array([value is None for value in values], dtype=bool)
+
+
+def lacking(table: Table, columns: Sequence[str]) -> NDArray[np.bool_]:
+    """[N], rows in which one of some columns is NULL."""
+    found = np.zeros(table.rows, dtype=bool)
+    for position in map(table.names.index, columns):
+        null = is_null(table.values[position])
+        if null.any():
+            found |= null[table.codes[position]]
+    return found
 
 
 def decode(table: Table, column: str) -> pa.Array:

@@ -11,6 +11,7 @@ def assemble(
     labels: Mapping[str, Sequence[str]],
     isa: Iterable[tuple[str, str]] = (),
     senses: Mapping[str, str] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Hierarchy:
     """Concepts in the order given, each named by its first label, with its id behind where that is not unique.
 
@@ -18,6 +19,7 @@ def assemble(
         labels: of each concept, by id; the canonical one first.
         isa: (child, parent) ids; a parent without labels becomes a heading, named by its id.
         senses: of the concepts that have one, by id.
+        notes: what was not read, in sentences.
     """
     edges = list(isa)
     known = {**labels, **{parent: () for _, parent in edges if parent not in labels}}
@@ -33,7 +35,7 @@ def assemble(
         for one, found in known.items()
     )
     pairs = {(place[child], place[parent]) for child, parent in edges if child in place}
-    return Hierarchy(tuple(concepts), tuple(sorted(pairs)))
+    return Hierarchy(tuple(concepts), tuple(sorted(pairs)), notes)
 
 
 def unreadable(path: Path, form: str, fault: object) -> ValueError:

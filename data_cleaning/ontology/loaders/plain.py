@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 from agentlab_runner.data_cleaning.ontology.loaders.assemble import assemble, unreadable
@@ -18,7 +19,7 @@ def read_json(path: Path, related: bool = False) -> Ontology | Hierarchy:
         ValueError: if it is neither.
     """
     try:
-        spec = json.loads(path.read_text(encoding="utf-8"))
+        spec = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as fault:
         raise unreadable(path, "JSON", fault) from fault
     if isinstance(spec, dict) and "graphs" in spec:
@@ -41,6 +42,7 @@ def read_csv(path: Path) -> Hierarchy:
     """
     labels: dict[tuple[str, str], list[str]] = {}
     parents: dict[tuple[str, str, str], None] = {}
+    csv.field_size_limit(sys.maxsize)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         try:
