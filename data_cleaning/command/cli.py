@@ -358,14 +358,15 @@ def example(
 
 def _gather(
     source: str, meaning: tuple[Any, ...], reading: tuple[Any, ...], nulls: str = "equal",
-    ofds: Sequence[str] | None = None, kind: str = "synonym", theta: int | None = None, columns: Sequence[str] = (), beginning: bool = False,
+    ofds: Sequence[str] | None = None, kind: str = "synonym", theta: int | None = None, columns: Sequence[str] = (),
+    beginning: bool = False,
 ) -> "Inputs":
     """`meaning` and `reading` are what the options of `inputs.Meaning` and of text files were given, in order."""
     from agentlab_runner.data_cleaning.command.inputs import Meaning, gather
     from agentlab_runner.data_cleaning.table.delimited import Reading
 
-    *looks, nothing = reading
-    said = Reading(*looks, () if nothing is None else tuple(nothing.split(",")))
+    delimiter, quote, encoding, nothing = reading
+    said = Reading(delimiter, quote, encoding, () if nothing is None else tuple(nothing.split(",")))
     how: Any = nulls
     sources, ways, senses, related, condense = meaning
     speaks = Meaning(sources or (), ways or (), senses or (), related, condense)

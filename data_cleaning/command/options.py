@@ -48,8 +48,8 @@ Quote = Annotated[
 ]
 Encoding = Annotated[
     str | None,
-    typer.Option("--encoding", help="Of a text file: latin-1, cp1252, ...; UTF-8, or what a byte-order mark says, if not "
-                 "given.", show_default=False),
+    typer.Option("--encoding", help="Of a text file: latin-1, cp1252, ...; UTF-8, or what a byte-order mark says, if "
+                 "not given.", show_default=False),
 ]
 NullValues = Annotated[
     str | None,

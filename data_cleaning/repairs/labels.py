@@ -161,4 +161,5 @@ def _equals(order: Ints, seen: NDArray[Any], often: Ints, owner: Ints | None = N
     if owner is not None:
         same &= owner[here] == owner[following]
     alike = same & (seen[here] == seen[following])
-    return alike.astype(np.int64) + (alike & (often[here] == often[following]))
+    found: Ints = alike.astype(np.int64) + (alike & (often[here] == often[following]))
+    return found

@@ -5,6 +5,7 @@ others quotes mean nothing. A record ends with LF, CR LF or CR; a line without a
 """
 
 import codecs
+import io
 import mmap
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +73,7 @@ class Delimited:
         Raises:
             ValueError: if the file is empty or cannot be read.
         """
-        if not self.path.stat().st_size:
+        if self.path.stat().st_size <= (len(codecs.BOM_UTF8) if self.mark else 0):
             raise ValueError(f"{str(self.path)!r} is empty; its first line should name the columns")
         return list(self._opened(SAMPLE, ragged="skip").schema.names)
 
@@ -82,10 +83,11 @@ class Delimited:
 
         block, threads = BLOCK, True
         while True:
-            how = {"parse_options": self._parse(), "convert_options": self._convert(columns, kind)}
+            wanted = columns and list(dict.fromkeys((*columns, self.names[-1])))
+            how = {"parse_options": self._parse(), "convert_options": self._convert(wanted, kind)}
             read = ReadOptions(block_size=block, use_threads=threads, encoding=self.encoding)
             try:
-                table = read_csv(self.path, read, **how, memory_pool=pa.system_memory_pool())
+                table = read_csv(self._source(), read, **how, memory_pool=pa.system_memory_pool())
             except pa.ArrowInvalid as fault:
                 if _is_too_long(fault) and block < LONGEST:
                     block = min(LONGEST, 8 * block)
@@ -94,18 +96,21 @@ class Delimited:
                 else:
                     raise
                 continue
-            if table.num_rows and self.names[-1] in table.column_names:
+            if table.num_rows:
                 self._check_end(table.column(self.names[-1])[-1].as_py())
-            return table
+            return table if columns is None else table.select(columns)
 
     def batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """All of it as batches of text; never in memory as a whole."""
-        block, given = BLOCK, 0
+        block, given, last = BLOCK, 0, None
+        wanted = columns and list(dict.fromkeys((*columns, self.names[-1])))
         while True:
             try:
-                for batch in self._opened(block, self._convert(columns, pa.string()), given):
+                for batch in self._opened(block, self._convert(wanted, pa.string()), given):
                     given += len(batch)
-                    yield batch
+                    last = batch.column(self.names[-1])[-1].as_py() if len(batch) else last
+                    yield batch if columns is None else batch.select(columns)
+                self._check_end(last)
                 return
             except pa.ArrowInvalid as fault:
                 if not _is_too_long(fault) or block == LONGEST:
@@ -229,11 +234,21 @@ class Delimited:
         while True:
             read = ReadOptions(block_size=block, encoding=self.encoding, skip_rows_after_names=skip)
             try:
-                return open_csv(self.path, read, self._parse(ragged), convert)
+                return open_csv(self._source(), read, self._parse(ragged), convert)
             except pa.ArrowInvalid as fault:
                 if not _is_too_long(fault) or block == LONGEST:
                     raise
                 block = min(LONGEST, 8 * block)
+
+    @cached_property
+    def _end(self) -> str:
+        """What the file lacks at its end: Arrow takes an empty last field for an empty text if no line ends there."""
+        with open(self.path, "rb") as file:
+            file.seek(-min(4, file.seek(0, 2)), 2)
+            return "" if file.read().decode(self.encoding, errors="replace").endswith(("\n", "\r")) else "\n"
+
+    def _source(self) -> Any:
+        return pa.PythonFile(_Ended(self.path, self._end.encode(self.encoding)), "r") if self._end else self.path
 
     def _check_end(self, last: str | None) -> None:
         """Arrow takes a quote that is never closed as closed by the end of the file, with all that stands between."""
@@ -243,9 +258,30 @@ class Delimited:
         with open(self.path, "rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - len(f"\n{tail}".encode(self.encoding))))
-            end = file.read().decode(self.encoding, errors="replace")
+            end = file.read().decode(self.encoding, errors="replace") + self._end
         if end.endswith(tail) and end.removesuffix(tail)[-1:] in f"{self.delimiter}\r\n":
             raise ValueError(f"the last field of {str(self.path)!r} begins with a quote that is never closed")
+
+
+class _Ended(io.RawIOBase):
+    """A file and what it lacks at its end."""
+
+    def __init__(self, path: Path, end: bytes) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - closed with this
+        self._end = end
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        found = self._file.read(size)
+        if self._end and (size < 0 or len(found) + len(self._end) <= size):
+            found, self._end = found + self._end, b""
+        return found
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def understand(path: Path, said: Reading = AS_IT_LOOKS) -> Delimited:

@@ -73,5 +73,5 @@ def _make_alike(path: Path, before: os.stat_result, name: str) -> None:
                     os.setxattr(name, attribute, value)
     except OSError as fault:
         raise ValueError(
-            f"{path} has an owner or attributes that that no new file can be given ({fault.strerror}); name another place"
+            f"{path} has an owner or attributes that no new file can be given ({fault.strerror}); name another place"
         ) from fault

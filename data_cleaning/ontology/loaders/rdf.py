@@ -55,8 +55,8 @@ def read(path: Path, form: str, related: bool = False) -> Hierarchy:
     schemes = _schemes(graph)
     of, notes = _merged(graph, found, schemes)
     labels: dict[str, list[str]] = {}
-    for node in sorted(found, key=lambda one: (of[one], one != of[one], one)):
-        labels.setdefault(of[node], []).extend(text for *_, text in sorted(found[node]))
+    for one in sorted(found, key=lambda one: (of[one], one != of[one], one)):
+        labels.setdefault(of[one], []).extend(text for *_, text in sorted(found[one]))
     isa = {pair for predicate in _UP for pair in graph.subject_objects(predicate)}
     isa |= {(child, parent) for predicate in _DOWN for parent, child in graph.subject_objects(predicate)}
     named = {
