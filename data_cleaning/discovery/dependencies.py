@@ -80,8 +80,6 @@ def read(path: Path, columns: Sequence[str], kind: Kind = "synonym", theta: int 
         if isinstance(content, list) and all(isinstance(one, list) for one in content):
             return [_checked(one, str(path)) for one in from_index_tuples(content, columns)]
         return [_checked(_from_dict(one), str(path)) for one in content]
-    except FileNotFoundError as fault:
-        raise ValueError(f'{str(path)!r} is neither a file of dependencies nor one; write it as "A, B -> C"') from fault
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
         raise ValueError(f"the dependencies in {str(path)!r} cannot be read: {fault}") from fault
     except (AttributeError, KeyError, TypeError, IndexError) as fault:

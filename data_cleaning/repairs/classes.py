@@ -84,7 +84,8 @@ class Classes:
         at = table.names.index(ofds[0].rhs)
         readings = Readings(ofds[0].rhs, table.values[at], ontology, {ofd.theta for ofd in ofds})
         # whatever codes NULLs have on the right, they are one value there
-        merged = np.where(readings.null, np.argmax(readings.null), np.arange(len(readings.null)))
+        merged = np.arange(len(readings.null))
+        merged[readings.null] = np.flatnonzero(readings.null)[:1]
         codes = merged[table.codes[at]].astype(np.int64)
         ids = [_class_ids(table, ofd, nulls, fill_missing) for ofd in ofds]
         kept = _rows_at_stake(ids, codes, ofds, readings)

@@ -1,4 +1,4 @@
-"""Repair by trying everything: every sense that covers some of a class's values, every set of additions."""
+"""Repair by trying everything: every sense, every set of additions."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
@@ -29,14 +29,13 @@ def pareto(table: Table, ofds: Sequence[OFD], classes: Mapping[str, Sequence[str
 
 
 def _senses(block, blocks, right, classes) -> list:
-    """What a class may be read in: whatever covers a value of it or of those it hangs together with."""
+    """What a class may be read in: every concept, and the literal of each value it hangs together with."""
     rows, grown = set(block), True
     while grown:
         wider = rows.union(*(other for other in blocks if rows & set(other)))
         rows, grown = wider, wider > rows
     values = {right[row] for row in rows}
-    concepts = [name for name, labels in classes.items() if values & set(labels)]
-    return [*concepts, *((value,) for value in sorted(values))]
+    return [*classes, *((value,) for value in sorted(values))]
 
 
 def _changes(right, blocks, senses, classes, added) -> int:

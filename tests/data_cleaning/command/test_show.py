@@ -21,5 +21,7 @@ def test_every_violated_class_is_told_but_of_those_with_one_meaning_only_the_fir
 
 def test_null_and_empty_text_are_visible():
     given = make_table({"K": [None, None, None], "A": ["", None, ""]})
-    violated = show.check(check(given, OFD(("K",), "A")), make_ontology("B", {}))[1]
+    violated = show.check(check(given, OFD(("K",), "A"), nulls="equal"), make_ontology("B", {}))[1]
     assert violated.rows == [("K=NULL", "''", "2/3", "NULL (1)")]
+    [facts] = show.check(check(given, OFD(("K",), "A")), make_ontology("B", {}))
+    assert ("left out", "3 rows that lack a cell of it") in facts.rows

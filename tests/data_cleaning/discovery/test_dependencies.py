@@ -11,6 +11,7 @@ from agentlab_runner.data_cleaning.discovery.dependencies import (
     from_index_tuples,
     index_tuples,
     original_lines,
+    names,
     parse,
     read,
 )
@@ -112,3 +113,33 @@ def test_a_bad_file(tmp_path, name, text, sentence):
         read(tmp_path / name, "ABC")
     with pytest.raises(ValueError, match=r"cannot be read: .*No such file"):
         read(Path("gone.txt"), "ABC")
+
+
+@pytest.mark.parametrize(
+    ("text", "lhs", "rhs"),
+    [
+        ('"city, state" -> zip', ("city, state",), "zip"),
+        ('a,"b -> c" , d --> "say ""hi"""', ("a", "b -> c", "d"), 'say "hi"'),
+        ('" lead ", 5" pipe -> ""', (" lead ", '5" pipe'), ""),
+        ("x y->z", ("x y",), "z"),
+        ('"[]" -> a', ("[]",), "a"),
+        ('"two\nlines" -> a', ("two\nlines",), "a"),
+    ],
+)
+def test_names_may_be_quoted(text, lhs, rhs):
+    [ofd] = parse(text)
+    assert (ofd.lhs, ofd.rhs) == (lhs, rhs)
+    assert parse(str(ofd)) == [ofd]
+    assert names(text.replace("-->", "->").partition(" -> ")[0]) == [*lhs] or "->" in "".join(lhs)
+
+
+@pytest.mark.parametrize("text", ["k => v", '"a"b -> c', 'a -> b -> c', '"open -> c', "a ->", "-> []", "a -> b,"])
+def test_what_is_no_dependency(text):
+    with pytest.raises(ValueError, match="is no dependency; write it as"):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", [",", "a,,b", '"a"b', "a,"])
+def test_what_is_no_list_of_columns(text):
+    with pytest.raises(ValueError, match="is no list of columns; write it as"):
+        names(text)

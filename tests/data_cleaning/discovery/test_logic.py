@@ -95,7 +95,7 @@ def test_what_else_a_class_could_mean_comes_by_how_much_it_covers():
 
 def test_without_an_ontology_the_most_frequent_value_is_right():
     table = {"K": ["k"] * 5, "V": ["a", "b", "b", None, "b"]}
-    report = check(table, OFD(("K",), "V"))
+    report = check(table, OFD(("K",), "V"), nulls="equal")
     (violation,) = report.violations()
     assert violation.concept is None
     assert [(one.value, one.covered) for one in violation.readings] == [("b", True), ("a", False), (None, False)]

@@ -55,7 +55,7 @@ def test_normalising_is_said_for_one_column_or_all_and_else_by_the_source():
     [
         ("contry=countries", "for column 'contry', which the table does not have; did you mean 'country'"),
         ("countries:nation", "for column 'nation', which the table does not have; its columns are cc, country, note"),
-        ("icd10", "knows less than 10% of the values of every column .* say which it speaks of: COLUMN=icd10"),
+        ("icd10", "knows less than 10% of the cells of every column .* say which it speaks of: COLUMN=icd10"),
         ("no such file", "neither a file nor one of"),
     ],
 )

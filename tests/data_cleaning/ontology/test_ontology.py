@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from agentlab_runner.data_cleaning.ontology.ontology import Ontology
+from agentlab_runner.data_cleaning.table.tables import read
 from agentlab_runner.data_cleaning.types import Concept, Hierarchy, Table
 
 FAMILY = {
@@ -132,15 +133,22 @@ def test_ontologies_on_one_column_stand_side_by_side():
         both.only(["EMA"])
 
 
-def test_coverage_counts_values_and_rows_and_warns_below_a_tenth():
+def test_coverage_counts_cells_and_warns_below_a_tenth():
     values = (None, *(f"v{i}" for i in range(20)))
     table = Table(("A", "B"), (np.array([0, 1, 1, 2, *range(2, 21)], np.int32),) * 2, (values,) * 2)
     [coverage] = Ontology.from_dict({"A": {"classes": {"c": ["v0"]}}}).coverage(table)
     assert (coverage.values, coverage.known, coverage.rows, coverage.known_rows) == (20, 1, 22, 2)
     assert coverage.examples[0] == "v1"
-    assert "knows 1 of the 20 values of column 'A'" in coverage.warning
+    assert "knows 2 of the 22 cells of column 'A'" in coverage.warning
     [enough] = Ontology.from_dict({"A": {"classes": {"c": ["v0", "v1"]}}}).coverage(table)
     assert enough.warning is None
+
+
+def test_slips_of_the_pen_are_many_values_and_few_cells():
+    cells = ["USA", "France"] * 480 + [f"slip {number}" for number in range(40)]
+    [coverage] = Ontology.from_dict({"A": {"classes": {"us": ["USA"], "fr": ["France"]}}}).coverage(read({"A": cells}))
+    assert (coverage.known, coverage.values, coverage.share) == (2, 42, 0.96)
+    assert coverage.warning is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from agentlab_runner.data_cleaning.table.tables import read, write
 from agentlab_runner.data_cleaning.table.writing import NotAsMeant
 
 WORDS = ["a", "Ünïcode", "two words", " lead", "trail ", "comma, here", "semi;colon", "tab\there", 'quote " inside',
-         '"all"', "line\nbreak", "line\r\nbreak", "old\rmac", "'", "''", "\\", '\\"', "NA", "007", "", "ß" * 9]  # fmt: skip
+         '"all"', "x\ny", "x\r\ny", "old\rmac", "'", "''", "\\", '\\"', "NA", "007", "", "ß" * 9]  # fmt: skip
 MARKS = {"utf-8": b"", "utf-8-sig": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "latin-1": b"", "cp1252": b""}
 
 

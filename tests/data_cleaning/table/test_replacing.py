@@ -50,7 +50,7 @@ def test_an_owner_that_cannot_be_kept_is_refused(tmp_path, monkeypatch):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "chown" if os.geteuid() == 0 else "chmod", denied)
-    with pytest.raises(ValueError, match="owner or attributes that no new file can be given .Operation not permitted"):
+    with pytest.raises(ValueError, match=r"owner or attributes that no new file can be given .Operation not permitted"):
         put(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -86,7 +86,7 @@ def test_what_a_new_file_would_harm_is_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"old")
     os.link(path, tmp_path / "other.csv")
-    with pytest.raises(ValueError, match="has 2 names .hard links., which a new file would part; name another place"):
+    with pytest.raises(ValueError, match=r"has 2 names .hard links., which a new file would part; name another place"):
         put(path)
     (tmp_path / "other.csv").unlink()
     path.chmod(0o444)
