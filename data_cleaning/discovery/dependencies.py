@@ -10,7 +10,7 @@ from agentlab_runner.data_cleaning.ontology.ontology import Ontology
 from agentlab_runner.data_cleaning.types import OFD, Kind, Strength
 
 _ARROW = re.compile(r"-+>")
-_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=,|-+>|$)|((?:(?!-+>)[^,])*))')
+_NAME = re.compile(r'\s*+(?:"((?:[^"]|"")*)"\s*(?=,|-+>|$)|(?!")((?:(?!-+>)[^,])*))')
 FILES = (".txt", ".json", ".csv")
 """How the names of files of dependencies end, as a rule."""
 
@@ -26,9 +26,9 @@ def parse(text: str, kind: Kind = "synonym", theta: int = 0) -> list[OFD]:
     left, after = _names(text, 0)
     arrow = _ARROW.match(text, after)
     right, end = _names(text, arrow.end()) if arrow else ([], 0)
-    if not arrow or end < len(text) or None in right or right == ["[]"]:
+    if not arrow or end < len(text) or None in right or text[arrow.end() :].strip() == "[]":
         raise ValueError(f'{text!r} is no dependency; write it as "A, B -> C"')
-    if left in (["[]"], [None]):
+    if text[:after].strip() in ("[]", ""):
         left = []
     if None in left:
         raise ValueError(f'{text!r} has an empty name on the left; write it as "A, B -> C"')
@@ -53,7 +53,8 @@ def _names(text: str, at: int) -> tuple[list[str | None], int]:
     found: list[str | None] = []
     while True:
         match = _NAME.match(text, at)
-        assert match is not None  # the pattern matches the empty text
+        if match is None:  # it begins with a quote and is no quoted name
+            return [*found, None], at
         quoted, plain = match.groups()
         found.append(quoted.replace('""', '"') if quoted is not None else plain.strip() or None)
         at = match.end()

@@ -94,6 +94,9 @@ class RepairSettings(Settings):
     tau: int | None = Field(ge=0)
     max_additions: int | None = Field(ge=0)
     typo_guard: bool
+    adopt_foreign: bool = False
+    fill_missing: bool = False
+    nulls: Literal["ignore", "equal", "distinct"] = "ignore"
     sense_init: Literal["max_cover", "mad"]
     emd: Literal["normalised", "cumulative"]
     emd_threshold: float = Field(ge=0)
