@@ -27,6 +27,7 @@ MOST_CLASSES = 200
 MOST_VALUES = 40
 MOST_ALTERNATIVES = 4
 MOST_CHANGES = 1000
+MOST_UNRESOLVED = 50
 """What a page shows of each kind at most; it says how many there are."""
 
 
@@ -119,7 +120,9 @@ def _reported(found: "ClassReport", ofd: OFD, ontology: Ontology) -> dict[str, A
 
 
 def _notices(repair: Repair, payload: dict[str, Any]) -> list[str]:
-    said = [str(one) for one in repair.unresolved]
+    said = [str(one) for one in repair.unresolved[:MOST_UNRESOLVED]]
+    if len(repair.unresolved) > MOST_UNRESOLVED:
+        said.append(f"and {len(repair.unresolved) - MOST_UNRESOLVED} more are unresolved")
     if len(payload["classes"]) < payload["total"]:
         said.append(f"of {payload['total']} classes in violation the {MOST_CLASSES} worst are shown")
     if len(payload["points"]) < len(repair.pareto):

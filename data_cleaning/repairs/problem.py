@@ -80,8 +80,9 @@ class Problem:
         """(pieces, cells that change whatever is added, how it was searched)."""
         if how == "exact" or (how == "auto" and len(self.classes.cover.node) <= EXACT_SIZE):
             asked = {"typo_guard": typo_guard, "adopt_foreign": adopt_foreign}
-            whole = program(self.classes, self.senses, self.candidates, wide=True, **asked)
-            if not whole.is_small:
+            wide = len(self.classes.cover.node) <= EXACT_SIZE
+            whole = program(self.classes, self.senses, self.candidates, wide=wide, **asked)
+            if wide and not whole.is_small:
                 whole = program(self.classes, self.senses, self.candidates, **asked)
             if how == "exact" or whole.is_small:
                 return whole.pieces(limit), 0, "exact"

@@ -187,7 +187,7 @@ class _Part:
         bounds = LinearConstraint(matrix, [low for _, low, _ in rows], [high for _, _, high in rows])
         found = milp(cost, constraints=bounds, integrality=integral, bounds=(0, 1), options={"mip_rel_gap": 0})
         if found.x is None:
-            raise RuntimeError(f"the exact repair could not be solved ({found.message}); use search=fixed")
+            raise ValueError(f"the exact repair could not be solved ({found.message}); let the search be fixed")
         taken = found.x > 0.5
         return round(float(cells @ taken)), taken
 

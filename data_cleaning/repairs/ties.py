@@ -4,7 +4,7 @@ can tell."""
 import numpy as np
 
 from agentlab_runner.data_cleaning.repairs.candidates import Candidates
-from agentlab_runner.data_cleaning.repairs.classes import Classes, sum_by
+from agentlab_runner.data_cleaning.repairs.classes import Classes, spans, sum_by
 from agentlab_runner.data_cleaning.repairs.labels import Labels
 from agentlab_runner.data_cleaning.repairs.readings import Bools, Ints
 
@@ -25,11 +25,11 @@ def undecided(labels: Labels, outside: Bools, candidates: Candidates) -> dict[in
     own = np.bincount(cells.node, cells.count * labels.covers(cells.node, cells.value), len(violated))
     node, sense, tuples = _covered(labels)
     strong = violated[node] & (tuples >= own[node]) & (sense != labels.senses[node])
+    strong[strong] = _differ(labels, node[strong], sense[strong])
     found: dict[int, dict[bytes, int]] = {}  # senses that cover the same values are no rivals of one another
     for x, rival in sorted(zip(node[strong].tolist(), sense[strong].tolist(), strict=True)):
-        mine, theirs = _coverage(labels, x, int(labels.senses[x])), _coverage(labels, x, rival)
-        if mine != theirs and not _slip(labels, candidates, x, rival) and _as_cheap(labels, x, rival):
-            found.setdefault(x, {}).setdefault(theirs, rival)
+        if not _slip(labels, candidates, x, rival) and _as_cheap(labels, x, rival):
+            found.setdefault(x, {}).setdefault(_coverage(labels, x, rival), rival)
     return {x: list(rivals.values()) for x, rivals in found.items()}
 
 
@@ -45,6 +45,15 @@ def _covered(labels: Labels) -> tuple[Ints, Ints, Ints]:
         tuples.append(cells.count[rows])
     every, total = sum_by(np.concatenate(keys), np.concatenate(tuples))
     return every // width, every % width, total
+
+
+def _differ(labels: Labels, node: Ints, rival: Ints) -> Bools:
+    """Whether another sense covers other values of a class than its own, for each pair."""
+    offsets = labels.classes.cells.offsets
+    lengths = np.diff(offsets)[node]
+    value, pair = labels.classes.cells.value[spans(offsets[node], lengths)], np.repeat(np.arange(len(node)), lengths)
+    other = labels.covers(node[pair], value) != labels.covers(node[pair], value, rival[pair])
+    return np.asarray(np.bincount(pair, other, len(node)) > 0)
 
 
 def _coverage(labels: Labels, x: int, sense: int) -> bytes:

@@ -42,7 +42,7 @@ def read_config(path: Path) -> Config:
     """
     try:
         root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as fault:
+    except (ElementTree.ParseError, OSError) as fault:
         raise unreadable(path, "XML", fault) from fault
     ontology, errors = Ontology(), [0.0]
     steps: dict[str, int] = {}
@@ -53,9 +53,9 @@ def read_config(path: Path) -> Config:
         sense = node.findtext("sense", "").strip()
         file = _beside(path, _text(node, "path", path))
         ontology = ontology.bind(column, _read_rdf(file, kind, sense), "strip+casefold")
-        errors.append(float(node.findtext("threshold", "0")))
+        errors.append(_number(node, "threshold", "0", path))
         if kind == "isa":
-            steps[column] = max(steps.get(column, 0), int(node.findtext("isathreshold", "1")))
+            steps[column] = max(steps.get(column, 0), int(_number(node, "isathreshold", "1", path)))
     data, ofds = (_beside(path, name) if (name := root.findtext(f"{part}/path")) else None for part in ("data", "ofd"))
     return Config(ontology, data, ofds, steps, 1 - max(errors))
 
@@ -81,6 +81,14 @@ def _text(node: ElementTree.Element, tag: str, path: Path) -> str:
     if not text:
         raise ValueError(f"{path}: an ontology has no <{tag}>")
     return text
+
+
+def _number(node: ElementTree.Element, tag: str, otherwise: str, path: Path) -> float:
+    text = node.findtext(tag, otherwise)
+    try:
+        return float(text)
+    except ValueError as fault:
+        raise ValueError(f"{path}: the <{tag}> of an ontology is a number, not {text.strip()!r}") from fault
 
 
 def _beside(config: Path, written: str) -> Path:

@@ -25,7 +25,7 @@ def read(path: Path) -> Hierarchy:
     file = _file(path)
     labels: dict[str, list[str]] = {}
     isa: list[tuple[str, str]] = []
-    with file.open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             if line.startswith("  "):  # the licence
                 continue
