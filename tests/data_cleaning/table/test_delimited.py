@@ -215,3 +215,35 @@ def test_what_reads_otherwise_than_meant_never_takes_the_place(tmp_path, monkeyp
         write(path, {"b": {1: "y"}}, out)
     assert not out.exists()
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "expected"),
+    [
+        # OpenRefine/OpenRefine#402: what follows a closing quote belongs to the field, and survives a round trip
+        ('a|b\n"Quotes" with words after|02134\n"Quotes on each side"|6789\n', Reading(),
+         {"a": ["Quotes with words after", "Quotes on each side"], "b": ["02134", "6789"]}),
+        # OpenRefine/OpenRefine#19: a comma and a line break inside quotes
+        ('name,about,born\nMary,"Queen of England,\nScotland", 1662\n', Reading(),
+         {"name": ["Mary"], "about": ["Queen of England,\nScotland"], "born": [" 1662"]}),
+        # duckdb/duckdb#16760: a line break in the header
+        ('x,y,"test\n123"\na,b,c\n', Reading(), {"x": ["a"], "y": ["b"], "test\n123": ["c"]}),
+        # duckdb/duckdb#15783: CR, LF and CR LF in one file
+        ("a,b\r1,2\n3,4\r\n5,6", Reading(), {"a": ["1", "3", "5"], "b": ["2", "4", "6"]}),
+        # duckdb/duckdb#14304: backslashes escape nothing, and stay
+        ('"foo","bar"\n332,"Surname\\, First"\n', Reading(), {"foo": ["332"], "bar": ["Surname\\, First"]}),
+        # pandas takes NA, the code of Namibia, for a missing value; here only where that is said, and never in quotes
+        ('cc,n\nNA,1\n"NA",2\n', Reading(), {"cc": ["NA", "NA"], "n": ["1", "2"]}),
+        ('cc,n\nNA,1\n"NA",2\n', Reading(nulls=("NA",)), {"cc": [None, "NA"], "n": ["1", "2"]}),
+        # HoloClean/holoclean-legacy#252: long columns are not dropped
+        (f"a,b\n{'long ' * 100},1\n", Reading(), {"a": ["long " * 100], "b": ["1"]}),
+    ],
+)  # fmt: skip
+def test_inputs_of_other_tools_trackers(tmp_path, content, said, expected):
+    path = text_file(tmp_path, content)
+    source = understand(path, said)
+    assert columns(source) == expected
+    last = list(expected)[-1]
+    write(source, {last: {0: "new"}}, path)
+    assert columns(understand(path, said)) == expected | {last: ["new", *expected[last][1:]]}
+    assert len(path.read_bytes()) == len(content) + len("new") - len(expected[last][0]) - 2 * ('"Surname' in content)

@@ -12,6 +12,12 @@ def put(path, content=b"new"):
         file.write(content)
 
 
+def torn(path):
+    with replacing(path) as (file, _):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+
 def test_a_new_file_has_the_usual_mode(tmp_path):
     before = os.umask(0o027)
     try:
@@ -103,10 +109,7 @@ def test_what_a_new_file_would_harm_is_refused(tmp_path):
 def test_a_fault_on_the_way_leaves_all_as_it_was(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"old")
-    half = replacing(path)
-    file, _ = half.__enter__()
-    file.write(b"half")
     with pytest.raises(KeyboardInterrupt):
-        half.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        torn(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
