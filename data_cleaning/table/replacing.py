@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,8 @@ def replacing(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
         ValueError: if something about the old file cannot be kept: it is read-only, no regular file, has other names
             (hard links), or belongs to another user.
     """
+    import tempfile  # with all it needs a tenth of what discovery imports, and only who writes needs it
+
     path = Path(os.path.realpath(path))
     before = _kept(path)
     path.parent.mkdir(parents=True, exist_ok=True)
