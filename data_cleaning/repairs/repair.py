@@ -159,7 +159,7 @@ def repair(
         tau: take the fewest additions with which at most this many cells change.
         choose: without `tau`, which point of the Pareto front to take: so many additions at most; `evidence`, where
             additions that the data support save most beyond those that may be repeated errors; or `knee`, the point
-            farthest from the chord of the front.
+            farthest from the chord of the front, continued by the cells that no addition saves one by one.
         max_additions: where the front ends.
         typo_guard: an unknown value one slip away from a label of its classes that is five times as frequent is not
             added to the ontology.
@@ -276,8 +276,9 @@ def _pick(front: Front, pareto: Sequence[Point], tau: int | None, choose: Choose
         return int(np.argmax(front.merits(merit)))
     if choose == "knee":
         x, y = (np.array(side, dtype=float) for side in zip(*pareto, strict=True))
-        run, rise = max(1.0, x[-1] - x[0]), max(1.0, y[0] - y[-1])
-        return int(np.argmax(1 - (x - x[0]) / run - (y - y[-1]) / rise))
+        # the chord goes on to where nothing is left to change, an addition a cell, as if every value could be added
+        run, rise = max(1.0, x[-1] + y[-1] - x[0]), max(1.0, y[0])
+        return int(np.argmax(1 - (x - x[0]) / run - y / rise))
     if not isinstance(choose, int) or isinstance(choose, bool) or choose < pareto[0].additions:
         least = pareto[0].additions
         raise ValueError(f"choose is {choose!r}; give evidence, knee or a number of additions, {least} or more")
