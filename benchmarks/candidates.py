@@ -43,8 +43,8 @@ def plain(policy: LanguagePolicy, question: Question) -> Tensor:
     start = len(tokenizer(question.prompt)["input_ids"])
     texts = [tokenizer(f"{question.prompt} {phrase}")["input_ids"] for phrase in question.candidates]
     width = max(map(len, texts))
-    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
-    mask = torch.tensor([[1] * len(text) + [0] * (width - len(text)) for text in texts])
+    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts], device=policy.device)
+    mask = torch.tensor([[1] * len(text) + [0] * (width - len(text)) for text in texts], device=policy.device)
     logits = policy.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
     logprobs = logits[:, :-1].float().log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
     return torch.stack([own[start - 1 : len(text) - 1].sum() for own, text in zip(logprobs, texts, strict=True)])

@@ -95,7 +95,7 @@ class ModuleScm(nn.Module):
         self.layers.load_state_dict(scm.encoder_layers.state_dict())
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        own, places = self.scm, torch.arange(ids.shape[1])
+        own, places = self.scm, torch.arange(ids.shape[1], device=ids.device)
         embedded = (
             own.embeddings(ids) + own.position_embeddings(places) + own.token_type_embeddings(torch.zeros_like(ids))
         )
@@ -114,7 +114,7 @@ def loop(scm: nn.Module, ids: Tensor, mask: Tensor, labels: Tensor, zeroed: Tens
     for row, own, label in zip(ids[:, None], mask[:, None], labels.tolist(), strict=True):
         p0 = scm(row, own).softmax(dim=1)[0, label]
         for i in range(row.shape[1]):
-            changed = nullified(row, torch.tensor([i]), RELEASED.window, unk_id)
+            changed = nullified(row, torch.tensor([i], device=ids.device), RELEASED.window, unk_id)
             effects.append((p0 - scm(changed, own).softmax(dim=1)[0, label]).abs())
     found = torch.stack(effects).view(ids.shape)
     return minmax_sqrt(found.masked_fill(torch.isin(ids, zeroed), 0.0), mask)

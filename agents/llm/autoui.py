@@ -125,7 +125,7 @@ class AutoUIPolicy(LanguagePolicy):
         image = picture(observation)
         key = image_key(image)
         if key not in self._seen:
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):  # equal, whoever asks for it first
                 pixels = processor(image, return_tensors="pt")["pixel_values"]
                 weight = next(model.to(self.device).parameters())
                 self._seen[key] = model(pixel_values=pixels.to(weight)).pooler_output[0].float()

@@ -192,14 +192,16 @@ class CandidateScorer:
     def _freeze(self, question: Question) -> tuple[Tensor, Tensor]:
         """Hidden states [P + M, D] entering the first adapted layer (empty if that is the first) and features [R, D].
 
-        One question at a time: a row's last bits depend on its batch, and a resumed run has other batches.
+        One question at a time, and in the weights' own precision: a row's last bits depend on its batch, its first on
+        autocast, and a resumed run has other batches and asks at other times.
         """
         if question not in self._frozen:
             self.policy.eval()
             tree, entering = self.tree(question), []
             hook = self._layers[self._first].register_forward_pre_hook(lambda _, given: entering.append(given[0][0]))
             try:
-                with self.policy.model.disable_adapter() if self.policy.has_adapters else nullcontext():
+                plain = self.policy.model.disable_adapter() if self.policy.has_adapters else nullcontext()
+                with plain, torch.autocast(self.policy.device.type, enabled=False):
                     hidden = self._run(self._embed([tree]), [tree], decoder=True).last_hidden_state[0]
             finally:
                 hook.remove()

@@ -307,7 +307,7 @@ class LanguagePolicy(nn.Module):
         new = [key for key in distinct if key not in self._seen]
         found = {key: self._seen[key] for key in distinct if key in self._seen}
         together = 1 if self.freeze_vision else max(1, len(new))
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):  # equal, whoever asks for it first
             for start in range(0, len(new), together):
                 part = new[start : start + together]
                 found |= zip(part, self._encode_images([distinct[key] for key in part]), strict=True)

@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed import get_world_size, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 
-def split(module: nn.Module) -> None:
-    """Shard the weights over the processes, if the module has a stack of blocks; one without is too small to bother.
+def split(module: nn.Module, device: torch.device) -> None:
+    """Shard the weights over the processes, which compute on this kind of `device`, if the module has a stack of blocks; one without is too small to bother.
 
     A block of the largest stack is gathered when it computes, everything else for the whole of `module(...)`: what
     lies outside that stack (a vision tower) may be used a different number of times in each process.
@@ -20,9 +21,10 @@ def split(module: nn.Module) -> None:
     stacks = [child for child in module.modules() if isinstance(child, nn.ModuleList) and len(child)]
     if not stacks:
         return
+    mesh = init_device_mesh(device.type, (get_world_size(),))  # FSDP's own would take a GPU wherever there is one
     for block in max(stacks, key=lambda stack: sum(parameter.numel() for parameter in stack.parameters())):
-        fully_shard(block)
-    fully_shard(module)
+        fully_shard(block, mesh=mesh)
+    fully_shard(module, mesh=mesh)
     hooked: Any = module
     hooked.register_state_dict_post_hook(_gather)
     hooked.register_load_state_dict_pre_hook(_scatter)

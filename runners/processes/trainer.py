@@ -72,6 +72,8 @@ class Trainer:
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
         self.device: torch.device = self.accelerator.device
+        if device == "cuda":
+            torch.cuda.init()  # its generator counts from now on, and seeds given earlier do not undo a restored state
         self._prepared: list[nn.Module] = []
 
     @property
@@ -104,7 +106,7 @@ class Trainer:
         if self.strategy == "fsdp":
             from agentlab_runner.runners.processes.sharding import split
 
-            split(module)
+            split(module, self.device)
         return (module, *optimizers) if optimizers else module
 
     @contextmanager

@@ -162,7 +162,10 @@ class Checkpoints:
 
 
 def rng_state() -> dict[str, Any]:
-    """The state of Python's, NumPy's and torch's global generators, in types a checkpoint may hold."""
+    """The state of Python's, NumPy's and torch's global generators, in types a checkpoint may hold.
+
+    Of GPUs the one this process computes on has its generator saved; a process that uses none does not wake any.
+    """
     import torch
 
     numpy = np.random.get_state(legacy=False)
@@ -175,12 +178,12 @@ def rng_state() -> dict[str, Any]:
             "gauss": float(numpy["gauss"]),
         },
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
     }
 
 
 def restore_rng(state: Mapping[str, Any]) -> None:
-    """Put the global generators back to `rng_state()`; states of GPUs this machine does not have are ignored."""
+    """Put the global generators back to `rng_state()`, whichever GPU it was of; without one its state is ignored."""
     import torch
 
     random.setstate(state["python"])
@@ -188,8 +191,8 @@ def restore_rng(state: Mapping[str, Any]) -> None:
     key = np.array(numpy["key"], dtype=np.uint32)
     np.random.set_state(("MT19937", key, numpy["position"], numpy["has_gauss"], numpy["gauss"]))
     torch.set_rng_state(state["torch"])
-    for device, cuda in enumerate(state["cuda"][: torch.cuda.device_count()]):
-        torch.cuda.set_rng_state(cuda, device)
+    if state["cuda"] and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state(state["cuda"][0])
 
 
 def _sha256(path: Path) -> str:
