@@ -79,9 +79,10 @@ class _Literals(TorchFunctionMode):
         given = dict(kwargs or {})
         if func in (torch.tensor, torch.as_tensor) and torch.device(given.get("device") or "cpu") == DEVICE:
             del given["device"]
-            return func(*args, **given).to(DEVICE)
+            return func(*here(args), **given).to(DEVICE)
         if func in (Tensor.__getitem__, Tensor.__setitem__):
-            args = (args[0], tree_map_only(list, torch.tensor, args[1], is_leaf=lambda one: isinstance(one, list)), *args[2:])
+            index = tree_map_only(list, torch.tensor, args[1], is_leaf=lambda one: isinstance(one, list))
+            args = (args[0], index, *args[2:])
         return func(*args, **given)
 
 

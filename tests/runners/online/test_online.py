@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from agentlab_runner.runners.online.experiment import OnlineExperiment
@@ -141,3 +142,14 @@ def test_a_rollout_is_made_of_whole_groups(tmp_path, monkeypatch):
     train(config(rollout_size=6, group_size=3, total_iterations=1, **{"eval.episodes": 1}), tmp_path / "run")
     counts = [seen.count(seed) for seed in dict.fromkeys(seen)]
     assert sorted(counts) == [1 + 1, 3, 3]  # the evaluation's one, twice, and two groups
+
+
+def test_a_warm_start_made_on_a_gpu_serves_where_there_is_none(tmp_path, monkeypatch):
+    """A file of a GPU's tensors names it, and torch refuses such a file, which would be deleted as damaged."""
+    cache, state = WarmStartCache(tmp_path), {"agent": {"weight": torch.ones(2)}, "metrics": {}}
+    with monkeypatch.context() as gpu:
+        gpu.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        cache.store("key", tmp_path / "model", state)
+    restored = cache.restore("key", tmp_path / "model")
+    assert restored is not None
+    assert restored["agent"]["weight"].device.type == "cpu"

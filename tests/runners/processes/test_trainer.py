@@ -181,3 +181,26 @@ def test_two_processes_train_as_one(model, strategy, tmp_path):
     assert norms == pytest.approx(expected, rel=1e-5)
     for found, parameter in zip(weights, model.parameters(), strict=True):
         torch.testing.assert_close(torch.tensor(found), parameter.detach(), rtol=1e-5, atol=1e-5)
+
+
+SPLIT_ON_THE_CPU = """
+import torch
+from torch import nn
+torch._C._get_accelerator = lambda *_: torch.device("cuda")  # as on a machine with a GPU
+from agentlab_runner.runners.processes.trainer import Trainer
+model = nn.Sequential(nn.ModuleList([nn.Linear(4, 4)]), nn.Linear(4, 1))
+Trainer(device="cpu", strategy="fsdp").prepare(model)
+assert {p.device_mesh.device_type for p in model.parameters()} == {"cpu"}
+"""
+
+
+def test_weights_are_split_on_the_device_that_was_chosen():
+    """FSDP left alone takes a GPU wherever there is one."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    alone = {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    done = subprocess.run(
+        [sys.executable, "-c", SPLIT_ON_THE_CPU], env=os.environ | alone, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

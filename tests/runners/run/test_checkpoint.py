@@ -149,6 +149,53 @@ def test_random_streams_survive_the_disk(tmp_path):
     assert (random.random(), np.random.randn(), torch.randn(2).tolist()) == expected
 
 
+class Gpus:
+    """torch.cuda's generators as one of several processes sees them, each process computing on a GPU of its own."""
+
+    def __init__(self, own: int, count: int = 2) -> None:
+        self.own = own
+        self.generators = [torch.Generator().manual_seed(0) for _ in range(count)]
+
+    def seen_by(self, monkeypatch) -> "Gpus":
+        def index(device):
+            return device if isinstance(device, int) else self.own
+
+        for name, function in {
+            "is_available": lambda: True,
+            "is_initialized": lambda: True,
+            "device_count": lambda: len(self.generators),
+            "get_rng_state": lambda device="cuda": self.generators[index(device)].get_state(),
+            "get_rng_state_all": lambda: [generator.get_state() for generator in self.generators],
+            "set_rng_state": lambda state, device="cuda": self.generators[index(device)].set_state(state),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, function)
+        return self
+
+    def draw(self) -> float:
+        return torch.rand((), generator=self.generators[self.own]).item()
+
+
+def test_every_process_draws_on_its_gpu_what_the_first_draws_on_its_own(monkeypatch):
+    first, second = Gpus(own=0), Gpus(own=1)
+    first.draw()
+    state = first.seen_by(monkeypatch) and rng_state()
+    expected = first.draw()
+    second.seen_by(monkeypatch)
+    restore_rng(state)
+    assert second.draw() == expected
+
+
+def test_a_process_that_uses_no_gpu_wakes_none(monkeypatch):
+    def woken(*_):
+        raise AssertionError("a GPU was woken")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name in ("get_rng_state", "get_rng_state_all", "set_rng_state"):
+        monkeypatch.setattr(torch.cuda, name, woken)
+    restore_rng(rng_state() | {"cuda": [torch.get_rng_state()]})
+
+
 WRITER = """
 import sys, torch
 from pathlib import Path
