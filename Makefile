@@ -8,13 +8,16 @@ EXP    ?= coso_android
 ARGS   ?=
 JOBS   ?= 2
 
+GPU_PYTHON ?= 3.12
+GPU_GLIBC  := _2_28 _2_27 _2_17 2014
+
 ROOMS  := runners agents envs data_cleaning video
 
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help train eval sweep test test-all lint typecheck bench docs system clean
+.PHONY: help train eval sweep test test-all lint typecheck bench gpu-check gpu-bundle docs system clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,6 +47,17 @@ typecheck: $(READY) ## mypy
 
 bench: $(READY) ## measure speed; results go to benchmarks/results
 	$(BIN)/python -m benchmarks $(ARGS)
+
+gpu-check: $(READY) ## what only a GPU can tell, in eight minutes; see docs/benchmarks.md
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
+
+gpu-bundle: $(READY) ## wheels for gpu-check on a machine that has PyTorch and no network (GPU_PYTHON=3.12)
+	rm -rf build/wheels
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps -c constraints.txt -w build/wheels antlr4-python3-runtime
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --implementation cp \
+	  --python-version $(GPU_PYTHON) $(GPU_GLIBC:%=--platform manylinux%_x86_64) -c constraints.txt -d build/wheels -r benchmarks/gpu/wheels.txt
+	git rev-parse HEAD > build/commit
+	du -sh build/wheels
 
 docs: $(READY) ## check the links of README and docs
 	$(BIN)/python -m pytest tests/test_links.py

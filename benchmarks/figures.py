@@ -51,10 +51,14 @@ def markdown_table() -> str:
     lines = ["| benchmark | figure | measured | bar | machine | date |", "|---|---|---|---|---|---|"]
     for file in sorted(RESULTS.glob("*.json")):
         result = json.loads(file.read_text())
-        machine = f"{result['hardware']['cpu']}, {result['hardware']['cores']} cores"
+        own = result.get("device")
+        machine = own["name"] if own else f"{result['hardware']['cpu']}, {result['hardware']['cores']} cores"
         for figure in result["figures"]:
             measured = f"{figure['measured']:.3g} {figure['unit']}"
             verdict = measured if reached(figure) else f"{measured} (missed)"
             bar = figure["bar"] or "-"
             lines.append(f"| {file.stem} | {figure['figure']} | {verdict} | {bar} | {machine} | {result['date']} |")
+        undone = [f"{part['part']}: failed, {part['why'][-1]}" for part in result.get("failures", [])]
+        undone += [f"skipped: {why}" for why in result.get("skipped", [])]
+        lines += [f"| {file.stem} | {one.replace('|', '/')} | - | - | {machine} | {result['date']} |" for one in undone]
     return "\n".join(lines)

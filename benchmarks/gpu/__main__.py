@@ -1,15 +1,16 @@
 """`python -m benchmarks.gpu`: what only a GPU can tell, in at most eight minutes, without a network; one JSON.
 
-Each part has a process of its own (`benchmarks.gpu.part`) and the time that is left; one that fails, or is ended, does not
-end the others.
+Each part has a process of its own (`benchmarks.gpu.part`) and the time that is left; one that fails, or is ended, does
+not end the others.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,20 +51,20 @@ class Result(TypedDict):
     skipped: list[str]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all if none is given")
     options.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: to see that it runs")
     options.add_argument("--out", type=Path, help="folder for gpu_check.json (benchmarks/results)")
     options.add_argument("--budget", type=float, default=BUDGET, help=f"seconds in all ({BUDGET})")
     options.add_argument("--quick", action="store_true", help="smaller models, fewer rounds")
-    given = options.parse_args()
+    given = options.parse_args(arguments)
     unknown = sorted(set(given.parts) - set(PARTS))
     if unknown:
         options.error(f"no part {', '.join(unknown)}; choose from {', '.join(PARTS)}")
     if given.device == "cuda" and (lacking := without_gpu()):
-        print(f"gpu-check: {lacking}; run it on a machine with one (docs/benchmarks.md), or see that it runs here "
-              "with --device cpu", file=sys.stderr)
+        advice = "run it on a machine with one (docs/benchmarks.md), or see that it runs here with --device cpu"
+        print(f"gpu-check: {lacking}; {advice}", file=sys.stderr)
         return 2
     quick = ["--quick"] if given.quick else []
 
@@ -95,20 +96,31 @@ def run(parts: list[str], command: Command, budget: float, needs: Mapping[str, f
     began = time.monotonic()
     machine: dict[str, Any] = {key: value for key, value in hardware().items() if key != "host"}
     result = Result(
-        date=date.today().isoformat(), commit=_commit(), hardware=machine, device={}, seconds=0.0, budget=budget,
-        figures=[], failures=[], skipped=[],
-    )  # fmt: skip
+        date=date.today().isoformat(),
+        commit=_output("git", "rev-parse", "HEAD") or (COMMIT.read_text().strip() if COMMIT.is_file() else None),
+        hardware=machine,
+        device={},
+        seconds=0.0,
+        budget=budget,
+        figures=[],
+        failures=[],
+        skipped=[],
+    )
     for part in parts:
         left = budget - (time.monotonic() - began)
-        if left < needs[part]:
-            result["skipped"].append(f"{part}: {max(left, 0):.0f} of {budget:.0f} s are left, and it wants {needs[part]:.0f}")
-            print(result["skipped"][-1])
-            continue
-        _run_one(part, command, left, result)
+        if left >= needs[part]:
+            _run_one(part, command, left, result)
+        else:
+            _skip(result, f"{part}: {max(left, 0):.0f} of {budget:.0f} s were left, and it wants {needs[part]:.0f}")
     result["seconds"] = round(time.monotonic() - began, 1)
-    if "driver" not in result["device"] and (driver := _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")):
-        result["device"]["driver"] = driver.splitlines()[0]
+    drivers = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    result["device"]["driver"] = drivers.splitlines()[0] if drivers else None
     return result
+
+
+def _skip(result: Result, why: str) -> None:
+    result["skipped"].append(why)
+    print(f"skipped: {why}")
 
 
 def _run_one(part: str, command: Command, left: float, result: Result) -> None:
@@ -116,19 +128,18 @@ def _run_one(part: str, command: Command, left: float, result: Result) -> None:
     with TemporaryDirectory() as folder:
         file, log = Path(folder, "found"), Path(folder, "log")
         file.touch()
-        why = None
         with log.open("w") as out:
-            process = subprocess.Popen(command(part, file), stdout=out, stderr=subprocess.STDOUT)
             try:
-                code = process.wait(timeout=left)
+                plain = os.environ | {"HYDRA_FULL_ERROR": "1"}  # the fault itself, not what Hydra makes of it
+                done = subprocess.run(command(part, file), env=plain, stdout=out, stderr=out, timeout=left, check=False)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
                 why = [f"it was ended after the {left:.0f} s that were left"]
             else:
-                why = [f"exit code {code}", *log.read_text(errors="replace").strip().splitlines()[-6:]] if code else None
-        for entry in map(json.loads, file.read_text().splitlines()):
-            _take(part, entry, result)
+                said = log.read_text(errors="replace").strip().splitlines()[-6:]
+                why = [f"exit code {done.returncode}", *said] if done.returncode else []
+        for line in file.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):  # else its writer was ended in the middle of it
+                _take(part, json.loads(line), result)
     if why:
         result["failures"].append(Failure(part=part, why=why))
         print(f"{part}: FAILED: {why[-1]}")
@@ -140,19 +151,12 @@ def _take(part: str, entry: dict[str, Any], result: Result) -> None:
     if "device" in entry:
         result["device"] |= entry["device"]
     elif "skipped" in entry:
-        result["skipped"].append(f"{part}: {entry['skipped']}")
-        print(result["skipped"][-1])
+        _skip(result, f"{part}: {entry['skipped']}")
     else:
         figure: Figure = entry["figure"]
         result["figures"].append(figure)
         verdict = "" if reached(figure) else f"  MISSED {figure['bar']}"
         print(f"{figure['figure']}: {figure['measured']:.3g} {figure['unit']}{verdict}")
-
-
-def _commit() -> str | None:
-    """Of this checkout, or what was written when it was bundled."""
-    found = _output("git", "rev-parse", "HEAD")
-    return found or (COMMIT.read_text().strip() if COMMIT.is_file() else None)
 
 
 def _output(*command: str) -> str | None:

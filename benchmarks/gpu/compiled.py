@@ -1,15 +1,17 @@
 """`torch.compile` on and off: a training step of the tiny policy, which nothing here compiles by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from agentlab_runner.runners.processes.trainer import Trainer
 from benchmarks.figures import Figure
 from benchmarks.gpu import works
-from benchmarks.gpu.equal import apart, gradient
 from benchmarks.gpu.device import Lap, exact, figure
+from benchmarks.gpu.equal import apart, gradient
 
 ROUNDS = 20
 
@@ -22,23 +24,25 @@ def check(device: torch.device, quick: bool) -> Iterator[Figure]:
     with works.phone_model() as folder:
         plain, rows = works.phone(folder, 4 if quick else 16), {}
 
-        def compiled(where: torch.device):  # type: ignore[no-untyped-def]
+        def compiled(where: torch.device) -> tuple[nn.Module, Callable[[], Tensor]]:
             policy, loss = plain(where)
-            policy.model.get_decoder().compile(backend=backend)
+            whole: Any = policy
+            whole.model.get_decoder().compile(backend=backend)
             return policy, loss
 
         for name, work in (("off", plain), ("on", compiled)):
             first = Lap(device)
             rows[name] = gradient(Trainer(device=kind), work)  # type: ignore[arg-type]
             yield figure(f"first step, torch.compile {name}", first.read(), "s", backend=backend)
-            yield figure(f"a step, torch.compile {name}", _seconds(device, kind, work, 2 if quick else ROUNDS), "ms")
+            seconds = _seconds(device, kind, work, 2 if quick else ROUNDS)
+            yield figure(f"a step, torch.compile {name}", 1000 * seconds, "ms")
         loss, grad = apart(rows["on"], rows["off"])
         yield figure("compiled against plain, loss", loss, bar="<= 1e-4")
         yield figure("compiled against plain, gradient", grad, bar="<= 1e-3")
 
 
 def _seconds(device: torch.device, kind: str, work: works.Work, rounds: int) -> float:
-    """Median milliseconds of a step."""
+    """Median seconds of a step."""
     trainer = Trainer(device=kind)  # type: ignore[arg-type]
     module, loss = work(trainer.device)
     trainer.prepare(module)
@@ -49,4 +53,4 @@ def _seconds(device: torch.device, kind: str, work: works.Work, rounds: int) -> 
         lap = Lap(device)
         trainer.step(optimizer, (loss() for _ in range(1)), parameters)
         taken.append(lap.read())
-    return 1000 * median(taken[1:])
+    return median(taken[1:])

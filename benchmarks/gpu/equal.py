@@ -32,9 +32,9 @@ class Recorder(torch.optim.SGD):
 
     gradient: Tensor | None = None
 
-    def step(self, closure: Any = None) -> None:
-        every = [p.grad.double().flatten().cpu() for group in self.param_groups for p in group["params"] if p.grad is not None]
-        self.gradient = torch.cat(every)
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        gradients = (p.grad for group in self.param_groups for p in group["params"] if p.grad is not None)
+        self.gradient = torch.cat([gradient.double().flatten().cpu() for gradient in gradients])
 
 
 def gradient(trainer: Trainer, work: Work) -> tuple[float, Tensor]:

@@ -1,7 +1,7 @@
 """`python -m benchmarks.gpu.part NAME DEVICE FILE [--quick]`: one part of the check, in a process of its own.
 
-A kernel that fails spoils every later call of its process, and a call to another process may never return; so parts share
-none. What a part has found so far is in its file, a JSON object a line, whatever becomes of it.
+A kernel that fails spoils every later call of its process, and a call to another process may never return; so parts
+share none. What a part has found so far is in its file, a JSON object a line, whatever becomes of it.
 """
 
 import json

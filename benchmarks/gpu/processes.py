@@ -11,8 +11,8 @@ from agentlab_runner.runners.errors import RunFailed
 from agentlab_runner.runners.processes.trainer import Trainer
 from benchmarks.figures import Figure
 from benchmarks.gpu import works
-from benchmarks.gpu.equal import apart, gradient
 from benchmarks.gpu.device import exact, figure
+from benchmarks.gpu.equal import apart, gradient
 
 
 def check(device: torch.device, quick: bool) -> Iterator[Figure]:

@@ -1,4 +1,4 @@
-"""The released recipe's counterfactual weights: batched on the device against one pass a row and position, and the CPU."""
+"""The released recipe's counterfactual weights, batched: against one pass a row and position, and against the CPU."""
 
 from collections.abc import Iterator
 
@@ -22,18 +22,19 @@ def check(device: torch.device, quick: bool) -> Iterator[Figure]:
     scm = ScmNetwork(len(words), len(TYPES) + 1).eval()
     zeroed, unk = zeroed_ids(words), int(words.unk_token_id)
     right = counterfactual_weights(scm.double(), ids, mask, labels, zeroed=zeroed, unk_id=unk)
-    there = [tensor.to(device) for tensor in (ids, mask, labels, zeroed)]
-    scm.to(device)
-    own = counterfactual_weights(scm, *there[:3], zeroed=there[3], unk_id=unk).cpu()
-    yield figure("largest difference of a weight, against the CPU, float64", float((own - right).abs().max()), "", "<= 1e-5")
+    ids, mask, labels, zeroed = (tensor.to(device) for tensor in (ids, mask, labels, zeroed))
+    own = counterfactual_weights(scm.to(device), ids, mask, labels, zeroed=zeroed, unk_id=unk).cpu()
+    apart = float((own - right).abs().max())
+    yield figure("largest difference of a weight, against the CPU, float64", apart, bar="<= 1e-5")
     scm.float()
     seconds = {}
     for chunk in CHUNKS[:1] if quick else CHUNKS:
         for _ in range(2):  # the first chooses kernels
             lap = Lap(device)
-            counterfactual_weights(scm, *there[:3], zeroed=there[3], unk_id=unk, chunk_size=chunk)
+            counterfactual_weights(scm, ids, mask, labels, zeroed=zeroed, unk_id=unk, chunk_size=chunk)
             seconds[chunk] = lap.read()
         yield figure(f"{len(ids)} utterances, {chunk} rows a call", 1000 * seconds[chunk], "ms")
     lap = Lap(device)
-    loop(ModuleScm(scm).to(device), *there, unk)
-    yield figure(f"loop / batched time, {len(ids)} utterances, {CHUNKS[0]} rows a call", lap.read() / seconds[CHUNKS[0]], "x")
+    loop(ModuleScm(scm).to(device), ids, mask, labels, zeroed, unk)
+    ratio = lap.read() / seconds[CHUNKS[0]]
+    yield figure(f"loop / batched time, {len(ids)} utterances, {CHUNKS[0]} rows a call", ratio, "x")

@@ -61,7 +61,8 @@ def phone(folder: Path, rows: int = 8) -> Work:
         def loss() -> Tensor:
             scores = policy(seen, said)
             entropy = (token_entropy(scores.logits) * scores.mask).sum() / scores.mask.sum()
-            return -scores.logprobs.sum() / scores.mask.sum() - 0.1 * entropy
+            found: Tensor = -scores.logprobs.sum() / scores.mask.sum() - 0.1 * entropy
+            return found
 
         return policy, loss
 

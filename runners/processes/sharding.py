@@ -5,15 +5,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed import get_world_size, init_device_mesh
+from torch.distributed import get_world_size
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 
 def split(module: nn.Module, device: torch.device) -> None:
-    """Shard the weights over the processes, which compute on this kind of `device`, if the module has a stack of blocks; one without is too small to bother.
+    """Shard the weights over the processes, if the module has a stack of blocks; one without is too small to bother.
 
+    `device` is of the kind that all of them compute on.
     A block of the largest stack is gathered when it computes, everything else for the whole of `module(...)`: what
     lies outside that stack (a vision tower) may be used a different number of times in each process.
     `module.state_dict()` then gathers: all processes call it together, and it is the one of an unsplit module.

@@ -72,8 +72,8 @@ class Trainer:
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
         self.device: torch.device = self.accelerator.device
-        if device == "cuda":
-            torch.cuda.init()  # its generator counts from now on, and seeds given earlier do not undo a restored state
+        if device == "cuda":  # its generator counts from now on: no seed given earlier may undo a restored state
+            torch.cuda.init()  # type: ignore[no-untyped-call]
         self._prepared: list[nn.Module] = []
 
     @property

@@ -178,7 +178,7 @@ def rng_state() -> dict[str, Any]:
             "gauss": float(numpy["gauss"]),
         },
         "torch": torch.get_rng_state(),
-        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
     }
 
 
@@ -191,7 +191,7 @@ def restore_rng(state: Mapping[str, Any]) -> None:
     key = np.array(numpy["key"], dtype=np.uint32)
     np.random.set_state(("MT19937", key, numpy["position"], numpy["has_gauss"], numpy["gauss"]))
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_initialized():
+    if state["cuda"] and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.set_rng_state(state["cuda"][0])
 
 

@@ -6,7 +6,6 @@ import torch
 from agentlab_runner.agents.coso import counterfactual
 from tests.elsewhere import elsewhere, here
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")  # they do have values
 
 

@@ -9,7 +9,6 @@ from agentlab_runner.runners.processes.trainer import Trainer
 from tests.agents.causal_models import text_policy
 from tests.elsewhere import elsewhere, here
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")  # they do have values
 
 
@@ -32,7 +31,8 @@ def test_an_iteration_elsewhere_is_the_same(make_agent, play, settings):
 @pytest.mark.parametrize("kind", [VectorPpoAgent, SaycanAgent])
 def test_what_it_is_compared_with(kind, play):
     settings = {"batch_size": 16, "num_actions": 4}
-    agent = kind(admissible_only=True, **settings) if kind is VectorPpoAgent else kind(text_policy(), rounds=2, **settings)
+    settings |= {"admissible_only": True} if kind is VectorPpoAgent else {"rounds": 2}
+    agent = kind(text_policy(), **settings)
     with elsewhere() as trainer:
         agent.setup(trainer)
         learnt = agent.learn(play(agent, 0), trainer)
