@@ -146,8 +146,8 @@ def _settings(folder: Path) -> list[str]:
 
 
 def _no_plugin(plan: Plan, fault: Exception) -> str:
-    plugins = [o for o in plan.hydra if o.key_or_group in ("hydra/launcher", "hydra/sweeper")]
-    chosen = next((o for o in plugins if f"Could not find '{o.key_or_group}/{o.value()}'" in str(fault)), None)
+    asked = [o for o in plan.hydra if o.key_or_group in ("hydra/launcher", "hydra/sweeper")]
+    chosen = next((o for o in asked if f"Could not find '{o.key_or_group}/{o.value()}'" in str(fault)), None)
     if chosen is None:
         return f"Hydra refuses these overrides: {_one_line(fault)}"
     extra = str(chosen.value()).partition("_")[0]
