@@ -150,7 +150,8 @@ class Kitchen:
         if not state.held:
             return state, NOTHING
         if state.held == PLATE and state.plated == set(self.dish):
-            return state, Event("delivered")
+            served = state._replace(held="")
+            return self._put(served, PLATE, self.layout.delivery), Event("delivered")
         returned = {state.held, *(state.plated if state.held == PLATE else ())}
         chops = [0 if food in returned else n for food, n in zip(self.layout.foods, state.chops, strict=True)]
         state = state._replace(held="", chops=tuple(chops), plated=state.plated - returned)

@@ -20,7 +20,7 @@ DISHES = (
 )
 """Ingredients of each order, in the order of the one-hot code that observations end with."""
 MOVES: dict[str, Cell] = {"right": (0, 1), "down": (1, 0), "left": (0, -1), "up": (-1, 0)}
-"""In the order in which neighbours are looked at."""
+"""In the order in which boards to chop at are looked for."""
 PLATE = "plate"
 
 

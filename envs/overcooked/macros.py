@@ -2,16 +2,20 @@
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from agentlab_runner.envs.overcooked.kitchen import CHOPS, NOTHING, Event, Kitchen, State
 from agentlab_runner.envs.overcooked.layout import MOVES, PLATE, Cell
+
+AHEAD = ("right", "left", "down", "up")
+"""In the order in which a path looks at neighbours."""
 
 
 def play(kitchen: Kitchen, state: State, macro: str) -> Iterator[tuple[State, Event]]:
     """The states and events of each primitive step of a macro action, which ends with the iterator.
 
-    Every macro takes one step at least: one that cannot be carried out stays where it is for a step.
+    Whether it is over is asked before its first step and again after each one. Every macro takes one step at least: one
+    that is over at once, or cannot be carried out, stays where it is for a step.
     """
     if macro == "chop":
         yield from _chop(kitchen, state)
@@ -22,8 +26,23 @@ def play(kitchen: Kitchen, state: State, macro: str) -> Iterator[tuple[State, Ev
         direction, ends = _direction(kitchen, state, macro, item, target)
         state, event = kitchen.step(state, direction)
         yield state, event
-        if ends or event.kind == "delivered":
+        if ends or event.kind == "delivered" or _over(kitchen, state, macro, item):
             return
+
+
+def _over(kitchen: Kitchen, state: State, macro: str, item: str) -> bool:
+    """Whether nothing is left to do: there with empty hands, beside food that is raw on a board, or misled by memory."""
+    target = _target(kitchen, state, macro, item)
+    if item and kitchen.place(state, item) != target:
+        return True
+    if _distance(state.agent, target) != 1:
+        return False
+    return _raw_on_board(kitchen, state, item) if item else not state.held
+
+
+def _raw_on_board(kitchen: Kitchen, state: State, item: str) -> bool:
+    on_board = item != PLATE and kitchen.place(state, item) in kitchen.layout.boards
+    return on_board and not kitchen.is_chopped(state, item)
 
 
 def _target(kitchen: Kitchen, state: State, macro: str, item: str) -> Cell:
@@ -36,7 +55,7 @@ def _direction(kitchen: Kitchen, state: State, macro: str, item: str, target: Ce
     """The primitive step to take now, and whether the macro ends with it."""
     if item and item != PLATE and item in state.plated and kitchen.sees(state, kitchen.place(state, item)):
         return "stay", True
-    distance = abs(state.agent[0] - target[0]) + abs(state.agent[1] - target[1])
+    distance = _distance(state.agent, target)
     if distance == 0:
         return "stay", True
     if distance > 1:
@@ -50,8 +69,7 @@ def _direction(kitchen: Kitchen, state: State, macro: str, item: str, target: Ce
     if item == PLATE and state.held:
         chopped = state.held != PLATE and kitchen.is_chopped(state, state.held)
         return (towards, False) if chopped else ("stay", True)  # the food goes in; the next step takes the plate
-    raw_on_board = item != PLATE and target in kitchen.layout.boards and not kitchen.is_chopped(state, item)
-    return ("stay", True) if raw_on_board else (towards, True)
+    return ("stay", True) if _raw_on_board(kitchen, state, item) else (towards, True)
 
 
 def _chop(kitchen: Kitchen, state: State) -> Iterator[tuple[State, Event]]:
@@ -78,7 +96,7 @@ class _Node:
     cell: Cell
     cost: int
     estimate: int
-    first: str = field(default="")
+    first: str
 
     def __lt__(self, other: "_Node") -> bool:
         """True for equals too: that decides which of several shortest paths the original walks."""
@@ -86,19 +104,21 @@ class _Node:
 
 
 def first_step(kitchen: Kitchen, start: Cell, target: Cell) -> str:
-    """The first move of a shortest path over the floor to a cell beside the target (A*); "" if there is none."""
-    waiting = [_Node(start, 0, _distance(start, target))]
-    visited: set[Cell] = set()
+    """The first move of a shortest path over the floor to a cell beside the target (A*); "" if there is none.
+
+    Of several shortest paths it is the original's: neighbours in the order of `AHEAD`, marked as soon as they wait.
+    """
+    waiting = [_Node(start, 0, _distance(start, target), "")]
+    marked = {start}
     while waiting:
         node = heapq.heappop(waiting)
-        if node.cell == target:
-            return node.first
-        if node.cell in visited:
-            continue
-        visited.add(node.cell)
-        for name, (dx, dy) in MOVES.items():
+        for name in AHEAD:
+            dx, dy = MOVES[name]
             cell = (node.cell[0] + dx, node.cell[1] + dy)
-            if cell not in visited and (cell == target or kitchen.layout.is_floor(cell)):
+            if cell == target:
+                return node.first or name
+            if cell not in marked and kitchen.layout.is_floor(cell):
+                marked.add(cell)
                 cost = node.cost + 1
                 heapq.heappush(waiting, _Node(cell, cost, cost + _distance(cell, target), node.first or name))
     return ""

@@ -69,8 +69,8 @@ def _described(kitchen: Kitchen, state: State, item: str) -> str:
 def _phrase(kitchen: Kitchen, state: State, macro: str) -> str:
     verb, _, what = macro.partition(" ")
     if verb == "get" and what == PLATE:
-        several = len(kitchen.layout.foods) > 1
-        return "pick up the empty bowl" if several and not _shares_a_cell(state) else "pick up the bowl"
+        filled = state.plated and kitchen.sees(state, kitchen.place(state, PLATE))
+        return "pick up the bowl" if filled or len(kitchen.layout.foods) == 1 else "pick up the empty bowl"
     if verb == "get":
         return f"put the {what} into the bowl" if state.held == PLATE else f"pick up the {what}"
     if verb == "board":
@@ -95,10 +95,6 @@ def _at_board(kitchen: Kitchen, state: State) -> int | None:
     """Which board the agent stands in front of: on the floor to its right."""
     cells: Sequence[Cell] = [(x, y + 1) for x, y in kitchen.layout.boards]
     return cells.index(state.agent) if state.agent in cells else None
-
-
-def _shares_a_cell(state: State) -> bool:
-    return len(set(state.places)) < len(state.places)
 
 
 def _board(kitchen: Kitchen, number: int) -> str:
