@@ -17,6 +17,7 @@ for _task in ENV_IDS:
             disable_env_checker=True,
             kwargs={"task": _task},
         )
+    gymnasium.registry[RELEASED_IDS[_task]].name = RELEASED_IDS[_task]  # its number names a task, no newer version
 
 
 def make(task: str, *, worker: int = 0, **kwargs: Any) -> "gymnasium.Env[dict[str, Any], int]":

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from agentlab_runner.envs.overcooked.kitchen import Event, Kitchen, State
-from agentlab_runner.envs.overcooked.layout import MAPS, SIDE, TASKS
+from agentlab_runner.envs.overcooked.layout import MAPS, ORDERS, SIDE, TASKS
 from agentlab_runner.envs.overcooked.macros import play
 from agentlab_runner.envs.overcooked.views import CELL, picture, vector, vector_bound
 from agentlab_runner.envs.overcooked.words import phrases, prompt
@@ -51,7 +51,7 @@ class OvercookedEnv(gymnasium.Env[dict[str, Any], Any]):
 
     An observation holds `text` (the prompt, an unfinished clause), `actions` (a phrase for each macro action; all are
     always admissible), `action_ids` (their indices), `vector` (float32, `envs.overcooked.views.vector`) and, if asked
-    for, `image` (uint8 [224, 224, 3]). An action is an index. A macro's reward is the sum of its primitive steps' with
+    for, `image` (uint8 [224, 224, 3], without what is out of sight). An action is an index. A macro's reward is the sum of its primitive steps' with
     0.99^i. Delivering the order ends the episode with success; `horizon` primitive steps truncate it.
 
     The info of `step` holds `steps` (primitive steps of this macro), `success`, `stop`, `parsed` (the phrase),
@@ -67,6 +67,7 @@ class OvercookedEnv(gymnasium.Env[dict[str, Any], Any]):
         horizon: primitive steps.
         strict_original: a macro runs to its end beyond the horizon.
         image: whether observations have a picture.
+        order: what is ordered instead, by the name in `layout.ORDERS`; "" for the task's own dish.
         worker: which of the parallel environments this is; nothing depends on it.
 
     Raises:
@@ -84,10 +85,11 @@ class OvercookedEnv(gymnasium.Env[dict[str, Any], Any]):
         horizon: int = HORIZON,
         strict_original: bool = False,
         image: bool = False,
+        order: str = "",
         worker: int = 0,
         render_mode: str | None = "rgb_array",
     ) -> None:
-        self.kitchen = make_kitchen(task, room, radius)
+        self.kitchen = make_kitchen(task, room, radius, order)
         self.rewards = reward_scale(rewards)
         if horizon < 1:
             raise ValueError(f"horizon is {horizon}; give at least 1 primitive step")
@@ -158,7 +160,8 @@ class OvercookedEnv(gymnasium.Env[dict[str, Any], Any]):
         return picture(self.kitchen, self.state)
 
     def _observe(self) -> dict[str, Any]:
-        return observation(self.kitchen, self.state) | ({"image": self.render()} if self.shows_image else {})
+        shown = {"image": picture(self.kitchen, self.state, whole=False)} if self.shows_image else {}
+        return observation(self.kitchen, self.state) | shown
 
 
 def observation(kitchen: Kitchen, state: State) -> dict[str, Any]:
@@ -172,19 +175,23 @@ def observation(kitchen: Kitchen, state: State) -> dict[str, Any]:
     }
 
 
-def make_kitchen(task: str, room: str, radius: int) -> Kitchen:
-    """The kitchen of a task.
+def make_kitchen(task: str, room: str, radius: int, order: str = "") -> Kitchen:
+    """The kitchen of a task, or of another order that its foods serve.
 
     Raises:
         ValueError: an argument is not one of its choices.
     """
-    for name, value, known in (("task", task, tuple(TASKS)), ("room", room, MAPS)):
+    for name, value, known in (("task", task, tuple(TASKS)), ("room", room, MAPS), ("order", order, ("", *ORDERS))):
         if value not in known:
-            raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(known)}")
+            raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(filter(None, known))}")
     if radius < 0:
         raise ValueError(f"radius is {radius}; give the cells the cook sees around it, or 0 for all")
-    layout, dish = TASKS[task]
-    return Kitchen(layout(room), dish, radius)
+    build, dish = TASKS[task]
+    layout, dish = build(room), ORDERS.get(order, dish)
+    missing = [food for food in dish if food not in layout.foods]
+    if missing:
+        raise ValueError(f"the kitchen of {task} has no {missing[0]} for {order}; set task to tomato_lettuce_salad")
+    return Kitchen(layout, dish, radius)
 
 
 def reward_scale(rewards: str | Sequence[float]) -> Rewards:

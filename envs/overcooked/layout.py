@@ -92,8 +92,10 @@ def _agent(room: str) -> Cell:
     return (1, 4) if room == "A" else (1, 2)
 
 
+ORDERS = {"-".join(dish): dish for dish in DISHES}
+"""Every order by its name."""
 TASKS = {
     "tomato_salad": (tomato_salad, ("tomato",)),
     "tomato_lettuce_salad": (tomato_lettuce_salad, ("lettuce", "tomato")),
 }
-"""Layout and ordered dish of each task."""
+"""Layout of each task, and the dish that is ordered unless another one is asked for."""

@@ -4,6 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Order = Literal[
+    "",
+    "tomato",
+    "lettuce",
+    "onion",
+    "lettuce-tomato",
+    "onion-tomato",
+    "lettuce-onion",
+    "lettuce-onion-tomato",
+]
 FourNumbers = Annotated[list[float], Field(min_length=4, max_length=4)]
 
 
@@ -14,6 +24,7 @@ class OvercookedSettings(BaseModel):
 
     num_envs: int = Field(ge=1)
     task: Literal["tomato_salad", "tomato_lettuce_salad"]
+    order: Order
     room: Literal["A", "B", "C"]
     radius: int = Field(ge=0)
     rewards: Literal["twosome", "macro_overcooked"] | FourNumbers

@@ -26,12 +26,12 @@ class OvercookedVectorEnv(VectorEnv[dict[str, Any], NDArray[np.int64], NDArray[A
     The kitchen leaves nothing to chance, so what a macro action does in a state (its steps, rewards, next state) is a
     row of a table, filled when it first happens; a step of all N is then a look into it.
 
-    Observations hold `text` and `actions` (tuples of N), `vector` (float32 [N, D]). An episode that ends is followed by
+    Observations hold `text`, `actions` and `action_ids` (tuples of N), `vector` (float32 [N, D]). An episode that ends is followed by
     a new one in the same step; its last observation is then in `infos["final_obs"]`, an object array with None where
     none ended. The infos speak of the step just made: `steps` int [N], `success` bool [N].
 
     Args:
-        task, room, radius, rewards, horizon, strict_original: as of `envs.overcooked.env.OvercookedEnv`.
+        task, room, radius, rewards, horizon, strict_original, order: as of `envs.overcooked.env.OvercookedEnv`.
         num_envs: N.
 
     Raises:
@@ -49,10 +49,11 @@ class OvercookedVectorEnv(VectorEnv[dict[str, Any], NDArray[np.int64], NDArray[A
         rewards: str | Sequence[float] = "twosome",
         horizon: int = HORIZON,
         strict_original: bool = False,
+        order: str = "",
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}; give at least 1")
-        self.kitchen = make_kitchen(task, room, radius)
+        self.kitchen = make_kitchen(task, room, radius, order)
         self.rewards = reward_scale(rewards)
         self.num_envs, self.horizon, self.strict_original = num_envs, horizon, strict_original
         self.macros = self.kitchen.layout.macros
@@ -62,12 +63,18 @@ class OvercookedVectorEnv(VectorEnv[dict[str, Any], NDArray[np.int64], NDArray[A
         text = AnyText(1 << 10)
         vector = spaces.Box(np.zeros_like(bound), bound)
         self.single_observation_space = spaces.Dict(
-            {"text": text, "actions": spaces.Sequence(AnyText(100)), "vector": vector}
+            {
+                "text": text,
+                "actions": spaces.Sequence(AnyText(100)),
+                "action_ids": spaces.Sequence(self.single_action_space),
+                "vector": vector,
+            }
         )
         self.observation_space = spaces.Dict(
             {
                 "text": spaces.Tuple([text] * num_envs),
                 "actions": spaces.Tuple([spaces.Sequence(AnyText(100))] * num_envs),
+                "action_ids": spaces.Tuple([spaces.Sequence(self.single_action_space)] * num_envs),
                 "vector": batch_space(vector, num_envs),
             }
         )
@@ -117,7 +124,7 @@ class OvercookedVectorEnv(VectorEnv[dict[str, Any], NDArray[np.int64], NDArray[A
         if ended.any():
             final = np.full(self.num_envs, None, dtype=object)
             for i in np.flatnonzero(ended):
-                final[i] = {name: self._seen[at[i]][name] for name in ("text", "actions", "vector")}
+                final[i] = dict(self._seen[at[i]])
             infos |= {"final_obs": final, "_final_obs": ended}
         self._at, self._clock = np.where(ended, self._start, at), np.where(ended, 0, clock)
         return self._observe(self._at), reward, success, truncated, infos
@@ -158,5 +165,6 @@ class OvercookedVectorEnv(VectorEnv[dict[str, Any], NDArray[np.int64], NDArray[A
         return {
             "text": tuple(one["text"] for one in seen),
             "actions": tuple(one["actions"] for one in seen),
+            "action_ids": tuple(one["action_ids"] for one in seen),
             "vector": self._vectors[rows],
         }

@@ -41,12 +41,15 @@ def vector_bound(layout: Layout) -> NDArray[np.float32]:
     return np.array([*items, *rest, *(1,) * len(DISHES)], dtype=np.float32)
 
 
-def picture(kitchen: Kitchen, state: State) -> NDArray[np.uint8]:
-    """The whole room from above, uint8 [H, W, 3], the agent's window lighter than the rest."""
+def picture(kitchen: Kitchen, state: State, whole: bool = True) -> NDArray[np.uint8]:
+    """The room from above, uint8 [H, W, 3], the agent's window lighter than the rest.
+
+    What lies outside the window is drawn if the picture is to be `whole`, and left out of what the agent sees.
+    """
     image = _room(kitchen.layout).copy()
     draw = ImageDraw.Draw(image)
     for item, place in zip(kitchen.layout.items, state.places, strict=True):
-        if item != state.held and item not in state.plated:
+        if item != state.held and item not in state.plated and (whole or kitchen.sees(state, place)):
             _item(draw, kitchen, state, item, place, 1.0)
     _disc(draw, state.agent, 0.42, AGENT)
     if state.held:

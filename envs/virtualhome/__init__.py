@@ -16,6 +16,8 @@ for _id, _kwargs in ((ENV_ID, {}), *((name, {"task": task}) for name, task in RE
         disable_env_checker=True,
         kwargs=_kwargs,
     )
+for _id in RELEASED_IDS:
+    gymnasium.registry[_id].name = _id  # its number names a task, no newer version
 
 
 def make(task: str | Sequence[str], *, worker: int = 0, **kwargs: Any) -> "gymnasium.Env[dict[str, Any], Any]":

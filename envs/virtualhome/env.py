@@ -23,7 +23,7 @@ class Household(Protocol):
     blocking: bool
     """Whether it makes its caller wait, so that several are worth threads."""
 
-    def reset(self) -> Graph: ...
+    def reset(self, strict_original: bool = False) -> Graph: ...
 
     def do(self, verb: str, *things: int) -> tuple[Graph, bool]: ...
 
@@ -49,7 +49,8 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
             i-th in turn.
         household: makes the worker's home; by default the graph of our own apartment.
         horizon: steps.
-        strict_original: offer what the release offers where that is plainly a slip.
+        strict_original: offer what the release offers, and on the graph let happen what happens there, where that is
+            plainly a slip.
         worker: which of the parallel environments this is; it decides which executable of the real simulator.
 
     Raises:
@@ -78,7 +79,7 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
         self.name, self.task = names[0], self.tasks[0]
         self.household = household(worker)
         self.metadata = {**self.metadata, "blocking": self.household.blocking}
-        self.horizon = horizon
+        self.horizon, self.strict_original = horizon, strict_original
         self.render_mode = render_mode
         self.actions_total = self.task.actions_total
         self.action_space = spaces.Discrete(self.actions_total)
@@ -99,7 +100,7 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
         super().reset(seed=seed)
         turn = int((options or {}).get("episode", 0)) % len(self.tasks)
         self.name, self.task = self.names[turn], self.tasks[turn]
-        graph = self.household.reset()
+        graph = self.household.reset(self.strict_original)
         self._ids = self.task.find(graph)
         self.scene = Scene(graph, self._ids)
         self._steps, self._ended = 0, False

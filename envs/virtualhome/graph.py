@@ -104,14 +104,15 @@ class Graph:
 
     def room(self, node: int) -> int:
         """The room a thing is in, 0 if none."""
-        seen, waiting = set(), [node]
+        seen: set[int] = set()
+        waiting = [node]
         while waiting:
             here = waiting.pop()
             if self.is_room(here):
                 return here
             seen.add(here)
-            waiting += [b for b in self.objects(here, "INSIDE", "ON") if b not in seen]
-            waiting += [a for a in self.subjects(here, *HOLDS) if a not in seen]
+            around = (self.objects(here, "ON"), self.objects(here, "INSIDE"), self.subjects(here, *HOLDS))
+            waiting += [other for found in around for other in found - seen]  # the last of them decides
         return 0
 
     def held(self) -> set[int]:

@@ -38,9 +38,16 @@ class GraphHousehold:
         }
         self.reset()
 
-    def reset(self) -> Graph:
-        """The home as an episode begins, the agent in its kitchen."""
+    def reset(self, strict_original: bool = False) -> Graph:
+        """The home as an episode begins, the agent in its kitchen.
+
+        With `strict_original` four rules are the release's own slips: who sits cannot walk; who stood up counts as
+        sitting wherever that seat is in sight; what rests on a thing one walks to is within reach but not called close;
+        and walking to what one holds leads to the room the last walk began in.
+        """
         self.graph = self._start.copy()
+        self._strict = strict_original
+        self._left: dict[int, int] = {}
         return self.graph
 
     def do(self, verb: str, *things: int) -> tuple[Graph, bool]:
@@ -58,15 +65,22 @@ class GraphHousehold:
         """Nothing is open."""
 
     def _walk(self, target: int) -> bool:
-        graph = self.graph
-        room = graph.room(target)
-        graph.drop({edge for edge in graph.edges if edge[0] == AGENT and edge[1] not in HOLDS})
+        graph, strict = self.graph, self._strict
+        if strict and "SITTING" in graph.nodes[AGENT].states:
+            return False
+        room, began = self._left.get(target) or graph.room(target), graph.room(AGENT)
+        kept = {*HOLDS, "ON"} if strict else HOLDS
+        graph.drop({edge for edge in graph.edges if edge[0] == AGENT and edge[1] not in kept})
         graph.nodes[AGENT].states.discard("SITTING")
         graph.edges.add((AGENT, "INSIDE", room))
         near = set(graph.held())
+        if strict:
+            self._left = dict.fromkeys(near, began)
         if target != room:
             supports = {b for b in graph.objects(target, "ON", "INSIDE") if not graph.is_room(b)}
             resting = {a for a in graph.subjects(target, "ON", "INSIDE") if graph.sees(a)}
+            if strict and "CAN_OPEN" not in graph.nodes[target].properties:
+                resting = set()
             near |= {target} | supports | resting
         self._come_close(near)
         return True
@@ -75,7 +89,9 @@ class GraphHousehold:
         self.graph.edges |= {(AGENT, "CLOSE", thing) for thing in things}
 
     def _is_close(self, thing: int) -> bool:
-        return self.graph.has(AGENT, "CLOSE", thing)
+        """Close by name or, in the release, on something that is."""
+        below = self.graph.objects(thing, "ON") if self._strict else ()
+        return any(self.graph.has(AGENT, "CLOSE", near) for near in (thing, *below))
 
     def _free_hands(self) -> list[str]:
         return [hand for hand in HOLDS if not self.graph.objects(AGENT, hand)]
@@ -88,6 +104,7 @@ class GraphHousehold:
             return False
         graph.drop((thing, relation, b) for relation in ("ON", "INSIDE") for b in graph.objects(thing, relation))
         graph.edges.add((AGENT, hands[0], thing))
+        self._come_close({thing})
         return True
 
     def _put_in(self, thing: int, container: int) -> bool:
@@ -104,6 +121,7 @@ class GraphHousehold:
             return False
         graph.drop((AGENT, hand, thing) for hand in HOLDS)
         graph.edges.add((thing, relation, place))
+        self._left.pop(thing, None)
         return True
 
     def _open(self, thing: int) -> bool:

@@ -21,7 +21,7 @@ Line = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A home with the task's things found in it."""
+    """A home as the agent sees it, with the task's things found in it: nothing holds of what is out of sight."""
 
     graph: Graph
     ids: Mapping[str, int]
@@ -35,28 +35,32 @@ class Scene:
         return self.graph.sees(self.ids[name])
 
     def close(self, name: str) -> bool:
-        return self.graph.has(AGENT, "CLOSE", self.ids[name])
+        return self._seen_edge(AGENT, "CLOSE", self.ids[name])
 
     def holds(self, name: str) -> bool:
         return self.ids[name] in self.graph.held()
 
     def on(self, name: str, place: str) -> bool:
-        return self.graph.has(self.ids[name], "ON", self.ids[place])
+        return self._seen_edge(self.ids[name], "ON", self.ids[place])
 
     def inside(self, name: str, place: str) -> bool:
-        return self.graph.has(self.ids[name], "INSIDE", self.ids[place])
+        return self._seen_edge(self.ids[name], "INSIDE", self.ids[place])
 
     def is_(self, name: str, state: str) -> bool:
-        return state in self.graph.nodes[self.ids[name]].states
+        return self.sees(name) and state in self.graph.nodes[self.ids[name]].states
 
     def faces(self, name: str) -> bool:
-        return self.graph.has(AGENT, "FACING", self.ids[name])
+        return self._seen_edge(AGENT, "FACING", self.ids[name])
 
     def sits(self, name: str) -> bool:
-        return self.graph.has(AGENT, "ON", self.ids[name])
+        return self._seen_edge(AGENT, "ON", self.ids[name])
 
     def free_hand(self) -> bool:
         return len(self.graph.held()) < 2
+
+    def _seen_edge(self, subject: int, relation: str, thing: int) -> bool:
+        graph = self.graph
+        return graph.has(subject, relation, thing) and graph.sees(subject) and graph.sees(thing)
 
 
 class Task(ABC):
@@ -191,7 +195,7 @@ class FoodPreparation(Task):
             *_seen(scene, "pancake"),
             int(scene.holds("pancake")),
             *_seen(scene, "microwave"),
-            int(scene.sees("microwave") and scene.is_("microwave", "OPEN")),
+            int(scene.is_("microwave", "OPEN")),
             int(scene.inside("pancake", "microwave")),
         ]
 
@@ -263,7 +267,7 @@ class Entertainment(Task):
             *snacks,
             *_seen(scene, "tv"),
             int(scene.faces("tv")),
-            int(scene.sees("tv") and scene.is_("tv", "ON")),
+            int(scene.is_("tv", "ON")),
             *_seen(scene, "sofa"),
             int(scene.sits("sofa")),
             *_seen(scene, "coffeetable"),
@@ -273,13 +277,15 @@ class Entertainment(Task):
         rooms = self.others(scene)
         if scene.room == "kitchen":
             return [*rooms, *self._in_kitchen(scene)]
-        if scene.room != "livingroom" or scene.sits("sofa"):
+        if scene.room != "livingroom":
             return rooms
         if scene.close("sofa"):
+            if scene.sits("sofa"):
+                return rooms
             return [*rooms, *((6, 7, 15, 16) if scene.is_("tv", "ON") else (6, 7))]
         if scene.close("tv"):
-            switches = (13, 14) if not scene.is_("tv", "ON") and scene.free_hand() else ()
-            return [*rooms, 6, 8, *switches]
+            able = self.strict_original or scene.free_hand()  # the release offers what two full hands cannot do
+            return [*rooms, 6, 8, *((13, 14) if able and not scene.is_("tv", "ON") else ())]
         if not scene.close("coffeetable"):
             return [*rooms, 6, 7, 8]
         if not (scene.holds("chips") or scene.holds("milk")):
@@ -299,8 +305,8 @@ class Entertainment(Task):
             if scene.holds(name) or not scene.sees(name):
                 continue
             (grabs if scene.close(name) else walks).append(grab if scene.close(name) else walk)
-        if self.strict_original and walks == [4] and not scene.sees("milk"):
-            walks = [5]  # the release offers the milk where only the chips are in sight
+        if self.strict_original and len(walks) == 1 and not (scene.sees("chips") and scene.sees("milk")):
+            walks = [9 - walks[0]]  # where only the one is in sight, the release offers to walk to the other
         return sorted([*walks, *grabs])
 
     def reached(self, scene: Scene) -> bool:

@@ -54,8 +54,8 @@ class UnityHousehold:
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
-    def reset(self) -> Graph:
-        """Load the scene and put the character into its room."""
+    def reset(self, strict_original: bool = False) -> Graph:
+        """Load the scene and put the character into its room; what can be done there is the executable's to say."""
         self.call("reset", [] if self.scene is None else [self.scene])
         where = {"mode": "fix_room", "character_resource": self.character, "initial_room": self.room}
         self.call("add_character", strings=[json.dumps(where)])

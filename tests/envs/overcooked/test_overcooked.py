@@ -1,5 +1,7 @@
 """The environment as agents meet it: spaces, words, the horizon, bad input, many kitchens at once."""
 
+import warnings
+
 import gymnasium
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 from agentlab_runner.envs.overcooked import ENV_IDS, RELEASED_IDS, make
 from agentlab_runner.envs.overcooked.env import OvercookedEnv
+from agentlab_runner.envs.overcooked.layout import ORDERS
 from agentlab_runner.envs.overcooked.vector import OvercookedVectorEnv
 
 TASKS = tuple(ENV_IDS)
@@ -19,8 +22,36 @@ def test_gymnasiums_own_check(task, image):
 
 
 def test_the_originals_names_are_registered():
-    for task, name in RELEASED_IDS.items():
-        assert gymnasium.make(name).unwrapped.task == task
+    """And none is taken for the newer version of the other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for task, name in RELEASED_IDS.items():
+            assert gymnasium.make(name).unwrapped.task == task
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_order_can_be_asked_for_and_served(order):
+    """Each ingredient is chopped on a board of its own or after the other one has gone into the bowl."""
+    env = OvercookedEnv("tomato_lettuce_salad", radius=0, order=order)
+    observation, info = env.reset()
+    foods = order.split("-")
+    assert observation["vector"].tolist()[-7:] == [float(order == name) for name in ORDERS]
+    assert all(f"chopped {food}" in observation["text"] and food in info["goal"] for food in foods)
+    assert info["level"] == len(foods)
+    actions = []
+    for food in foods:
+        get = ["tomato", "lettuce", "onion"].index(food)
+        actions += [get, 4, 7, 3, get, 5]  # chopped, put into the bowl, which then waits on the other board
+    for action in [*actions, 3, 6]:
+        _, _, terminated, _, info = env.step(action)
+    assert (terminated, info["success"]) == (True, True)
+
+
+def test_an_order_the_kitchen_has_no_food_for_is_refused():
+    with pytest.raises(ValueError, match="the kitchen of tomato_salad has no lettuce for lettuce-tomato; set task to"):
+        OvercookedEnv("tomato_salad", order="lettuce-tomato")
+    many = OvercookedVectorEnv("tomato_lettuce_salad", 2, order="onion")
+    assert "nothing but chopped onion." in many.reset()[0]["text"][1]
 
 
 def test_words_follow_the_state():
@@ -97,6 +128,7 @@ def test_both_scales_pay_the_same_events():
     ("arguments", "sentence"),
     [
         ({"task": "soup"}, "unknown task 'soup'; choose one of tomato_salad"),
+        ({"order": "soup"}, "unknown order 'soup'; choose one of tomato, lettuce, onion, lettuce-tomato"),
         ({"room": "D"}, "unknown room 'D'; choose one of A, B, C"),
         ({"radius": -1}, "radius is -1"),
         ({"rewards": "large"}, "unknown rewards 'large'"),
@@ -152,6 +184,7 @@ def test_many_kitchens_go_like_single_ones(task, strict):
                 observation, _ = env.reset()
             assert observation["text"] == seen["text"][i]
             assert observation["actions"] == seen["actions"][i]
+            assert observation["action_ids"] == seen["action_ids"][i]
             assert np.array_equal(observation["vector"], seen["vector"][i])
     assert ends > n
 

@@ -103,8 +103,8 @@ def test_phrases_follow_the_state_and_differ(task):
         raw = state.held and not holds_plate and not kitchen.is_chopped(state, state.held)
         for food in layout.foods:
             assert said[f"get {food}"] == (f"put the {food} into the bowl" if holds_plate else f"pick up the {food}")
-        shared = len(set(state.places)) < len(state.places)
-        empty = len(layout.foods) > 1 and not shared
+        filled = state.plated and kitchen.sees(state, kitchen.place(state, PLATE))
+        empty = len(layout.foods) > 1 and not filled
         assert said[f"get {PLATE}"] == ("pick up the empty bowl" if empty else "pick up the bowl")
         for number, name in enumerate(board_names(kitchen), start=1):
             what = "bowl" if holds_plate else state.held
