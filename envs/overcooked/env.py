@@ -51,8 +51,9 @@ class OvercookedEnv(gymnasium.Env[dict[str, Any], Any]):
 
     An observation holds `text` (the prompt, an unfinished clause), `actions` (a phrase for each macro action; all are
     always admissible), `action_ids` (their indices), `vector` (float32, `envs.overcooked.views.vector`) and, if asked
-    for, `image` (uint8 [224, 224, 3], without what is out of sight). An action is an index. A macro's reward is the sum of its primitive steps' with
-    0.99^i. Delivering the order ends the episode with success; `horizon` primitive steps truncate it.
+    for, `image` (uint8 [224, 224, 3], without what is out of sight). An action is an index. A macro's reward is the sum
+    of its primitive steps' with 0.99^i. Delivering the order ends the episode with success; `horizon` primitive steps
+    truncate it.
 
     The info of `step` holds `steps` (primitive steps of this macro), `success`, `stop`, `parsed` (the phrase),
     `parse_failed` (False), `marks`, and at the end `episode_return` (sum over primitive steps of 0.99^t r_t) and

@@ -31,7 +31,7 @@ def play(kitchen: Kitchen, state: State, macro: str) -> Iterator[tuple[State, Ev
 
 
 def _over(kitchen: Kitchen, state: State, macro: str, item: str) -> bool:
-    """Whether nothing is left to do: there with empty hands, beside food that is raw on a board, or misled by memory."""
+    """Whether nothing is left to do: there with empty hands, beside raw food on a board, or misled by memory."""
     target = _target(kitchen, state, macro, item)
     if item and kitchen.place(state, item) != target:
         return True

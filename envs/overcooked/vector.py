@@ -26,9 +26,9 @@ class OvercookedVectorEnv(VectorEnv[dict[str, Any], NDArray[np.int64], NDArray[A
     The kitchen leaves nothing to chance, so what a macro action does in a state (its steps, rewards, next state) is a
     row of a table, filled when it first happens; a step of all N is then a look into it.
 
-    Observations hold `text`, `actions` and `action_ids` (tuples of N), `vector` (float32 [N, D]). An episode that ends is followed by
-    a new one in the same step; its last observation is then in `infos["final_obs"]`, an object array with None where
-    none ended. The infos speak of the step just made: `steps` int [N], `success` bool [N].
+    Observations hold `text`, `actions` and `action_ids` (tuples of N), `vector` (float32 [N, D]). An episode that ends
+    is followed by a new one in the same step; its last observation is then in `infos["final_obs"]`, an object array
+    with None where none ended. The infos speak of the step just made: `steps` int [N], `success` bool [N].
 
     Args:
         task, room, radius, rewards, horizon, strict_original, order: as of `envs.overcooked.env.OvercookedEnv`.

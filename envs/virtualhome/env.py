@@ -117,6 +117,7 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
             graph, done = self.household.do(verb, *things)
         except ConnectionError as fault:
             return self._lost(str(fault))
+        self._ids = self.task.follow(graph, self._ids)
         self.scene = Scene(graph, self._ids)
         self._steps += 1
         success = self.task.reached(self.scene)

@@ -125,6 +125,11 @@ class Task(ABC):
             found[name] = max(ids, key=lambda i: (bool(graph.objects(i, "FACING")), -i))
         return found
 
+    def follow(self, graph: Graph, ids: Mapping[str, int]) -> dict[str, int]:
+        """The ids, but what is in the hand stands for its class, whatever its id: of several alike it is the one."""
+        held = {graph.nodes[i].class_name: i for i in graph.held()}
+        return {name: held.get(name, own) if own not in held.values() else own for name, own in ids.items()}
+
     def line(self, action: int) -> Line:
         """Verb and classes of an action."""
         return ("walk", (ROOM_ACTIONS[action],)) if action < len(ROOM_ACTIONS) else self.script[action - 4]

@@ -4,11 +4,12 @@ Every call is a POST to the root with `{id, action, intParams, stringParams}`, a
 message_list}`; the executable (2.2 or 2.3) listens on port 8080 unless told otherwise.
 """
 
+import contextlib
 import http.client
 import json
+import socket
+import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ class UnityHousehold:
         scene: number of the apartment, or None for the one it has loaded.
         character: resource of the character that is added.
         room: where the character begins.
-        timeout: seconds an answer may take.
+        timeout: seconds a whole answer may take.
 
     Raises:
         ConnectionError: from any call, naming the address, the action and what to do.
@@ -101,32 +102,77 @@ class UnityHousehold:
 
     def _post(self, action: str, ints: Sequence[int] = (), strings: Sequence[str] = ()) -> dict[str, Any]:
         body = {"id": str(time.time()), "action": action, "intParams": list(ints), "stringParams": list(strings)}
-        request = urllib.request.Request(
-            self.url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-        )
         where = f"the simulator at {self.url} was asked for {action!r}"
+        start = f"start VirtualHome's executable with -http-port={self.port}"
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-                answer = json.loads(reply.read())
-        except urllib.error.HTTPError as fault:
+            status, content = self._exchange(json.dumps(body).encode())
+            answer = json.loads(content) if status == http.client.OK else None
+        except _TooLate as fault:
+            cure = "raise household.timeout or restart it" if fault.reached else "check household.host"
+            what = "did not answer" if fault.reached else "could not be reached"
+            raise ConnectionError(f"{where} and {what} within {self.timeout:g} s; {cure}") from fault
+        except (ConnectionResetError, BrokenPipeError, http.client.HTTPException) as fault:
             raise ConnectionError(
-                f"{where} and answered with status {fault.code}, an error of the engine; restart the executable"
+                f"{where} and closed the connection before its answer was whole ({fault}); if it is still running, "
+                f"check that scene and executable are of the same version, else {start}"
             ) from fault
-        except TimeoutError as fault:
+        except OSError as fault:
             raise ConnectionError(
-                f"{where} and did not answer within {self.timeout:g} s; raise household.timeout or restart it"
-            ) from fault
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as fault:
-            if isinstance(getattr(fault, "reason", None), TimeoutError):
-                raise ConnectionError(
-                    f"{where} and could not be reached within {self.timeout:g} s; check household.host"
-                ) from fault
-            raise ConnectionError(
-                f"{where} and cannot be reached ({getattr(fault, 'reason', fault)}); start VirtualHome's executable "
-                f"with -http-port={self.port}, or set household.host and household.port"
+                f"{where} and cannot be reached ({fault}); {start}, or set household.host and household.port"
             ) from fault
         except ValueError as fault:
             raise ConnectionError(f"{where} and answered with no JSON; is another program listening there?") from fault
+        if status != http.client.OK:
+            raise ConnectionError(
+                f"{where} and answered with status {status}, an error of the engine; restart the executable"
+            )
         if not isinstance(answer, dict):
             raise ConnectionError(f"{where} and answered with no object; is another program listening there?")
         return answer
+
+    def _exchange(self, body: bytes) -> tuple[int, bytes]:
+        """Status and content of one POST, all of it within `timeout`, however slowly it drips in.
+
+        Raises:
+            _TooLate: it was not.
+        """
+        began = time.monotonic()
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
+        late = threading.Event()
+
+        try:
+            connection.connect()
+        except TimeoutError as fault:
+            raise _TooLate(reached=False) from fault
+        wire = connection.sock
+
+        def hang_up() -> None:
+            late.set()
+            with contextlib.suppress(OSError):  # it has hung up itself
+                wire.shutdown(socket.SHUT_RDWR)
+
+        line = threading.Timer(max(0.0, self.timeout - (time.monotonic() - began)), hang_up)
+        line.start()
+        try:
+            connection.request("POST", "/", body, {"Content-Type": "application/json"})
+            reply = connection.getresponse()
+            content = reply.read()
+        except (OSError, http.client.HTTPException) as fault:
+            if late.is_set() or isinstance(fault, TimeoutError):
+                raise _TooLate(reached=True) from fault
+            raise
+        finally:
+            line.cancel()
+            line.join()
+            connection.close()
+        if late.is_set():
+            raise _TooLate(reached=True)
+        return reply.status, content
+
+
+class _TooLate(Exception):
+    """The answer was not whole in time; `reached` says whether there was a connection at all."""
+
+    def __init__(self, reached: bool) -> None:
+        super().__init__()
+        self.reached = reached

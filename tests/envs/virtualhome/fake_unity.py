@@ -14,7 +14,11 @@ from agentlab_runner.envs.virtualhome.simulator import GraphHousehold
 
 
 class FakeUnity(ThreadingHTTPServer):
-    """`fault` is what goes wrong: `status`, `refuse`, `silent`, `garbage`, `list`, `no graph`, or nothing."""
+    """`fault` is what goes wrong at `fails_at`, if anything does.
+
+    One of `status`, `refuse`, `silent`, `drip` (a byte every tenth of a second), `hang up`, `garbage`, `list`,
+    `no graph`. `renumbers` gives the id of what a grab takes instead of the one that was named.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -22,6 +26,7 @@ class FakeUnity(ThreadingHTTPServer):
         self.calls: list[tuple[str, list[Any], list[str]]] = []
         self.fault = ""
         self.fails_at = ""
+        self.renumbers: dict[int, int] = {}
 
     @property
     def port(self) -> int:
@@ -39,10 +44,17 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.fault if action == self.server.fails_at else ""
         if fault == "silent":
             time.sleep(2)
+        if fault == "hang up":
+            return
         reply = b"<html>" if fault == "garbage" else b"[]" if fault == "list" else self._answer(action, strings, fault)
         self.send_response(500 if fault == "status" else 200)
         self.end_headers()
-        self.wfile.write(reply)
+        if fault == "drip":
+            for byte in reply:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.1)
+        else:
+            self.wfile.write(reply)
 
     def _answer(self, action: str, strings: list[str], fault: str) -> bytes:
         home, success = self.server.home, fault != "refuse"
@@ -53,7 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
             message = "{}" if fault == "no graph" else json.dumps(as_json(home.graph))
         elif action == "render_script" and success:
             verb, things = re.fullmatch(r"<char0> \[(\w+)\](.*)", strings[1]).groups()
-            _, success = home.do(verb, *map(int, re.findall(r"\((\d+)\)", things)))
+            ids = [int(i) for i in re.findall(r"\((\d+)\)", things)]
+            _, success = home.do(verb, *(self.server.renumbers.get(i, i) if verb == "grab" else i for i in ids))
         return json.dumps({"success": success, "message": message, "value": 0, "message_list": []}).encode()
 
     def log_message(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -54,6 +55,8 @@ def test_each_worker_has_its_own_port(server):
         ("status", "answered with status 500, an error of the engine; restart the executable"),
         ("refuse", "refused 'reset': the scene is not loaded"),
         ("silent", "did not answer within 0.5 s"),
+        ("drip", "did not answer within 0.5 s"),
+        ("hang up", "closed the connection before its answer was whole .*same version, else start VirtualHome's"),
         ("garbage", "answered with no JSON"),
         ("list", "answered with no object"),
     ],
@@ -65,6 +68,35 @@ def test_a_fault_names_address_action_and_cure(server, fault, sentence):
         own.reset()
     assert f"http://127.0.0.1:{server.port}" in str(told.value)
     assert "'reset'" in str(told.value)
+
+
+def test_the_time_limit_is_for_the_whole_answer(server):
+    """However often a byte of it arrives: the others of the answer's sixty would take six seconds."""
+    own = env(server, timeout=0.5)
+    server.fault, server.fails_at = "drip", "reset"
+    began = time.monotonic()
+    with pytest.raises(ConnectionError, match="did not answer within"):
+        own.reset()
+    assert time.monotonic() - began < 4
+
+
+def test_what_is_in_the_hand_counts_whatever_its_id(server):
+    """Two pancakes, one upon the other: the lower one is asked for, the upper one is taken and goes on."""
+    home = server.home
+    home._start.nodes[63] = home._start.copy().nodes[62]
+    home._start.edges.add((63, "ON", 62))
+    server.renumbers = {62: 63}
+    own = env(server)
+    observation, _ = play(own, FOOD[:2])
+    assert own.scene.holds("pancake")
+    assert "You carry the pancake." in observation["text"]
+    assert observation["vector"].tolist()[4:7] == [1, 1, 1]
+    for action in FOOD[2:]:
+        observation, *_, info = own.step(action)
+        assert info["executed"] is True
+    assert own.scene.inside("pancake", "microwave") is False  # shut in, so out of sight
+    assert server.home.graph.has(63, "INSIDE", 109)
+    assert info["success"]
 
 
 def test_an_answer_that_is_no_graph_is_told(server):

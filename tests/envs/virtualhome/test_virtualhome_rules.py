@@ -40,7 +40,8 @@ def test_every_step_is_that_of_the_slow_home(task, strict):
 
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize(
-    ("task", "actions", "entry"), [("food_preparation", [4, 6, 5, 8, 7, 3], 10), ("entertainment", [4, 9, 0, 6, 11, 3], 7)]
+    ("task", "actions", "entry"),
+    [("food_preparation", [4, 6, 5, 8, 7, 3], 10), ("entertainment", [4, 9, 0, 6, 11, 3], 7)],
 )
 def test_the_vector_does_not_see_through_walls(strict, task, actions, entry):
     env = VirtualHomeEnv(task, strict_original=strict)
@@ -70,7 +71,9 @@ def test_the_television_with_both_hands_full(strict, offered):
     assert info["executed"] is False
 
 
-@pytest.mark.parametrize(("strict", "rooms"), [(False, ["livingroom"] * 3), (True, ["kitchen", "livingroom", "kitchen"])])
+@pytest.mark.parametrize(
+    ("strict", "rooms"), [(False, ["livingroom"] * 3), (True, ["kitchen", "livingroom", "kitchen"])]
+)
 def test_walking_to_what_one_holds(strict, rooms):
     """In the release one goes to and fro between the rooms that the last walks began in."""
     env = VirtualHomeEnv("entertainment", strict_original=strict)
