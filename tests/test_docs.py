@@ -43,7 +43,27 @@ def test_recipe_commands_train_an_agent_that_learns_and_pass_its_tests(project, 
     before, after = (json.loads((finished / "eval" / f"iteration_{n}.json").read_text())["success"] for n in (0, 10))
     assert after > 0.95 >= before + 0.1
     assert len(list((finished / "eval").glob("checkpoint_*.json"))) == 1
-    assert "4 passed" in said[-1]
+    assert "6 passed" in said[-1]
+
+
+REFUSALS = {
+    "agent.num_actions has no value": "env=doors agent=vector_ppo model=null",
+    "No module named 'gates'": "env=doors env._target_=gates.DoorsEnv agent=random_phrase model=null",
+    "this model is made from demonstrations": "env=doors agent=zero_shot model=tiny",
+    "this agent chooses among phrases, and the observation lists none": "env=echo agent=random_phrase model=null",
+}
+SMALL = "agentlab train total_iterations=1 rollout_size=4 eval.episodes=4 eval.record=0"
+
+
+@pytest.mark.parametrize(("said", "arguments"), REFUSALS.items())
+def test_an_environment_of_phrases_meets_the_refusals_its_recipe_names(run, said, arguments):
+    assert said.replace("gates", "doors") in (ROOT / "docs" / "adding_an_env.md").read_text("utf-8")
+    with pytest.raises(AssertionError, match=said):
+        run(f"{SMALL} {arguments}")
+
+
+def test_an_environment_of_phrases_is_learnt_on(run):
+    assert "eval/task/doors" in run(f"{SMALL} env=doors agent=vector_ppo agent.num_actions=3 model=null")
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
