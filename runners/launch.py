@@ -26,7 +26,7 @@ from agentlab_runner.runners.errors import RolloutLost, RunFailed, UserError
 from agentlab_runner.runners.experiment import Experiment
 from agentlab_runner.runners.online.origin import pinned
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
-from agentlab_runner.runners.processes.threads import wait
+from agentlab_runner.runners.processes.threads import settle
 from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.config_file import as_plain, check_unedited
 from agentlab_runner.runners.run.folder import Run, has_begun
@@ -155,7 +155,7 @@ def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Me
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
     if "checkpoint" in own:
-        wait()  # reading a checkpoint imports torch
+        settle(run.config, recorded=run.manifest.get("threads"))  # reading a checkpoint imports torch
         run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
     cfg, absent = _changed(run, rest)
     run.check_config(cfg, absent)

@@ -3,20 +3,24 @@
 Threads that wait for the next piece of work spin for milliseconds as torch comes. That is well spent while every
 thread has a core to itself; where somebody else computes too, each spins away the time the other needs to finish.
 A small model's pieces take microseconds, so on two cores shared with one other process it went three times slower.
+How long they spin changes no number, so it follows what the machine is doing; how many there are may change one.
 """
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
 SMALL = 2
 """Threads for a model so small that more of them only wait for each other."""
-_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-"""Variables that say how threads wait; the latter two are those of GNU's and of Intel's and LLVM's OpenMP."""
-_OURS = "AGENTLAB_OMP_NUM_THREADS"
-"""Holds what was put into OMP_NUM_THREADS here, which processes started later must not take for the user's own."""
+BRIEF = 10_000
+"""Turns for which GNU's OpenMP spins where threads wait briefly, half a millisecond or less; its own are 300,000."""
+LOOK = 0.25
+"""Seconds in which is seen how many cores are free."""
+_OURS, _WAITING = "AGENTLAB_OMP_NUM_THREADS", "AGENTLAB_OMP_WAITING"
+"""Hold what was chosen here, which processes started later must not take for the user's own."""
 
 
 class Threads(TypedDict):
@@ -25,7 +29,7 @@ class Threads(TypedDict):
     number: int
     """In each process of the run."""
     waiting: str
-    """`passive`, or what the user's environment says of it."""
+    """`brief` or `passive`, or what the user's environment says of it."""
     why: str
 
 
@@ -43,7 +47,7 @@ def settle(
         cfg: the composed config.
         processes: of this run on this machine; they share its cores.
         recorded: what the run began with.
-        cores: how many this run may use; those of `cores()` if None.
+        cores: how many this run may use; `usable_cores` if None.
     """
     asked = (cfg.get("trainer") or {}).get("threads", "auto")
     own = own_number()
@@ -60,18 +64,34 @@ def settle(
         number, why = each, f"a large model, {_cores(each)}"
     if number != own:
         os.environ["OMP_NUM_THREADS"] = os.environ[_OURS] = str(number)
-    waiting = wait()
+    waiting = wait(number if processes == 1 and cores is None else None)
     if "torch" in sys.modules:  # it has read the environment already
         sys.modules["torch"].set_num_threads(number)
     return Threads(number=number, waiting=waiting, why=why)
 
 
-def wait() -> str:
-    """Let threads wait without spinning unless the user's environment says how; of no effect once torch is imported."""
-    own = next((name for name in _WAITING if name in os.environ), None)
-    if own is None:
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    return os.environ["OMP_WAIT_POLICY"].lower() if own in (None, "OMP_WAIT_POLICY") else f"{own}={os.environ[own]}"
+def wait(number: int | None) -> str:
+    """Let threads wait briefly if each has a free core, else not at all; what the user's environment says stays.
+
+    To be called before torch is imported, and of no effect afterwards.
+
+    Args:
+        number: of threads; None if other processes are known that will share their cores.
+
+    Returns:
+        `brief` or `passive`, or what the user says.
+    """
+    if _WAITING in os.environ:
+        return os.environ[_WAITING]
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        if name in os.environ:
+            return f"{name}={os.environ[name]}"
+    brief = number is not None and number > 1 and free_cores() > number - 0.5
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    if brief:
+        os.environ["GOMP_SPINCOUNT"] = str(BRIEF)
+    os.environ[_WAITING] = "brief" if brief else "passive"
+    return os.environ[_WAITING]
 
 
 def own_number() -> int | None:
@@ -94,6 +114,27 @@ def usable_cores() -> int:
     except (OSError, ValueError):
         return cores
     return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+
+
+def free_cores() -> float:
+    """How many of the usable cores were idle for the last moment; where that cannot be seen, by the load average."""
+    before = _idle()
+    if before is None:
+        return usable_cores() - os.getloadavg()[0]
+    time.sleep(LOOK)
+    after = _idle()
+    assert after is not None
+    return min(usable_cores(), (after - before) / os.sysconf("SC_CLK_TCK") / LOOK)
+
+
+def _idle() -> int | None:
+    """Ticks for which the cores of this process's affinity have been idle since the machine started."""
+    try:
+        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+    except OSError:
+        return None
+    own = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    return sum(int(line[4]) + int(line[5]) for line in lines if line[0] in own)  # idle, and waiting for a disk
 
 
 def _cores(number: int) -> str:

@@ -1,13 +1,15 @@
 """Threads and their waiting, as they are chosen, told to OpenMP and written down."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from agentlab_runner.runners.processes import threads
-from agentlab_runner.runners.processes.threads import SMALL, own_number, settle, wait
+from agentlab_runner.runners.processes.threads import SMALL, free_cores, own_number, settle, usable_cores, wait
 from tests.conftest import ROOT, agentlab, environment
 
 CONF = str(ROOT / "tests/runners/conf")
@@ -18,7 +20,8 @@ LARGE = {"trainer": {"device": "cpu", "threads": "auto"}, "model": {"name": "som
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
     """No variable set before or left behind."""
-    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", threads._OURS):
+    own = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+    for name in (*own, threads._OURS, threads._WAITING):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setitem(sys.modules, "torch", None)
@@ -44,7 +47,7 @@ def test_the_number_follows_the_model_and_the_cores_that_each_process_has(cfg, p
 
 def test_what_is_asked_for_comes_before_the_environment_and_that_before_what_the_run_began_with(monkeypatch):
     began = settle(LARGE, cores=5)
-    assert began == {"number": 5, "waiting": "passive", "why": "a large model, 5 cores"}
+    assert began == {"number": 5, "waiting": "passive", "why": "a large model, 5 cores"}  # the cores of one of several
     assert settle(LARGE, recorded=began, cores=7)["number"] == 5
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert settle(LARGE, recorded=began, cores=7) == {"number": 3, "waiting": "passive", "why": "OMP_NUM_THREADS"}
@@ -59,12 +62,37 @@ def test_what_was_put_into_the_environment_here_is_not_taken_for_the_users_own(m
     assert own_number() == 2
 
 
-@pytest.mark.parametrize(("name", "value", "waiting"), [
-    ("OMP_WAIT_POLICY", "ACTIVE", "active"), ("GOMP_SPINCOUNT", "7", "GOMP_SPINCOUNT=7"),
-])  # fmt: skip
-def test_the_users_own_way_of_waiting_stays(monkeypatch, name, value, waiting):
-    monkeypatch.setenv(name, value)
-    assert wait() == waiting
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"])
+def test_the_users_own_way_of_waiting_stays(monkeypatch, name):
+    monkeypatch.setenv(name, "7")
+    assert wait(2) == f"{name}=7"
+    assert os.environ[name] == "7"
+
+
+@pytest.mark.parametrize(("free", "waiting", "spins"), [(2.0, "brief", "10000"), (1.0, "passive", None)])
+def test_threads_spin_a_little_where_cores_are_free_and_not_at_all_elsewhere(monkeypatch, free, waiting, spins):
+    monkeypatch.setattr(threads, "free_cores", lambda: free)
+    assert wait(2) == waiting
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
+    monkeypatch.setattr(threads, "free_cores", lambda: 2.0 - free)
+    assert wait(2) == waiting  # settled
+
+
+def test_those_who_will_share_their_cores_do_not_look_whether_some_are_free(monkeypatch):
+    monkeypatch.setattr(threads, "free_cores", lambda: 2.0)
+    assert wait(None) == "passive"
+
+
+def test_busy_processes_take_from_the_free_cores():
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(usable_cores() + 1)]
+    try:
+        time.sleep(0.2)
+        assert free_cores() < 0.3
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def test_openmp_hears_of_it_and_the_manifest_too(tmp_path):
@@ -75,7 +103,9 @@ def test_openmp_hears_of_it_and_the_manifest_too(tmp_path):
     assert "OMP_NUM_THREADS = '3'" in result.stderr
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in result.stderr
     (manifest,) = tmp_path.glob("runs/*/manifest.json")
-    assert json.loads(manifest.read_text())["threads"] == {"number": 3, "waiting": "passive", "why": "trainer.threads"}
+    assert json.loads(manifest.read_text())["threads"] | {"waiting": ""} == {
+        "number": 3, "waiting": "", "why": "trainer.threads",
+    }  # fmt: skip
     resumed = agentlab("resume", "run=latest", "trainer.threads=auto", "total_iterations=2", cwd=tmp_path, env=env)
     assert resumed.exit_code == 0, resumed.stderr
     assert "OMP_NUM_THREADS = '3'" in resumed.stderr
