@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from agentlab_runner.agents.twosome.agent import TwosomeAgent
 from agentlab_runner.agents.twosome.forgetting import forgetting, harness
 from agentlab_runner.agents.twosome.lint import MODES, lint, visited
-from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.config.compose import change, compose
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.launch import open_run, split
 from agentlab_runner.runners.terminal.tables import print_table
@@ -24,10 +24,10 @@ def main() -> None:
     reads.add_argument("overrides", nargs="+", help="as for train: +exp=NAME KEY=VALUE")
     reads.add_argument("--episodes", type=int, default=20, help="played at random to meet states")
     forgets = verbs.add_parser("forgetting", help="likelihood of plain English before and after training")
-    forgets.add_argument("overrides", nargs="+", help="run=PATH|latest checkpoint=last|best|N")
+    forgets.add_argument("overrides", nargs="+", help="run=PATH|latest checkpoint=last|best|N trainer=cpu")
     forgets.add_argument("--harness", nargs="*", default=[], metavar="TASK", help="tasks of lm-eval as well")
     exports = verbs.add_parser("export", help="adapters as a PEFT folder, the critic beside them")
-    exports.add_argument("overrides", nargs="+", help="run=PATH|latest checkpoint=last|best|N")
+    exports.add_argument("overrides", nargs="+", help="run=PATH|latest checkpoint=last|best|N trainer=cpu")
     for reader in (forgets, exports):
         reader.add_argument("--trust", metavar="RUN", help="as for agentlab eval")
     exports.add_argument("--to", type=Path, required=True, metavar="FOLDER")
@@ -66,14 +66,15 @@ def _lint(overrides: list[str], episodes: int) -> None:
 def _trained(overrides: list[str], trust: str | None) -> TwosomeAgent:
     """The agent of a run at a checkpoint."""
     own, rest = split(overrides)
-    if "run" not in own or rest:
-        raise UserError("name the run with run=latest or run=PATH, and nothing else but checkpoint=")
-    run = open_run(own, trust=trust)
+    if "run" not in own or not all(override.startswith("trainer") for override in rest):
+        raise UserError("name the run with run=latest or run=PATH, and nothing else but checkpoint= and trainer=")
+    run = open_run(own, rest, trust)
+    cfg = change(run.config, rest, like=run.manifest["command"][2:])  # a run of a GPU's may be read where there is none
     _, state = run.load_checkpoint(own.get("checkpoint", "last"))
-    agent = instantiate(run.config.agent, policy=instantiate(OmegaConf.to_container(run.config.model, resolve=True)))
+    agent = instantiate(cfg.agent, policy=instantiate(OmegaConf.to_container(cfg.model, resolve=True)))
     if not isinstance(agent, TwosomeAgent):
-        raise UserError(f"{run.path} trained {run.config.agent._target_}, which has no adapters; name a TWOSOME run")
-    agent.setup(instantiate(run.config.trainer))
+        raise UserError(f"{run.path} trained {cfg.agent._target_}, which has no adapters; name a TWOSOME run")
+    agent.setup(instantiate(cfg.trainer))
     agent.load_state_dict(state["agent"])
     return agent
 

@@ -1,11 +1,13 @@
 """The experiments over phrases, driven by command lines as a user gives them, with a tiny language model."""
 
 import json
+import sys
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
+from agentlab_runner.agents.twosome.__main__ import main
 from tests.agents.causal_models import causal, tokenizer
 from tests.conftest import environment
 from tests.integration.conftest import invoke, lines
@@ -61,6 +63,15 @@ def test_a_run_cut_in_two_gives_the_numbers_of_a_whole_one(lab, tmp_path, weight
     lab(*overrides, "total_iterations=1")
     lab("resume", "run=latest", "total_iterations=2")
     assert lines(tmp_path / "other")[-1] == whole[-1]
+
+
+def test_what_was_learnt_is_exported_on_another_device(lab, tmp_path, weights, monkeypatch):
+    """A run of `trainer=gpu` is read where there is no GPU by saying trainer=cpu."""
+    lab("train", "+exp=twosome_tomato_salad", *SMALL, weights, "total_iterations=1")
+    given = ["export", "run=latest", "trainer=cpu", "--to", str(tmp_path / "adapters")]
+    monkeypatch.setattr(sys, "argv", ["twosome", *given])
+    main()
+    assert (tmp_path / "adapters" / "adapter_model.safetensors").is_file()
 
 
 def test_a_policy_is_evaluated_on_tasks_it_never_saw(lab, tmp_path, weights):
