@@ -39,8 +39,8 @@ class _State:
 
     here: bool
     """Whether the node that this process belongs to is alive."""
-    free: float
-    """CPUs that nobody has reserved."""
+    room: float
+    """CPUs of all nodes that are alive."""
 
 
 class Cluster:
@@ -61,13 +61,15 @@ class Cluster:
         return cls._known
 
     def __init__(self) -> None:
-        self.free = 0.0
-        """CPUs that nobody has reserved, as was last heard."""
+        self.reserved = 0.0
+        """CPUs that the workers of this process have asked for."""
+        self.room = float(ray.cluster_resources().get("CPU", 0.0))
+        """CPUs of all nodes, as was last heard."""
         self._node = ray.get_runtime_context().get_node_id()
         self._lost: str | None = None
         self._ending = threading.Event()
         atexit.register(self._ending.set)
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._watch, name="ray watch", daemon=True).start()
 
     def check(self) -> None:
         """Raises:
@@ -102,7 +104,7 @@ class Cluster:
             elif not state.here:
                 self._lost = "the Ray node on this machine has died"
             else:
-                self.free = state.free
+                self.room = state.room
         self._ending.wait()
         time.sleep(ENDING)  # Ray disconnects when Python ends, and may wait for the dead
         os._exit(1 if self._lost else 0)
@@ -113,8 +115,9 @@ class Cluster:
 
         def ask() -> None:
             with suppress(Exception):  # of several unrelated kinds, where nobody answers
-                here = any(node["Alive"] and node["NodeID"] == self._node for node in ray.nodes())
-                answers.append(_State(here, ray.available_resources().get("CPU", 0.0) if here else 0.0))
+                alive = [node for node in ray.nodes() if node["Alive"]]
+                here = any(node["NodeID"] == self._node for node in alive)
+                answers.append(_State(here, sum(node["Resources"].get("CPU", 0.0) for node in alive)))
 
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()

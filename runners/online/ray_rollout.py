@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 TRIES = 3
 """How many workers may die on the same reset before its environment is given up."""
 PLACE = 60.0
-"""Seconds a worker may wait for room in the cluster before its environments are given up."""
+"""Seconds a worker may take to begin before it is asked whether the cluster has room for it."""
 
 
 class RayRollout(Rollout):
@@ -71,11 +71,12 @@ class RayRollout(Rollout):
             raise UserError(f"rollout=ray needs Ray; {install('ray')}, or use rollout=local")
         self._cluster = Cluster.at(address)
         workers = min(workers, num_envs)
-        room = ray.cluster_resources().get("CPU", 0.0)
-        if address is not None and workers * cpus > room:
+        room, taken = self._cluster.room, self._cluster.reserved
+        if address is not None and taken + workers * cpus > room:
+            beside = f", beside {taken:g} of this run's other workers," if taken else ""
             raise UserError(
-                f"{workers} rollout workers of {cpus:g} CPUs do not fit the {room:g} CPUs of the Ray cluster at "
-                f"{address}; use a smaller rollout.workers or rollout.cpus, or add machines"
+                f"{workers} rollout workers of {cpus:g} CPUs{beside} do not fit the {room:g} CPUs of the Ray cluster "
+                f"at {address}; use a smaller rollout.workers or rollout.cpus, or add machines"
             )
         self._workers = [_Worker(self._cluster, dict(env), cpus) for _ in range(workers)]
         super().__init__(env, num_envs, trainer)
@@ -140,6 +141,7 @@ class _Worker:
         self._lock = threading.Lock()
         self._ready: ActorHandle[Any] | None = None
         self._actor = self._start()
+        cluster.reserved += cpus
 
     def actor(self, instead_of: "ActorHandle[Any] | None" = None) -> "ActorHandle[Any]":
         """Who sits here now; somebody new if that is the one to be replaced."""
@@ -149,6 +151,7 @@ class _Worker:
             return self._actor
 
     def kill(self) -> None:
+        self.cluster.reserved -= self._cpus
         ray.kill(self._actor)
 
     def wait_for_room(self, actor: "ActorHandle[Any]") -> None:
@@ -162,11 +165,12 @@ class _Worker:
                 self.cluster.result(actor.__ray_ready__.remote(), limit=PLACE)
                 self._ready = actor
             except TimeoutError:
-                if self.cluster.free < self._cpus:
+                room, needed = self.cluster.room, self.cluster.reserved
+                if needed > room:
                     raise ConnectionError(
-                        f"a rollout worker reserves {self._cpus:g} CPUs and the Ray cluster has {self.cluster.free:g} "
-                        "free; use fewer rollout.workers, a smaller rollout.cpus, or more machines"
+                        f"the rollout workers need {needed:g} CPUs and the Ray cluster has no more than {room:g} left"
                     ) from None
+                log.warning("a rollout worker still waits to begin; the Ray cluster may be full of other work")
 
     def _start(self) -> "ActorHandle[Any]":
         # torch, where an environment imports it, would otherwise take every core in every worker
