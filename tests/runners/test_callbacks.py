@@ -116,8 +116,14 @@ def test_what_is_no_callback_is_refused(tmp_path):
 def test_the_one_of_the_page_runs_as_it_stands(cli, cli_env, tmp_path):
     page = (ROOT / "docs/callbacks.md").read_text()
     [code] = re.findall(r"^```python mine.py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    [config] = re.findall(r"^```yaml conf/exp/patient.yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     [given] = re.findall(r"'(callbacks=.*)'$", page, re.MULTILINE)
     (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "conf/exp").mkdir(parents=True)
+    (tmp_path / "conf/exp/patient.yaml").write_text(config)
+    shown = cli("show", "+exp=patient", "--resolve").stdout
+    assert "callbacks:\n- _target_: mine.Patience\n  patience: 2\n" in shown
+    assert "_target_: agentlab_runner.agents.coso.agent.CosoAgent" in shown
     cli_env["AGENTLAB_CONF"] = str(ROOT / "tests/runners/conf")
     result = cli("train", "+exp=team", "eval.every=1", "total_iterations=9", "agent._target_=tests.runners.toy.Gambler",
                  "~agent.die_at", "~agent.hold_at", given)  # fmt: skip
@@ -128,3 +134,9 @@ def test_the_one_of_the_page_runs_as_it_stands(cli, cli_env, tmp_path):
     scores = [line["eval/success"] for line in run.metrics() if "eval/success" in line]
     assert kept["best"] == max(scores)
     assert kept["since"] == 2 or len(scores) == 10
+    assert cli("resume", "run=latest").exit_code == 0
+    (tmp_path / "conf/exp/patient.yaml").unlink()
+    refused = cli("resume", "run=latest")
+    assert refused.exit_code == 2
+    assert "callbacks.0 built from mine.Patience, which no config here names" in refused.stderr
+    assert cli("resume", "run=latest", "--trust", path.name).exit_code == 0

@@ -6,9 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from agentlab_runner.runners import doctor
 from agentlab_runner.runners.config import extras
+from agentlab_runner.runners.errors import UserError
 
 CONF = str(Path(__file__).parent / "conf")
 
@@ -83,3 +85,15 @@ def test_gpus_are_counted(monkeypatch):
     assert doctor.lacking("cuda:4") == "cuda: 2 of 4 GPUs; use trainer.processes=2, or trainer=gpu"
     monkeypatch.setattr(doctor, "hardware", lambda: {"gpu": []})
     assert "no NVIDIA GPU" in (doctor.lacking("cuda:4") or "")
+
+
+def test_a_gpu_is_required_only_of_a_trainer_that_is_to_use_one(monkeypatch):
+    monkeypatch.setattr(doctor, "hardware", lambda: {"gpu": []})
+    gpu = OmegaConf.create({"requires": ["cuda:2"], "trainer": {"device": "cuda"}})
+    with pytest.raises(UserError, match=r"requires cuda:2, but: cuda: no NVIDIA GPU; .* \(requires="):
+        doctor.refuse_unmet(gpu)
+    gpu.trainer.device = "cpu"
+    doctor.refuse_unmet(gpu)
+    monkeypatch.setattr(doctor, "devices", lambda: doctor.Check("adb devices", "missing", "none"))
+    doctor.refuse_unmet(OmegaConf.create({"requires": ["adb"]}))
+    assert doctor.unmet(gpu) == {}
