@@ -26,7 +26,7 @@ from agentlab_runner.runners.errors import RolloutLost, RunFailed, UserError
 from agentlab_runner.runners.experiment import Experiment
 from agentlab_runner.runners.online.origin import pinned
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
-from agentlab_runner.runners.processes.threads import settle
+from agentlab_runner.runners.processes.threads import settle, wait
 from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.config_file import as_plain, check_unedited
 from agentlab_runner.runners.run.folder import Run, has_begun
@@ -154,10 +154,10 @@ def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Me
         follow(build)
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
-    if "checkpoint" in own:
-        settle(run.config, recorded=run.manifest.get("threads"))  # reading a checkpoint imports torch
-        run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
     cfg, absent = _changed(run, rest)
+    _settle_threads(cfg, run.manifest.get("threads"))
+    if "checkpoint" in own:
+        run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
     run.check_config(cfg, absent)
     with _building():
         build(cfg)
@@ -256,6 +256,7 @@ def _new(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None)
     What is refused later, before anything was computed, takes the folder away again: bad input leaves none.
     """
     called = label(chosen(overrides, "exp") or "run") if name is None else bare(name)
+    _settle_threads(cfg)
     refuse_unmet(cfg)
     cfg = pinned(cfg)
     with _building():
@@ -268,6 +269,14 @@ def _new(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None)
         if not has_begun(run.path):
             shutil.rmtree(run.path, ignore_errors=True)
         raise
+
+
+def _settle_threads(cfg: DictConfig, recorded: Mapping[str, Any] | None = None) -> None:
+    """Before anything imports torch, as checkpoints and experiments do; `crew` settles them for its processes again."""
+    if (cfg.get("trainer") or {}).get("strategy", "single") != "single":
+        wait(None)
+    elif cfg.get("trainer"):
+        settle(cfg, recorded=recorded)
 
 
 def _changed(run: Run, rest: Sequence[str]) -> tuple[DictConfig, list[str]]:
