@@ -12,11 +12,8 @@ from agentlab_runner.runners.report.frames import FrameStore
 from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.report.record import RunRecord
 from agentlab_runner.runners.run.episodes import load_episodes
-from agentlab_runner.runners.run.metrics_file import is_finite
 from agentlab_runner.runners.run.received import inside, read_object
 from agentlab_runner.runners.types import Trajectory
-
-MARK_NUMBERS = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
 
 
 def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: list[str]) -> list[dict[str, Any]]:
@@ -102,18 +99,11 @@ def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None
                 "said": str(step.decision.action),
                 "parsed": step.info.get("parsed", str(step.decision.action)),
                 "reward": _finite(step.reward),
-                "marks": [mark for mark in step.info.get("marks") or [] if _drawable(mark)],
+                "marks": list(step.info.get("marks") or []),
             }
             for step in trajectory.steps
         ],
     }
-
-
-def _drawable(mark: Mapping[str, Any]) -> bool:
-    numbers = MARK_NUMBERS.get(str(mark.get("kind")))
-    if numbers is None:
-        return isinstance(mark.get("text"), str)
-    return all(is_finite(mark.get(name)) for name in numbers)
 
 
 def _finite(value: float) -> float | None:

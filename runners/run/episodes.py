@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import atomic_file, write_atomic
+from agentlab_runner.runners.run.metrics_file import is_finite
 from agentlab_runner.runners.run.pictures import read_picture
 from agentlab_runner.runners.run.received import read_object
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
@@ -29,6 +30,9 @@ Mark = Mapping[str, Any]
 
 RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks")
 """What is kept of a step's `info`."""
+
+PLACES = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
+"""The numbers a mark of each kind needs; the other kinds need a text."""
 
 MOST_SEEN = 2**28
 """Pixels of the distinct frames of one set of episodes."""
@@ -163,9 +167,7 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
 
     def recorded(entry: Mapping[str, Any]) -> dict[str, Any]:
         info = {key: entry[key] for key in RECORDED_INFO if key in entry}
-        if not all(isinstance(mark, dict) for mark in info.get("marks") or ()):
-            raise ValueError("one of its marks is none")
-        return info
+        return info | ({"marks": [mark for mark in info["marks"] if _is_drawable(mark)]} if info.get("marks") else {})
 
     steps = [
         Step(observation(entry), Decision(entry["action"]), float(entry["reward"]), recorded(entry))
@@ -180,6 +182,14 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         task=str(episode["task"]),
         goal=str(episode["goal"]),
     )
+
+
+def _is_drawable(mark: Any) -> bool:
+    if not isinstance(mark, dict) or not isinstance(mark.get("kind"), str):
+        return False
+    if mark["kind"] not in PLACES:
+        return isinstance(mark.get("text"), str)
+    return all(is_finite(mark.get(name)) and abs(mark[name]) < 1000 for name in PLACES[mark["kind"]])
 
 
 def _frame(observation: Observation, marks: Sequence[Mark], caption: str, width: int) -> Image.Image:

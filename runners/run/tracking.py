@@ -1,7 +1,6 @@
 """Where a run's numbers are mirrored: W&B, or nowhere."""
 
 import io
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.manifest import Manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
+from agentlab_runner.runners.run.received import read_object
 from agentlab_runner.runners.run.wandb_files import keep_rows, mirrored_rows, sync_command
 from agentlab_runner.runners.types import Histogram, Metrics, Picture
 
@@ -176,14 +176,14 @@ class WandbTracker:
         values: dict[str, Any] = {}
         for file in sorted((self._folder / "eval").glob("*.json")):
             try:
-                result = json.loads(file.read_text())
-            except (OSError, ValueError) as fault:
+                result = read_object(self._folder, f"eval/{file.name}")
+                if result.get("apart") is not True:
+                    continue
+                values[f"eval/{file.stem}/table"] = _table(result)
+            except (FileNotFoundError, UserError, TypeError, AttributeError) as fault:
                 log.warning("W&B: %s is left out, it cannot be read (%s)", file, fault)
                 continue
-            if not isinstance(result, dict) or result.get("apart") is not True:
-                continue
             values |= {f"eval/{file.stem}/{key}": value for key, value in result.items() if _is_number(key, value)}
-            values[f"eval/{file.stem}/table"] = _table(result)
             if videos := _videos(file.stem, self._recorded(file.stem)):
                 values[f"eval/{file.stem}/recorded"] = videos
         return values

@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.atomic import write_atomic
+from agentlab_runner.runners.run.received import read_bytes, read_object
 
 MIRRORED = "mirrored.json"
 """How many rows the sessions that ended in order have mirrored, for when their files are sent and cleaned away."""
+
+SESSION_LIMIT = 2**32
+"""Bytes of a `.wandb` file."""
 
 _HEAD, _BLOCK, _WHOLE, _LAST = 7, 32768, 1, 4
 """LevelDB's log: bytes before the first piece and in a piece's head, the block no piece crosses, kinds of pieces."""
@@ -31,7 +36,8 @@ def mirrored_rows(folder: Path, identity: str, uploaded: int | None = None) -> i
         uploaded = _kept_rows(folder)
     else:  # it knows best, but for what was never sent
         files = [file for file in files if file.parent.name.startswith("offline-") and not _is_sent(file)]
-    rows = (record.history for file in files for record in records(file) if record.HasField("history"))
+    sessions = (records(folder, str(file.relative_to(folder))) for file in files)
+    rows = (record.history for session in sessions for record in session if record.HasField("history"))
     return max([uploaded, *(int(row.step.num) + 1 for row in rows)])
 
 
@@ -40,12 +46,12 @@ def keep_rows(folder: Path, rows: int) -> None:
     write_atomic(folder / MIRRORED, json.dumps({"rows": rows}) + "\n")
 
 
-def records(file: Path) -> Iterator[Any]:
-    """The records of a session's `.wandb` file, as far as they were written whole."""
+def records(folder: Path, name: str) -> Iterator[Any]:
+    """The records of a session's `.wandb` file in a run folder, as far as they were written whole."""
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
-    data, at, whole = file.read_bytes(), _HEAD, b""
+    data, at, whole = read_bytes(folder, name, SESSION_LIMIT), _HEAD, b""
     while at + _HEAD <= len(data):
         left = _BLOCK - at % _BLOCK
         if left < _HEAD:
@@ -79,9 +85,10 @@ def sync_command(folder: Path) -> str:
 
 def _kept_rows(folder: Path) -> int:
     try:
-        return int(json.loads((folder / MIRRORED).read_text())["rows"])
-    except (OSError, ValueError, TypeError, KeyError):
+        rows = read_object(folder, MIRRORED).get("rows")
+    except (FileNotFoundError, UserError):
         return 0
+    return rows if isinstance(rows, int) else 0
 
 
 def _is_sent(file: Path) -> bool:

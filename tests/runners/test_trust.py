@@ -157,7 +157,7 @@ def test_a_config_that_would_hold_every_verb_holds_none(sent):
     began = time.process_time()
     for command in (["resume", "run=sent"], ["eval", "run=sent"], ["compare", "runs/sent"]):
         assert "alias *a0" in refused(*command)
-    lab("report", "runs/sent", "runs/well")
+    lab("report", "runs/sent", "runs/well", "--out", "report.html")
     assert "alias *a0" in Path("report.html").read_text()
     assert "left out" not in lab("compare", "runs/sent", "runs/well").stdout
     assert time.process_time() - began < 60
@@ -168,7 +168,7 @@ def test_runs_that_cannot_be_read_leave_the_others_alone(sent):
         shutil.copytree(sent, f"runs/{name}")
         Path(f"runs/{name}/manifest.json").write_bytes(content)
     lab("eval", "run=latest")
-    lab("report", *map(str, sorted(Path("runs").iterdir())))
+    lab("report", *map(str, sorted(Path("runs").iterdir())), "--out", "report.html")
     page = Path("report.html").read_text()
     assert page.count("is damaged") >= 3
     lab("compare", *map(str, sorted(Path("runs").iterdir())))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import wandb
 
+from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.lock import take_lock
@@ -58,7 +59,8 @@ def segments(run, killed=0):
     """
     deadline = time.monotonic() + 20
     while True:
-        found = [list(records(file)) for file in (run.path / "wandb").glob("offline-run-*/*.wandb")]
+        names = [str(file.relative_to(run.path)) for file in run.path.glob("wandb/offline-run-*/*.wandb")]
+        found = [list(records(run.path, name)) for name in names]
         ended = [one for one in found if any(record.HasField("exit") for record in one)]
         if len(ended) == len(found) - killed or time.monotonic() > deadline:
             return sorted(found, key=began)
@@ -347,3 +349,21 @@ def test_the_line_that_uploads_is_one_a_shell_reads(make):
     for file in Path(run.path).rglob("*.wandb"):
         file.with_name(f"{file.name}.synced").touch()
     assert upload_line(run.path) is None
+
+
+def test_what_a_run_folder_says_of_its_evaluations_is_data_to_the_mirror(make, tmp_path, caplog):
+    run = make()
+    (tmp_path / "other.wandb").write_bytes(b"x" * 99)
+    (run.path / "eval").mkdir()
+    for number, said in enumerate(({"tasks": 5}, {"n": 1, "tasks": {"a": 1}}, {"n": "x"}, {"n": 1.0})):
+        (run.path / f"eval/{number}.json").write_text(json.dumps({"apart": True} | said))
+    (run.path / "eval/2.json").write_text("[")
+    (run.path / "mirrored.json").write_text('{"rows": [1]}')
+    train(run, [1])
+    assert [f"eval/{number}.json is left out" in caplog.text for number in range(4)] == [True, True, True, False]
+    assert history(*segments(run)) == [(0, 1, 0.5)]
+    (session,) = run.path.glob("wandb/offline-run-*/*.wandb")
+    session.unlink()
+    session.symlink_to(tmp_path / "other.wandb")
+    with pytest.raises(UserError, match="leads out of"):
+        mirrored_rows(run.path, run.manifest["wandb_id"], uploaded=1)
