@@ -151,6 +151,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "started": lambda value: moment(value) is not None,
     "ended": lambda value: value is None or moment(value) is not None,
     "config_hash": lambda value: isinstance(value, str),
+    "init_from": lambda value: value is None or (isinstance(value, dict) and {"step", "sha256"} <= value.keys()),
     "wandb_id": lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]+", value) is not None,
     "seconds": lambda value: value is None or (isinstance(value, int | float) and 0 <= value < 1e12),
     "tags": lambda value: value is None or (isinstance(value, list) and all(isinstance(tag, str) for tag in value)),

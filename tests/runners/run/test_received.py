@@ -164,7 +164,7 @@ def test_a_manifest_that_is_no_file_hides_no_other_run(run, caplog):
         {"started": "yesterday"}, {"started": 5}, {"started": "0001-01-01T00:00:00"}, {"ended": []}, {"status": "no"},
         {"command": "train"}, {"command": [1]}, {"wandb_id": "../../x"}, {"wandb_id": 1}, {"git": None}, {"git": {}},
         {"hardware": []}, {"resumed": {}}, {"config_hash": None}, {"seed": "x"}, {"packages": []}, {"name": None},
-        {"seconds": 10**400}, {"seconds": "x"}, {"tags": [1]}, {"notes": 1}, {"group": []},
+        {"seconds": 10**400}, {"seconds": "x"}, {"tags": [1]}, {"notes": 1}, {"group": []}, {"init_from": {}},
     ],
 )  # fmt: skip
 def test_what_a_manifest_is_relied_on_for_is_checked(run, said):
