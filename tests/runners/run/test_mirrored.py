@@ -175,6 +175,7 @@ def test_a_torn_file_is_read_as_far_as_it_is_whole(make):
     with run:
         for step in range(300):
             run.log({"loss": step / 2, "long": float(step)}, step=step)
+    segments(run)  # written to the end
     (file,) = (run.path / "wandb").glob("offline-run-*/*.wandb")
     data = file.read_bytes()
     assert len(data) > 3 * 32768, "pieces cross blocks"
