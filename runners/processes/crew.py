@@ -57,8 +57,8 @@ def crew(
     Raises:
         RunFailed: if a follower ended before its time; the others are ended too.
     """
-    if (cfg.get("trainer") or {}).get("strategy", "single") != "single":
-        wait(None)  # before torch is imported, which the next line may do
+    if (cfg.get("trainer") or {}).get("device", "cpu") != "cpu":
+        wait(None)  # to count GPUs is to import torch
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's
     size = local if local > 1 else wanted(cfg)
     if cfg.get("trainer"):

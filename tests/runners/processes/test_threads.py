@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -95,21 +96,45 @@ def test_busy_processes_take_from_the_free_cores():
             process.wait()
 
 
+def heard(stderr: str) -> dict[str, str]:
+    """What GNU's OpenMP says of itself as it is loaded."""
+    return dict(re.findall(r"(OMP_NUM_THREADS|GOMP_SPINCOUNT) = '(\d+)'", stderr))
+
+
 def test_openmp_hears_of_it_and_the_manifest_too(tmp_path):
-    env = environment() | {"AGENTLAB_CONF": CONF, "OMP_DISPLAY_ENV": "TRUE"}
+    env = environment() | {"AGENTLAB_CONF": CONF, "OMP_DISPLAY_ENV": "VERBOSE"}
     del env["OMP_NUM_THREADS"]
     result = agentlab("train", "+exp=team", "trainer.threads=3", "total_iterations=1", cwd=tmp_path, env=env)
     assert result.exit_code == 0, result.stderr
-    assert "OMP_NUM_THREADS = '3'" in result.stderr
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in result.stderr
     (manifest,) = tmp_path.glob("runs/*/manifest.json")
-    assert json.loads(manifest.read_text())["threads"] | {"waiting": ""} == {
-        "number": 3, "waiting": "", "why": "trainer.threads",
-    }  # fmt: skip
+    said = json.loads(manifest.read_text())["threads"]
+    assert (said["number"], said["why"]) == (3, "trainer.threads")
+    spins = {"brief": "10000", "passive": "0"}
+    assert heard(result.stderr) == {"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": spins[said["waiting"]]}
     resumed = agentlab("resume", "run=latest", "trainer.threads=auto", "total_iterations=2", cwd=tmp_path, env=env)
     assert resumed.exit_code == 0, resumed.stderr
-    assert "OMP_NUM_THREADS = '3'" in resumed.stderr
-    assert json.loads(manifest.read_text())["threads"]["why"] == "as the run began"
+    said = json.loads(manifest.read_text())["threads"]
+    assert (said["number"], said["why"]) == (3, "as the run began")
+
+
+def test_torch_that_is_imported_already_takes_the_number(monkeypatch):
+    code = (
+        "import torch; from agentlab_runner.runners.processes.threads import settle; "
+        "settle({'trainer': {'threads': 3}}); print(torch.get_num_threads())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3\n"
+
+
+def test_several_processes_share_the_cores_and_do_not_spin(tmp_path):
+    env = environment() | {"AGENTLAB_CONF": CONF, "OMP_DISPLAY_ENV": "VERBOSE"}
+    del env["OMP_NUM_THREADS"]
+    two = ("trainer=ddp", "trainer.processes=2", "total_iterations=1")  # device: auto, so torch is asked for GPUs first
+    result = agentlab("train", "+exp=team", *two, cwd=tmp_path, env=env)
+    assert result.exit_code == 0, result.stderr
+    assert heard(result.stderr)["GOMP_SPINCOUNT"] == "0"
+    (manifest,) = tmp_path.glob("runs/*/manifest.json")
+    each = max(1, usable_cores() // 2)
+    assert json.loads(manifest.read_text())["threads"]["number"] == min(SMALL, each)
 
 
 @pytest.mark.parametrize("value", ["0", "many"])
