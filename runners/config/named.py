@@ -32,7 +32,7 @@ class Named:
     yours: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
     """By `_target_`, or by the name of a node without one: its `_yours_`, with what anybody may say."""
     values: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
-    """By the name of a node and of a key in it: what is said there."""
+    """By a node's `_target_`, and by its name, and a key in it: what is said there."""
 
     @classmethod
     def in_configs(cls, folders: Sequence[Path] | None = None) -> "Named":
@@ -52,7 +52,8 @@ class Named:
                 said = mine if isinstance(mine, dict) else {one: [] for one in mine}
                 self.yours.setdefault(str(target or key), {}).update(said)
             for inner, value in node.items():
-                self.values.setdefault((key, inner), []).append(value)
+                for owner in {key, str(target)}:
+                    self.values.setdefault((owner, inner), []).append(value)
 
 
 def check_named(config: Mapping[str, Any], where: str, trust: str, given: Sequence[str] = ()) -> None:
@@ -77,9 +78,10 @@ def check_named(config: Mapping[str, Any], where: str, trust: str, given: Sequen
                     f"{where} has {path or 'the config'} built from {node[mark]}, which no config here names, so it "
                     f"is not run; if you trust whoever made this run, add {trust}"
                 )
-        owned = named.yours.get(str(node.get("_target_")), {}) | named.yours.get(key, {})
+        target = str(node.get("_target_"))
+        owned = named.yours.get(target, {}) | named.yours.get(key, {})
         for name in sorted(owned.keys() & node.keys()):
-            allowed = [*owned[name], *named.values.get((key, name), [])]
+            allowed = [*owned[name], *named.values.get((target, name), []), *named.values.get((key, name), [])]
             if node[name] not in allowed and not is_under(f"{path}.{name}", list(given)):
                 raise UserError(
                     f"{where} sets {path}.{name} to {node[name]!r}, which is for you to decide: say it again as "

@@ -56,6 +56,20 @@ def test_every_experiment_here_may_be_resumed(exp):
         check(OmegaConf.to_container(cfg) if (cfg := compose([f"+exp={exp}"])) else {})
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        *(["+exp=coso_android", f"env/device={name}"] for name in choices("env/device")),
+        ["+exp=coso_android", "env/evaluator=judge", "env.evaluator.model=x"],
+        ["+exp=coso_android", "+env/device@eval.env.device=adb"],
+        ["+exp=coso_android", "+episodes=released", "offline.source.path=x.pt"],
+        ["+exp=coso_android", "rollout=ray", "rollout.address=auto"],
+    ],
+)
+def test_what_configs_here_say_needs_no_word(choice):
+    check(OmegaConf.to_container(compose(choice)))
+
+
 def test_what_a_config_of_the_users_own_names_is_accepted(tmp_path, monkeypatch):
     mine = {"agent": {"_target_": "my_lab.agents.Mine", "parts": [{"_target_": "my_lab.Part"}]}}
     with pytest.raises(UserError, match=r"agent built from my_lab\.agents\.Mine"):
@@ -74,7 +88,7 @@ def test_what_a_config_of_the_users_own_names_is_accepted(tmp_path, monkeypatch)
     ("config", "key"),
     [
         ({"env": {"device": {"_target_": LAUNCH, "sdk": "runs/sent/sdk"}}}, "env.device.sdk"),
-        ({"trainer": {"_target_": LAUNCH, "sdk": "~/Android/Sdk"}}, "trainer.sdk"),
+        ({"trainer": {"_target_": LAUNCH, "sdk": "runs/sent/sdk"}}, "trainer.sdk"),
         ({"env": {"evaluator": {"_target_": JUDGE, "key_env": "AWS_SECRET_ACCESS_KEY"}}}, "env.evaluator.key_env"),
         ({"env": {"evaluator": {"_target_": JUDGE, "base_url": "http://far.example"}}}, "env.evaluator.base_url"),
         ({"model": {"server": {"url": "http://far.example"}}}, "model.server.url"),
