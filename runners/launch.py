@@ -1,5 +1,6 @@
 """The work behind the verbs: build the experiment a config names and run it inside a run folder."""
 
+import json
 import logging
 import re
 import shutil
@@ -284,7 +285,7 @@ def _changed(run: Run, rest: Sequence[str]) -> tuple[DictConfig, list[str]]:
     like = choices_in(run.manifest["command"][2:])
     whole, filled, absent = complete(run.config, like)
     if filled:
-        values = ", ".join(f"{key}={value}" for key, value in filled.items())
+        values = ", ".join(f"{key}={json.dumps(value)}" for key, value in filled.items())
         log.warning("%s is older than some keys, which are filled in: %s", run.path, values)
     return change(whole, rest, like=like, also=absent), sorted(absent)
 

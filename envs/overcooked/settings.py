@@ -24,7 +24,8 @@ class OvercookedSettings(BaseModel):
 
     num_envs: int = Field(ge=1)
     task: Literal["tomato_salad", "tomato_lettuce_salad"]
-    order: Order
+    order: Order = ""
+    """What runs from before there was a choice had."""
     room: Literal["A", "B", "C"]
     radius: int = Field(ge=0)
     rewards: Literal["twosome", "macro_overcooked"] | FourNumbers
