@@ -53,6 +53,8 @@ class CosoAgent:
         self.replay, self.validation = TrajectoryReplay(capacity), TrajectoryReplay(max(1, capacity // 4))
         self.step_critic: StepCritic | None = None
         self.instruction_critic: InstructionCritic | None = None
+        self._sizes = (0, 0)
+        """Of what the critics read: text and image."""
         self.iteration = 0
         self._tables: dict[int, StepTable] = {}
         self._frozen = False
@@ -188,6 +190,7 @@ class CosoAgent:
             with forked(next_seed(self._rng)):
                 self.step_critic = StepCritic(text, image, s.critic_width)
                 self.instruction_critic = InstructionCritic(text, s.critic_width)
+            self._sizes = text, image
             self._critic_optimizers = []
             for critic in (self.step_critic, self.instruction_critic):
                 self._trainer.prepare(critic)
@@ -306,7 +309,7 @@ class CosoAgent:
             critics = {
                 "modules": [self.step_critic.state_dict(), self.instruction_critic.state_dict()],
                 "optimizers": [optimizer.state_dict() for optimizer in self._critic_optimizers],
-                "sizes": self._table(self.replay).sizes,
+                "sizes": self._sizes,
             }
         return {
             "iteration": self.iteration,
