@@ -5,7 +5,7 @@ from contextlib import chdir
 import pytest
 from typer.testing import CliRunner
 
-from agentlab_runner.data_cleaning.table import tables
+from agentlab_runner.data_cleaning.table import writing
 from agentlab_runner.runners.cli import app
 
 TABLE = "CC,CTRY\n" + "US,United States\n" * 40 + "US,Untied States\n" + "US,USA\n" * 20
@@ -27,12 +27,12 @@ def test_stopped_while_the_table_is_written(tmp_path, monkeypatch, options):
         written.append(content)
         raise KeyboardInterrupt
 
-    replacing = tables._replacing
+    replacing = writing.replacing
 
     def interrupted(path):
         return _Torn(replacing(path), stopped)
 
-    monkeypatch.setattr(tables, "_replacing", interrupted)
+    monkeypatch.setattr(writing, "replacing", interrupted)
     done = repair(tmp_path, *options)
     assert done.exit_code == 130, done.output
     assert written
@@ -50,8 +50,8 @@ class _Torn:
         self._replacing, self._write = replacing, write
 
     def __enter__(self):
-        file = self._replacing.__enter__()
-        return _File(file, self._write)
+        file, place = self._replacing.__enter__()
+        return _File(file, self._write), place
 
     def __exit__(self, *fault):
         return self._replacing.__exit__(*fault)

@@ -10,7 +10,7 @@ CONFIGS = sorted((Path(__file__).parents[3] / "conf" / "model").glob("*.yaml"))
 
 
 def options(node: dict) -> dict:
-    return {key: value for key, value in node.items() if key not in ("_target_", "_schema_", "defaults")}
+    return {key: value for key, value in node.items() if not key.startswith("_") and key != "defaults"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

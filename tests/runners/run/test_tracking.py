@@ -68,8 +68,8 @@ def test_a_resumed_run_goes_on_under_the_same_id(run, tmp_path):
         run.log({"toy/later": 0.25}, step=2)
     identity = run.manifest["wandb_id"]
     first, second = sessions(run)
-    assert first.name.endswith(identity)
-    assert second.name.endswith(identity)
+    assert identity in first.name
+    assert identity in second.name  # within the same second W&B puts a number behind it
     assert missing(run, "toy/loss", "toy/later", "eval/table", "eval/episodes", f"checkpoint-{identity}") == []
     assert len(list(first.rglob("*.gif"))) == 2
     assert len(list(first.rglob("*.png"))) == 1
