@@ -57,7 +57,7 @@ def shown(path: Path, out: Path) -> tuple[object, str]:
     for run in page.data["runs"]:
         run.pop("key")
     text = page.text.replace(str(path.resolve()), "FOLDER")
-    return page.data, text.partition("written")[0]
+    return page.data, text.partition("Written 2")[0]
 
 
 def forget(path: Path) -> None:
