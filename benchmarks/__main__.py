@@ -14,28 +14,33 @@ from rich.table import Table
 from agentlab_runner.runners.run.manifest import hardware
 from benchmarks.figures import RESULTS, Figure, markdown_table, reached
 
-NAMES = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if "\ndef measure(" in file.read_text())
-"""Every module here that measures something."""
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+HERE = Path(__file__).parent
+MODULES = {
+    file.stem: ".".join(("benchmarks", *file.relative_to(HERE).with_suffix("").parts))
+    for file in sorted(HERE.rglob("*.py"))
+    if "\ndef measure(" in file.read_text()
+}
+"""Every module here that measures something, by its last name."""
+PAGE = HERE.parent / "docs" / "benchmarks.md"
 SECTION = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- end of figures -->)", re.DOTALL)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all if none is given")
+    options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MODULES)}; all if none is given")
     options.add_argument("--quick", action="store_true", help="few rounds, to see that it runs; nothing is kept")
     options.add_argument("--table", action="store_true", help="put the kept figures into docs/benchmarks.md instead")
     given = options.parse_args()
-    unknown = sorted(set(given.names) - set(NAMES))
+    unknown = sorted(set(given.names) - set(MODULES))
     if unknown:
-        options.error(f"no benchmark {', '.join(unknown)}; choose from {', '.join(NAMES)}")
+        options.error(f"no benchmark {', '.join(unknown)}; choose from {', '.join(MODULES)}")
     if given.table:
         PAGE.write_text(SECTION.sub(lambda _: markdown_table() + "\n", PAGE.read_text()))
         print(f"wrote the figures into {PAGE}")
         return
     table = Table("benchmark", "figure", "measured", "bar", "reached")
-    for name in given.names or NAMES:
-        measure: Callable[[bool], list[Figure]] = import_module(f"benchmarks.{name}").measure
+    for name in given.names or MODULES:
+        measure: Callable[[bool], list[Figure]] = import_module(MODULES[name]).measure
         figures = measure(given.quick)
         for figure in figures:
             measured = f"{figure['measured']:.3g} {figure['unit']}"

@@ -26,7 +26,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     "all threads, passive": {"OMP_NUM_THREADS": str(usable_cores()), "OMP_WAIT_POLICY": "PASSIVE"},
     "all threads, spinning": {"OMP_NUM_THREADS": str(usable_cores()), "GOMP_SPINCOUNT": "300000"},  # GNU's own
 }
-OTHERS = (0, 1, 3)
+OTHERS = (0, 1)
 """Busy processes beside it."""
 
 
@@ -41,7 +41,7 @@ def measure(quick: bool = False) -> list[Figure]:
     """Wall and CPU time of a small run, warm start included, alone and beside busy processes, settings in turn."""
     costs: dict[tuple[str, int], list[Cost]] = {}
     for _ in range(1 if quick else ROUNDS):
-        for others in OTHERS[:2] if quick else OTHERS:
+        for others in OTHERS:
             for name, variables in SETTINGS.items():
                 with _busy(others):
                     costs.setdefault((name, others), []).append(_run(variables, QUICK if quick else ()))

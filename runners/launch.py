@@ -25,6 +25,7 @@ from agentlab_runner.runners.config.validate import told
 from agentlab_runner.runners.doctor import refuse_unmet
 from agentlab_runner.runners.errors import RolloutLost, RunFailed, UserError
 from agentlab_runner.runners.experiment import Experiment
+from agentlab_runner.runners.files.names import bare, label
 from agentlab_runner.runners.online.origin import pinned
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
 from agentlab_runner.runners.processes.threads import settle, wait
@@ -32,7 +33,6 @@ from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.config_file import as_plain, check_unedited
 from agentlab_runner.runners.run.folder import Run, has_begun
 from agentlab_runner.runners.run.lookup import folder_named
-from agentlab_runner.runners.run.names import bare, label
 from agentlab_runner.runners.run.signals import requeue
 from agentlab_runner.runners.types import Metrics
 

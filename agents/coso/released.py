@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.tensors import MoreThanTensors, read_tensors
+from agentlab_runner.runners.files.tensors import MoreThanTensors, read_tensors
 from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.tensors import read_tensors
+from agentlab_runner.runners.files.tensors import read_tensors
 
 NAMES = ("adapter_model.safetensors", "adapter_model.bin")
 

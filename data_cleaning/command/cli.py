@@ -347,7 +347,7 @@ def example(
     folder: Annotated[Path, typer.Argument(help="Where to put it.")] = Path("cleaning_example"),
 ) -> None:
     """Write the tables and the ontology of docs/data_cleaning.md into a folder."""
-    from agentlab_runner.runners.run.atomic import write_atomic
+    from agentlab_runner.runners.files.atomic import write_atomic
 
     for file in sorted((Path(__file__).parents[1] / "example").iterdir()):
         if (folder / file.name).exists():

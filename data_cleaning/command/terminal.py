@@ -50,7 +50,7 @@ class Levels:
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Each file whole or not at all."""
-    from agentlab_runner.runners.run.atomic import write_atomic
+    from agentlab_runner.runners.files.atomic import write_atomic
 
     for name, content in files.items():
         write_atomic(folder / name, content)

@@ -20,10 +20,10 @@ from agentlab_runner.runners.config.listing import choices
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.config.validate import checked
 from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.files.lock import take_lock
+from agentlab_runner.runners.files.names import bare, beside
+from agentlab_runner.runners.files.received import check_folder
 from agentlab_runner.runners.online.origin import refuse_latest
-from agentlab_runner.runners.run.lock import take_lock
-from agentlab_runner.runners.run.names import bare, beside
-from agentlab_runner.runners.run.received import check_folder
 from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finished, multirun, plain
 from agentlab_runner.runners.sweep.job import STOP, Owner, Record, SweepJob, course, job_folder
 from agentlab_runner.runners.sweep.plan import Plan, key, line

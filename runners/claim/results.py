@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from agentlab_runner.runners.claim.settings import ClaimSettings, ExpectSettings
-from agentlab_runner.runners.run.atomic import write_atomic
+from agentlab_runner.runners.files.atomic import write_atomic
 from agentlab_runner.runners.sweep.watch import clock
 from agentlab_runner.runners.terminal.curves import Curve, plot_curves
 from agentlab_runner.runners.terminal.statistics import Interval, student_interval

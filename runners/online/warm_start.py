@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.config.old_names import PACKAGE
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.tensors import read_tensors
+from agentlab_runner.runners.files.tensors import read_tensors
 
 log = logging.getLogger(__name__)
 

@@ -23,12 +23,12 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     Raises:
         UserError: when there is nothing to report, or a path is neither a run nor a sweep.
     """
+    from agentlab_runner.runners.files.atomic import write_atomic
     from agentlab_runner.runners.report.episodes import recorded_episodes
     from agentlab_runner.runners.report.frames import FrameStore
     from agentlab_runner.runners.report.page import render
     from agentlab_runner.runners.report.pictures import logged_pictures
     from agentlab_runner.runners.report.sources import find_runs
-    from agentlab_runner.runners.run.atomic import write_atomic
 
     if not runs:
         raise UserError("name at least one run folder to report; `agentlab train` writes them")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.received import inside, read_object
 from agentlab_runner.runners.report.frames import FrameStore
 from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.report.record import RunRecord
 from agentlab_runner.runners.run.episodes import load_episodes
-from agentlab_runner.runners.run.received import inside, read_object
 from agentlab_runner.runners.types import Trajectory
 
 

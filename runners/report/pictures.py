@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.pictures import read_picture
 from agentlab_runner.runners.report.frames import FrameStore
 from agentlab_runner.runners.report.record import RunRecord
-from agentlab_runner.runners.run.pictures import read_picture
 
 MOST_PICTURES = 16
 """Steps kept of a picture logged again and again."""

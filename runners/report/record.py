@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from agentlab_runner.runners.config.old_names import renamed
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.received import LINES_LIMIT, inside, read_bytes, read_object, read_yaml
 from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.run.config_file import check_unedited
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import Manifest, duration, moment, read_manifest
 from agentlab_runner.runners.run.metrics_file import is_finite
-from agentlab_runner.runners.run.received import LINES_LIMIT, inside, read_bytes, read_object, read_yaml
 
 Scalars = dict[int, tuple[float | None, float | None]]
 """step -> (unix seconds, value); the value is None where it was not finite."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.received import read_object
 from agentlab_runner.runners.report.record import RunRecord, read_run
-from agentlab_runner.runners.run.received import read_object
 
 
 def find_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.lock import take_lock
 from agentlab_runner.runners.run.folder import Run
-from agentlab_runner.runners.run.lock import take_lock
 from agentlab_runner.runners.run.tracking import NullTracker, make_tracker
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.atomic import TEMPORARY, explain_full_disk, sync_folder
-from agentlab_runner.runners.run.lock import take_lock
+from agentlab_runner.runners.files.atomic import TEMPORARY, explain_full_disk, sync_folder
+from agentlab_runner.runners.files.lock import take_lock
 
 
 def new_folder(root: Path, label: str, fill: Callable[[Path], None]) -> tuple[Path, IO[str]]:

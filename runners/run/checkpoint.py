@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.atomic import TEMPORARY, atomic_file, write_atomic
-from agentlab_runner.runners.run.received import read_object
-from agentlab_runner.runners.run.tensors import read_tensors
+from agentlab_runner.runners.files.atomic import TEMPORARY, atomic_file, write_atomic
+from agentlab_runner.runners.files.received import read_object
+from agentlab_runner.runners.files.tensors import read_tensors
 
 
 @dataclass(frozen=True, slots=True)

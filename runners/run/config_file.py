@@ -1,18 +1,18 @@
 """`config.yaml`: the resolved config of a run, as plain data, and whether it is still the one the run began with."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from agentlab_runner.runners.config.identity import config_hash
+from agentlab_runner.runners.config.identity import HARMLESS, config_hash, flatten, is_under, said
 from agentlab_runner.runners.config.old_names import renamed
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.received import read_yaml
 from agentlab_runner.runners.run.manifest import Manifest
-from agentlab_runner.runners.run.received import read_yaml
 
 Config = DictConfig | Mapping[str, Any]
 
@@ -53,6 +53,23 @@ def check_unedited(folder: Path, config: Config, manifest: Manifest) -> None:
         )
 
 
+def compare(ours: Config, theirs: Config, allow: Sequence[str] = ()) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
+    """The keys in which two configs differ, `{key: (ours, theirs)}`, and those of them a resumption may not change."""
+    one, other = said(flatten(as_plain(ours))), said(flatten(as_plain(theirs)))
+    absent = object()
+    changed = {
+        key: (one.get(key), other.get(key))
+        for key in sorted(one.keys() | other.keys())
+        if one.get(key, absent) != other.get(key, absent)
+    }
+    refused = [
+        f"{key} ({old!r} -> {new!r})"
+        for key, (old, new) in changed.items()
+        if not is_under(key, [*HARMLESS, *allow]) and not (key == "total_iterations" and _longer(old, new))
+    ]
+    return changed, refused
+
+
 def as_plain(config: Config) -> dict[str, Any]:
     """The config as plain dicts and lists, interpolations resolved."""
     plain = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
@@ -62,6 +79,10 @@ def as_plain(config: Config) -> dict[str, Any]:
 def as_yaml(config: Mapping[str, Any]) -> str:
     """A plain config as the text of a `config.yaml`, without aliases."""
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+
+
+def _longer(old: object, new: object) -> bool:
+    return isinstance(old, int) and isinstance(new, int) and new > old
 
 
 def _texts(node: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.atomic import atomic_file, write_atomic
+from agentlab_runner.runners.files.atomic import atomic_file, write_atomic
+from agentlab_runner.runners.files.pictures import read_picture
+from agentlab_runner.runners.files.received import read_object
 from agentlab_runner.runners.run.metrics_file import is_finite
-from agentlab_runner.runners.run.pictures import read_picture
-from agentlab_runner.runners.run.received import read_object
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
 Pixels = NDArray[np.uint8]

@@ -1,8 +1,8 @@
 """The run folder: everything a run leaves behind, and the only code that writes it.
 
     config.yaml     the resolved config              checkpoints/  best and last, see runners/run/checkpoint.py
-    manifest.json   see runners/run/manifest.py          episodes/     recorded episodes, see runners/run/episodes.py
-    metrics.jsonl   see runners/run/metrics_file.py      eval/         one JSON file an evaluation
+    manifest.json   see runners/run/manifest.py      episodes/     recorded episodes, see runners/run/episodes.py
+    metrics.jsonl   see runners/run/metrics_file.py  eval/         one JSON file an evaluation
     error.txt       traceback, if the run failed     media/        pictures that were logged
     code/           diffs, see runners/run/repositories.py
     lock            held by the live process         wandb/        W&B's own files
@@ -22,17 +22,17 @@ from typing import IO, Any, Self, cast
 
 from omegaconf import OmegaConf
 
-from agentlab_runner.runners.config.identity import HARMLESS, config_hash, flatten, is_under, said
+from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.atomic import atomic_file, write_atomic
+from agentlab_runner.runners.files.lock import is_locked, take_lock
+from agentlab_runner.runners.files.names import bare
+from agentlab_runner.runners.files.received import check_folder
 from agentlab_runner.runners.run.appear import given_folder, new_folder
-from agentlab_runner.runners.run.atomic import atomic_file, write_atomic
 from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng_state
-from agentlab_runner.runners.run.config_file import Config, as_plain, as_yaml, read_config
-from agentlab_runner.runners.run.lock import is_locked, take_lock
+from agentlab_runner.runners.run.config_file import Config, as_plain, as_yaml, compare, read_config
 from agentlab_runner.runners.run.manifest import Manifest, described, moment, new_manifest, now, read_manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
-from agentlab_runner.runners.run.names import bare
-from agentlab_runner.runners.run.received import check_folder
 from agentlab_runner.runners.run.repositories import record
 from agentlab_runner.runners.run.signals import Stops, whole
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
@@ -81,7 +81,7 @@ class Run:
             cfg: the composed config; stored with every interpolation resolved.
             root: the folder of all runs; the new one is called `TIME_NAME`, with a number behind it if that is taken.
             command: the command line, for the manifest.
-            name: what the run is of; the experiment's name as a rule. A bare name, see runners/run/names.py.
+            name: what the run is of; the experiment's name as a rule. A bare name, see runners/files/names.py.
             path: the exact folder instead, as a sweep wants it; it may exist, but may not hold a run.
             group: the sweep or claim it belongs to; `name` then says what it has otherwise than the others there.
 
@@ -328,18 +328,7 @@ class Run:
         Raises:
             UserError: naming every other key that differs.
         """
-        ours, theirs = said(flatten(as_plain(self.config))), said(flatten(as_plain(cfg)))
-        absent = object()
-        changed = {
-            key: (ours.get(key), theirs.get(key))
-            for key in sorted(ours.keys() | theirs.keys())
-            if ours.get(key, absent) != theirs.get(key, absent)
-        }
-        refused = [
-            f"{key} ({old!r} -> {new!r})"
-            for key, (old, new) in changed.items()
-            if not is_under(key, [*HARMLESS, *allow]) and not (key == "total_iterations" and _longer(old, new))
-        ]
+        changed, refused = compare(self.config, cfg, allow)
         if refused:
             raise UserError(
                 f"this is not the config {self.path} was started with; changed: {', '.join(refused)}; "
@@ -423,10 +412,6 @@ def has_begun(folder: Path) -> bool:
 
 def _file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
-
-
-def _longer(old: object, new: object) -> bool:
-    return isinstance(old, int) and isinstance(new, int) and new > old
 
 
 def _json(content: object) -> str:

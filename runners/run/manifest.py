@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.received import read_object
+from agentlab_runner.runners.files.received import read_object
 from agentlab_runner.runners.run.repositories import Code, Git, Repository
 
 STATUSES = ("running", "finished", "failed", "interrupted")

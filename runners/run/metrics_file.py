@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.atomic import append_line, write_atomic
-from agentlab_runner.runners.run.received import LINES_LIMIT, read_bytes
+from agentlab_runner.runners.files.atomic import append_line, write_atomic
+from agentlab_runner.runners.files.received import LINES_LIMIT, read_bytes
 
 
 class MetricsFile:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from agentlab_runner.runners.config.listing import own_folders
-from agentlab_runner.runners.run.atomic import write_atomic
+from agentlab_runner.runners.files.atomic import write_atomic
 
 PACKAGE = __name__.partition(".")[0]
 LIMIT = 1_000_000

@@ -10,10 +10,10 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.received import read_object
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.manifest import Manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
-from agentlab_runner.runners.run.received import read_object
 from agentlab_runner.runners.run.wandb_files import keep_rows, mirrored_rows, sync_command
 from agentlab_runner.runners.types import Histogram, Metrics, Picture
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.atomic import write_atomic
-from agentlab_runner.runners.run.received import read_bytes, read_object
+from agentlab_runner.runners.files.atomic import write_atomic
+from agentlab_runner.runners.files.received import read_bytes, read_object
 
 MIRRORED = "mirrored.json"
 """How many rows the sessions that ended in order have mirrored, for when their files are sent and cleaned away."""

@@ -26,11 +26,11 @@ from omegaconf import DictConfig, OmegaConf
 from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.config.modules import find_modules, found_modules, python_path
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.atomic import write_atomic
+from agentlab_runner.runners.files.atomic import write_atomic
+from agentlab_runner.runners.files.lock import is_locked
+from agentlab_runner.runners.files.received import read_object
 from agentlab_runner.runners.run.folder import Run
-from agentlab_runner.runners.run.lock import is_locked
 from agentlab_runner.runners.run.metrics_file import MetricsFile, is_finite
-from agentlab_runner.runners.run.received import read_object
 from agentlab_runner.runners.run.signals import Stops
 from agentlab_runner.runners.sweep.plan import as_typed, called
 from agentlab_runner.runners.sweep.preemption import Preemption, outlive

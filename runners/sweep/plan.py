@@ -15,9 +15,9 @@ from agentlab_runner.runners.config.identity import HARMLESS, is_under, relevant
 from agentlab_runner.runners.config.listing import is_group
 from agentlab_runner.runners.config.named import check_named
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.atomic import write_atomic
+from agentlab_runner.runners.files.atomic import write_atomic
+from agentlab_runner.runners.files.received import read_object
 from agentlab_runner.runners.run.manifest import now
-from agentlab_runner.runners.run.received import read_object
 
 
 @dataclass(frozen=True, slots=True)

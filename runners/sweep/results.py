@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from agentlab_runner.runners.run.atomic import write_atomic
+from agentlab_runner.runners.files.atomic import write_atomic
 from agentlab_runner.runners.sweep.job import Record, Status, course, logged
 from agentlab_runner.runners.sweep.plan import varied
 from agentlab_runner.runners.terminal.curves import Curve, plot_curves

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.files.lock import take_lock
+from agentlab_runner.runners.files.names import bare, beside
+from agentlab_runner.runners.files.received import check_folder
 from agentlab_runner.runners.online.origin import refuse_latest
-from agentlab_runner.runners.run.lock import take_lock
-from agentlab_runner.runners.run.names import bare, beside
-from agentlab_runner.runners.run.received import check_folder
 from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, multirun
 from agentlab_runner.runners.sweep.job import STOP, Owner, SweepJob
 from agentlab_runner.runners.sweep.plan import Plan, claim, line
@@ -40,7 +40,7 @@ def sweep(
     Args:
         overrides: as for `train`, some with several values (`seed=0,1,2`); `hydra/launcher=joblib|ray|submitit` and
             `hydra/sweeper=optuna` choose where and in which order jobs run.
-        name: of the sweep's folder, a bare one (runners/run/names.py); made from the overrides if None, so that the
+        name: of the sweep's folder, a bare one (runners/files/names.py); made from the overrides if None, so that the
             same command finds it again. It is made in `sweeps`, or in `RUNS_DIR/sweeps` where `runs_dir` is set.
         metric: what is compared, and what a searching sweeper maximises.
         fail_fast: stop at the first failed job, telling running ones to save.

@@ -112,7 +112,7 @@ def test_a_table_of_200_000_rows(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_million_rows_stay_within_the_limit(tmp_path: Path):
-    from benchmarks.ofd_tables import write_csv
+    from benchmarks.cleaning.ofd_tables import write_csv
 
     write_csv(1_000_000, 10, tmp_path / "t.csv")
     command = [sys.executable, "-c", MILLION, str(tmp_path / "t.csv")]

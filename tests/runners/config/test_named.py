@@ -29,7 +29,8 @@ def check(config, given=()):
     "target",
     [
         "os.system", "pandas.read_pickle", "joblib.load", "torch.load", "urllib.request.urlretrieve", "builtins.eval",
-        "hydra.utils.get_method", f"{ROOM}.runners.run.atomic.write_atomic", "antigravity.geohash", "", 7, None, ["a"],
+        "hydra.utils.get_method", f"{ROOM}.runners.files.atomic.write_atomic", "antigravity.geohash", "", 7, None,
+        ["a"],
         f"{ROOM}.runners.processes.trainer.Trainer.__init__", " " + SOURCE,
         f"{ROOM}.data_cleaning.command.cli.app", f"{ROOM}.envs.android.devices.adb_server.serve",  # verbs', not a run's
     ],

@@ -13,9 +13,9 @@ import pytest
 import wandb
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.lock import take_lock
 from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.folder import Run
-from agentlab_runner.runners.run.lock import take_lock
 from agentlab_runner.runners.run.wandb_files import MIRRORED, mirrored_rows, records, upload_line
 from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 from tests.runners.run.wandb_server import KEY, serving

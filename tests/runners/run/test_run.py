@@ -16,7 +16,7 @@ import torch
 from omegaconf import OmegaConf
 
 from agentlab_runner.runners.errors import RunFailed, UserError
-from agentlab_runner.runners.run import atomic
+from agentlab_runner.runners.files import atomic
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.signals import STOPS
 from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory

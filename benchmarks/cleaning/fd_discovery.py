@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.cleaning.ofd_tables import write_csv
 from benchmarks.figures import Figure
-from benchmarks.ofd_tables import write_csv
 
 TABLES = {"100k x 10": (100_000, 10, 3), "1M x 10": (1_000_000, 10, 1), "50k x 20": (50_000, 20, 1)}
 """Rows, columns, rounds."""
@@ -26,7 +26,7 @@ KEYS = {
     "peak_mb": "peak memory",
 }
 """What a process says of itself, and what it is called. For each the best peer counts; for memory the fastest one."""
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def measure(quick: bool = False) -> list[Figure]:
@@ -82,7 +82,7 @@ def _compared(table: str, details: dict[str, Any]) -> list[Figure]:
 def _run(engine: str, path: Path, limit: float | None) -> dict[str, Any]:
     """One process; what it says of itself, with its wall and CPU seconds and peak memory."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.fd_engine", engine, str(path)]
+    command = [sys.executable, "-m", "benchmarks.cleaning.fd_engine", engine, str(path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             out, _ = process.communicate(timeout=limit)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.fd_engine ENGINE CSV`: one search for functional dependencies, and what it took, as JSON.
+"""`python -m benchmarks.cleaning.fd_engine ENGINE CSV`: one search for functional dependencies; what it took, as JSON.
 
 Imports nothing that the engine does not need.
 """

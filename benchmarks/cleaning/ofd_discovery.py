@@ -12,8 +12,8 @@ from agentlab_runner.data_cleaning.discovery.lattice import Counters, Pruning
 from agentlab_runner.data_cleaning.discovery.logic import check
 from agentlab_runner.data_cleaning.table.tables import decode
 from agentlab_runner.data_cleaning.types import OFD, Table
+from benchmarks.cleaning.ofd_tables import BOUND, Spellings, encoded, planted, spelled
 from benchmarks.figures import Figure, Stopwatch, spread
-from benchmarks.ofd_tables import BOUND, Spellings, encoded, planted, spelled
 
 
 def measure(quick: bool = False) -> list[Figure]:

@@ -3,8 +3,8 @@
 import pytest
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.names import bare, label
 from agentlab_runner.runners.run.folder import Run
-from agentlab_runner.runners.run.names import bare, label
 
 
 @pytest.mark.parametrize("name", ["a", "lr0.1", "coso_android", "2026-11-30_x", "a..b", "prüfung", "x" * 100])

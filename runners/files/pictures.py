@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.run.received import inside
+from agentlab_runner.runners.files.received import inside
 
 MOST_PIXELS = 2**25
 """Of one picture; a few kilobytes of PNG can hold more than a machine's memory."""

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.pictures import MOST_PIXELS, read_picture
+from agentlab_runner.runners.files.received import CONFIG_LIMIT, inside, read_object
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.config_file import check_unedited, read_config
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import read_manifest
-from agentlab_runner.runners.run.pictures import MOST_PIXELS, read_picture
-from agentlab_runner.runners.run.received import CONFIG_LIMIT, inside, read_object
 from tests.runners.received import ALIAS_BOMB, declare, png
 
 CONFIG = {"seed": 3, "total_iterations": 10, "logger": None, "checkpoint": {"every": 1, "keep": 1}}
