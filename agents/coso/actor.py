@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agentlab_runner.agents.coso.causal import CausalWeights, Ids
 from agentlab_runner.agents.coso.entropy import token_entropy, weighted_entropy
+from agentlab_runner.runners.frames import name_of
 from agentlab_runner.runners.types import Observation
 
 if TYPE_CHECKING:
@@ -57,14 +58,10 @@ class Tally:
 
 
 def collapse(samples: Sequence[Sample]) -> list[Row]:
-    """Samples equal in observation and utterance become one row with its multiplicity, which leaves the loss as it is.
-
-    Observations are compared by the identity of their arrays: a replay stores each distinct frame once.
-    """
-    rows: dict[tuple[object, ...], Row] = {}
+    """Samples equal in observation and utterance become one row with its multiplicity, which leaves the loss alone."""
+    rows: dict[tuple[Ids, str], Row] = {}
     for sample in samples:
-        seen = (v if isinstance(v, str) else id(v) for _, v in sorted(sample.observation.items()))
-        row = rows.setdefault((sample.ids, *seen), Row(sample.observation, sample.ids))
+        row = rows.setdefault((sample.ids, name_of(sample.observation)), Row(sample.observation, sample.ids))
         row.count += 1
         row.positives += sample.positive
     return sorted(rows.values(), key=lambda row: len(row.ids))

@@ -17,8 +17,8 @@ from agentlab_runner.agents.llm.imitation import fit_episodes
 from agentlab_runner.agents.llm.marker import action_starts, token_weights, well_formed
 from agentlab_runner.agents.rl.groups import gigpo, grpo
 from agentlab_runner.agents.rl.ppo import ValueHead, explained_variance, gae, normalised
-from agentlab_runner.agents.rl.replay import frame_digest
 from agentlab_runner.agents.rl.streams import generator_state, restore_generator
+from agentlab_runner.runners.frames import name_of
 from agentlab_runner.runners.processes.rng import forked
 from agentlab_runner.runners.types import Decision, Histogram, Observation, Picture, Step, StopReason, Trajectory
 
@@ -98,7 +98,7 @@ class UtterancePpoAgent:
         said = [_ids(step) for step in steps]
         results |= self._speech(said)
         with clock("advantages"):
-            states = [[_state_key(step.observation) for step in trajectory.steps] for trajectory in usable]
+            states = [[name_of(step.observation) for step in trajectory.steps] for trajectory in usable]
             advantages, old_values = self._advantages(usable, states)
             rollout = self._rollout(steps, [key for own in states for key in own], advantages, old_values)
         if s.entropy != "none":
@@ -258,6 +258,3 @@ def _ids(step: Step) -> Ids:
     return tuple(step.decision.extras["token_ids"])
 
 
-def _state_key(observation: Observation) -> str:
-    """Equal for observations equal in every part."""
-    return "\x00".join(v if isinstance(v, str) else frame_digest(np.asarray(v)) for _, v in sorted(observation.items()))

@@ -15,9 +15,10 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from agentlab_runner.agents.llm.loading import locate, reaching
 from agentlab_runner.agents.llm.policy import LanguagePolicy
-from agentlab_runner.agents.llm.prompts import image_key, picture
+from agentlab_runner.agents.llm.prompts import check_seen
 from agentlab_runner.agents.llm.utterances import Prompt, TokenScores, check, draw, pad
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.frames import frame_of
 from agentlab_runner.runners.types import Observation
 
 IMAGE_WIDTH = 1408
@@ -122,11 +123,11 @@ class AutoUIPolicy(LanguagePolicy):
         if self.eyes is None:
             raise UserError("this observation has no image_features; give the model eyes by model.vision=REPOSITORY")
         model, processor = self.eyes
-        image = picture(observation)
-        key = image_key(image)
+        check_seen(observation)
+        key = frame_of(observation, "image")
         if key not in self._seen:
             with torch.no_grad(), torch.autocast(self.device.type, enabled=False):  # equal, whoever asks for it first
-                pixels = processor(image, return_tensors="pt")["pixel_values"]
+                pixels = processor(observation["image"], return_tensors="pt")["pixel_values"]
                 weight = next(model.to(self.device).parameters())
                 self._seen[key] = model(pixel_values=pixels.to(weight)).pooler_output[0].float()
         return torch.as_tensor(self._seen[key])

@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from agentlab_runner.agents.llm.adapters import load_adapters
 from agentlab_runner.agents.llm.kv_cache import ReservedCache
 from agentlab_runner.agents.llm.loading import add_lora, load
-from agentlab_runner.agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache, image_key
+from agentlab_runner.agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache
 from agentlab_runner.agents.llm.server import RolloutServer
 from agentlab_runner.agents.llm.utterances import Prompt, TokenScores, Utterance, check, draw, pad
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.frames import frame_of, shape_of
 from agentlab_runner.runners.processes.collective import divided, unsplit
 from agentlab_runner.runners.types import Observation
 
@@ -294,7 +295,7 @@ class LanguagePolicy(nn.Module):
         numbers of an unbroken one calls `forget_images` where the two may part; `state_dict` does. Where the vision
         weights never train, images are kept all run long, and are encoded one by one instead.
         """
-        keys = [image_key(o["image"]) for o in observations]
+        keys = [frame_of(o, "image") for o in observations]
         distinct = dict(zip(keys, observations, strict=True))
         if torch.is_grad_enabled() and not self.freeze_vision:
             self._seen.clear()  # the weights are about to change, and those split by FSDP do not tell
@@ -316,7 +317,7 @@ class LanguagePolicy(nn.Module):
         return [found[key] for key in keys]
 
     def _encode_images(self, observations: Sequence[Observation], model: Any = None) -> list[Tensor]:
-        if len({o["image"].shape for o in observations}) > 1:  # screens of several sizes need not be cut alike
+        if len({shape_of(o, "image") for o in observations}) > 1:  # screens of several sizes need not be cut alike
             return [features for o in observations for features in self._encode_images([o], model)]
         pixels = [self.prompts.pixels(o) for o in observations]
         batch = {name: torch.cat([one[name] for one in pixels]).to(self.device) for name in pixels[0]}
@@ -374,7 +375,7 @@ class LanguagePolicy(nn.Module):
     def _image_features(self, model: Any, observation: Observation) -> Tensor:
         if not self.prompts.sees:
             return torch.zeros(0, device=self.device)
-        key = image_key(observation["image"])
+        key = frame_of(observation, "image")
         if key not in self._features:
             (tokens,) = self._encode_images([observation], model)
             self._features[key] = tokens.float().mean(0)

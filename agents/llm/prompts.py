@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.frames import frame_of, shape_of
 from agentlab_runner.runners.types import Observation
 
 log = logging.getLogger(__name__)
@@ -57,24 +58,16 @@ def _bytes(value: Any) -> int:
     return 0
 
 
-def image_key(image: NDArray[np.uint8]) -> Hashable:
-    """Equal for equal pixels, within one process."""
-    return image.shape, hash(image.tobytes())
-
-
-def picture(observation: Observation) -> NDArray[np.uint8]:
-    """The image of an observation.
-
+def check_seen(observation: Observation) -> None:
+    """
     Raises:
-        UserError: if it has none.
+        UserError: if an observation has no image.
     """
     if "image" not in observation:
         raise UserError(
             "the model has eyes and the observations hold no image; set env.observation=both (overcooked: "
             "env.image=true), or choose a model that reads text alone (model=smollm2)"
         )
-    image: NDArray[np.uint8] = observation["image"]
-    return image
 
 
 class PromptEncoder:
@@ -119,31 +112,34 @@ class PromptEncoder:
                     "what they show in words, or choose a model with eyes"
                 )
             return self.text_ids(self.prompt(observation["text"]))
-        image = picture(observation)
-        prompt, expansion = self.prompt(observation["text"]), self._expansion(image)
+        check_seen(observation)
+        prompt, expansion = self.prompt(observation["text"]), self._expansion(observation)
         if self._expands_alike is None:
-            self._expands_alike = self._by_tokenizer(prompt, expansion) == self._by_processor(prompt, image)
-        return self._by_tokenizer(prompt, expansion) if self._expands_alike else self._by_processor(prompt, image)
+            exact = self._by_processor(prompt, observation["image"])
+            self._expands_alike = self._by_tokenizer(prompt, expansion) == exact
+        if self._expands_alike:
+            return self._by_tokenizer(prompt, expansion)
+        return self._by_processor(prompt, observation["image"])
 
     def pixels(self, observation: Observation) -> dict[str, Tensor]:
         """What the processor made of the image, under the model's argument names; the first axis counts images."""
-        image = observation["image"]
-        key = image_key(image)
+        key = frame_of(observation, "image")
         if key not in self._images:
-            batch = self.processor.image_processor([[image]], return_tensors="pt")
+            batch = self.processor.image_processor([[observation["image"]]], return_tensors="pt")
             self._images[key] = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
         pixels: dict[str, Tensor] = self._images[key]
         return pixels
 
-    def _expansion(self, image: NDArray[np.uint8]) -> str:
+    def _expansion(self, observation: Observation) -> str:
         """What the placeholder of an image of this size becomes."""
-        if image.shape not in self._expansions:
-            batch = self.processor(text=[self.image_token], images=[[image]], return_tensors="pt")
+        shape = shape_of(observation, "image")
+        if shape not in self._expansions:
+            batch = self.processor(text=[self.image_token], images=[[observation["image"]]], return_tensors="pt")
             ids = batch["input_ids"][0].tolist()
             ids = ids[_common_start(ids, self.tokenizer("")["input_ids"]) :]
             text = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-            self._expansions[image.shape] = text
-        return self._expansions[image.shape]
+            self._expansions[shape] = text
+        return self._expansions[shape]
 
     def _by_tokenizer(self, prompt: str, expansion: str) -> tuple[int, ...]:
         return self.text_ids(prompt.replace(self.image_token, expansion))

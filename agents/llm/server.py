@@ -21,7 +21,7 @@ from urllib.request import Request, urlopen
 import torch
 from PIL import Image
 
-from agentlab_runner.agents.llm.prompts import picture
+from agentlab_runner.agents.llm.prompts import check_seen
 from agentlab_runner.agents.llm.settings import ServerSettings
 from agentlab_runner.agents.llm.utterances import TokenScores, Utterance
 from agentlab_runner.runners.errors import RunFailed, UserError
@@ -223,7 +223,8 @@ def _content(observation: Observation, sees: bool) -> str | list[dict[str, Any]]
     if not sees:
         return str(observation["text"])
     file = io.BytesIO()
-    Image.fromarray(picture(observation)).save(file, format="PNG")
+    check_seen(observation)
+    Image.fromarray(observation["image"]).save(file, format="PNG")
     url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
     return [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": observation["text"]}]
 

@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, Demonstrator
+from agentlab_runner.runners.frames import Frames
 from agentlab_runner.runners.processes.collective import gather
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
@@ -44,23 +45,25 @@ class _Live:
     observation: Observation = field(default_factory=dict)
     start: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    frames: Frames = field(default_factory=Frames)
 
     def reset(self, number: int, seed: int) -> None:
         self.number, self.seed, self.steps = number, seed, []
         options = {"episode": number // self.group_size}
-        self.observation, self.start = self.env.reset(seed=seed, options=options)
+        observation, self.start = self.env.reset(seed=seed, options=options)
+        self.observation = self.frames.keep(observation)
 
     def step(self, decision: Decision) -> Trajectory | None:
         observation, reward, terminated, truncated, info = self.env.step(decision.action)
         self.steps.append(Step(self.observation, decision, float(reward), info))
-        self.observation = observation
+        self.observation = self.frames.keep(observation)
         if not (terminated or truncated):
             return None
         success = bool(info["success"])
         default = StopReason.SUCCESS if success else StopReason.HORIZON if truncated else StopReason.FAILURE
         return Trajectory(
             steps=tuple(self.steps),
-            final_observation=observation,
+            final_observation=self.observation,
             stop=StopReason(info.get("stop", default)),
             success=success,
             seed=self.seed,
@@ -94,7 +97,8 @@ def collect(
     waiting = deque(list(enumerate(seed for seed in seeds for _ in range(group_size)))[share])
     numbers = [number for number, _ in waiting]
     finished: dict[int, Trajectory] = {}
-    slots = [_Live(env, group_size) for env in envs]
+    frames = Frames()
+    slots = [_Live(env, group_size, frames=frames) for env in envs]
     blocking = any((env.metadata or {}).get("blocking") for env in envs)
     with _mapper(len(slots) if blocking else 0) as over:
         live = _start(slots, waiting, agent, over)

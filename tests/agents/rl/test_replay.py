@@ -11,7 +11,7 @@ from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 
 def episode(shade: int, length: int = 3) -> Trajectory:
     def screen() -> dict:
-        return {"text": f"goal {shade}", "image": np.full((4, 4, 3), shade, dtype=np.uint8)}
+        return {"text": f"goal {shade}", "image": np.full((64, 32, 3), shade, dtype=np.uint8)}
 
     steps = tuple(Step(screen(), Decision("tap", {"token_ids": (1, 2)}), float(i), {"x": i}) for i in range(length))
     return Trajectory(steps, screen(), StopReason.HORIZON, False, seed=shade, task="t", goal="g")

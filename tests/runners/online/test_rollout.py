@@ -1,8 +1,10 @@
 """Rollout: order, batching, seeds, and devices that go away."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import gymnasium
+import numpy as np
 import pytest
 
 from agentlab_runner.runners.errors import RunFailed
@@ -32,7 +34,7 @@ class Countdown(gymnasium.Env):
 class Scripted:
     """Always answers the same; remembers the batch sizes and episodes it saw."""
 
-    def __init__(self, action: int):
+    def __init__(self, action: int = 0):
         self.action, self.batches, self.begun, self.ended = action, [], [], 0
 
     def begin(self, episodes: Sequence[int]) -> None:
@@ -109,3 +111,36 @@ def test_a_group_begins_in_one_state_whatever_its_start_depends_on():
     played = collect(Scripted(0), [Listed() for _ in range(4)], [13, 20, 3], group_size=2)
     assert [t.seed for t in played] == [13, 13, 20, 20, 3, 3]
     assert [t.task for t in played] == ["13/0", "13/0", "20/1", "20/1", "3/2", "3/2"]
+
+
+class Screens(gymnasium.Env):
+    """Shows one of two large screens, drawn anew each time into one array."""
+
+    metadata = {}  # noqa: RUF012
+
+    def __init__(self):
+        self.canvas = np.zeros((64, 64, 3), np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        self.left = 4
+        return self._look(), {}
+
+    def step(self, action):
+        self.left -= 1
+        return self._look(), 0.0, self.left == 0, False, {"success": False}
+
+    def _look(self):
+        self.canvas[:] = self.left % 2
+        return {"text": "look", "image": self.canvas}
+
+
+@pytest.mark.parametrize("demonstrated", [False, True])
+def test_each_distinct_screen_is_kept_once(demonstrated):
+    if demonstrated:
+        user = SimpleNamespace(begin=lambda env, seed: None, decide=lambda env: 0)
+        episodes = demonstrate(user, Screens(), range(3), lambda _: None)
+    else:
+        episodes = collect(Scripted(), [Screens(), Screens()], range(5))
+    seen = [one for e in episodes for one in (*(step.observation for step in e.steps), e.final_observation)]
+    assert [one["image"][0, 0, 0] for one in seen[:5]] == [0, 1, 0, 1, 0]
+    assert len({id(one.entries["image"]) for one in seen}) == 2
