@@ -1,8 +1,8 @@
 """What the top level of a config may hold; an experiment of another kind names a model of its own in `_schema_`."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Settings
 
@@ -19,6 +19,15 @@ class EvalSettings(Settings):
     deterministic: bool
     record: int = Field(ge=0)
     env: Node
+    also: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Node] | None = None
+    """Further sets of episodes, by name: what their environments have otherwise than those of `env`."""
+
+    @field_validator("also")
+    @classmethod
+    def _not_task(cls, sets: dict[str, Node] | None) -> dict[str, Node] | None:
+        if sets and "task" in sets:
+            raise ValueError("eval/task/... is what single tasks are reported as; call the set otherwise")
+        return sets
 
 
 class WarmStartSettings(Settings):

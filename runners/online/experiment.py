@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,13 @@ from agentlab_runner.runners.callbacks import Callbacks
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent, TransferableAgent
 from agentlab_runner.runners.online.evaluation import headline, summarise
+from agentlab_runner.runners.online.held_out import HeldOut, evaluated
 from agentlab_runner.runners.online.origin import Origin
 from agentlab_runner.runners.online.rollout import Rollout, demonstrate, episode_seeds
 from agentlab_runner.runners.online.warm_start import WarmStartCache, cache_key, corpus, env_settings
 from agentlab_runner.runners.processes.collective import from_first, gather
 from agentlab_runner.runners.processes.device import decided
-from agentlab_runner.runners.processes.rng import forked, seed_everything
+from agentlab_runner.runners.processes.rng import seed_everything
 from agentlab_runner.runners.run.checkpoint import restore_rng, rng_state
 from agentlab_runner.runners.run.signals import Patience
 from agentlab_runner.runners.terminal.progress import Progress
@@ -47,7 +48,7 @@ class OnlineExperiment:
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
         callbacks = Callbacks(cfg)
-        rollout, held_out = self._rollout(trainer), self._rollout(trainer, cfg.eval.env)
+        rollout, held_out = self._rollout(trainer), self._held_out(trainer)
         try:
             resumes = run.has_checkpoint()
             if resumes:
@@ -85,7 +86,7 @@ class OnlineExperiment:
             step, state = run.load_checkpoint(checkpoint)
             agent.load_state_dict(state["agent"])
             name = f"checkpoint_{step}"
-        held_out = self._rollout(trainer, cfg.eval.env)
+        held_out = self._held_out(trainer)
         try:
             with Progress(cfg.eval.episodes, "evaluating") as progress:
                 return self._evaluate(agent, held_out, run, name, step, progress)
@@ -98,7 +99,7 @@ class OnlineExperiment:
         trainer: Any,
         agent: LearningAgent,
         rollout: Rollout,
-        held_out: Rollout,
+        held_out: HeldOut,
         done: int,
         callbacks: Callbacks,
     ) -> Metrics:
@@ -126,16 +127,16 @@ class OnlineExperiment:
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
                 self._stopped = callbacks.on_iteration(run, iteration, metrics)
                 last = iteration == cfg.total_iterations or self._env_steps >= budget or self._stopped
-                evaluated = last or iteration % cfg.eval.every == 0
-                if evaluated:
+                due = last or iteration % cfg.eval.every == 0
+                if due:
                     with self._kept(run, iteration, trainer, agent, callbacks, metrics):
                         result = self._evaluate(agent, held_out, run, f"iteration_{iteration}", iteration)
                     metrics |= result
                     self._stopped |= callbacks.on_eval(run, iteration, result)
                 run.log(metrics, step=iteration)
                 stop = from_first(patience.asked)
-                if evaluated or stop or iteration % cfg.checkpoint.every == 0:
-                    self._checkpoint(run, iteration, trainer, agent, result if evaluated else {}, callbacks)
+                if due or stop or iteration % cfg.checkpoint.every == 0:
+                    self._checkpoint(run, iteration, trainer, agent, result if due else {}, callbacks)
                 come = min(self._env_steps, total) if by_steps else iteration
                 progress.update(come, train=played["success"], held_out=_score(result))
                 if stop and not (last or self._stopped):
@@ -184,11 +185,8 @@ class OnlineExperiment:
             raise
 
     def _evaluate(
-        self, agent: Agent, held_out: Rollout, run: "Run", name: str, step: int, progress: Progress | None = None
+        self, agent: Agent, held_out: HeldOut, run: "Run", name: str, step: int, progress: Progress | None = None
     ) -> Metrics:
-        """Held-out episodes with a random stream of their own, so that evaluating never changes what training draws."""
-        cfg = self.cfg.eval
-        seeds = episode_seeds(cfg.seed, EVAL, count=cfg.episodes)
         played: list[Trajectory] = []
 
         def on_episode(trajectory: Trajectory) -> None:
@@ -196,12 +194,10 @@ class OnlineExperiment:
             if progress is not None:
                 progress.update(len(played), success=sum(t.success for t in played) / len(played))
 
-        with forked(cfg.seed):
-            trajectories = held_out.collect(agent, seeds, deterministic=cfg.deterministic, on_episode=on_episode)
-        summary = summarise(trajectories)
+        trajectories, summary = held_out.play(agent, on_episode)
         run.write_eval(name, summary, step)
-        run.save_episodes(name, trajectories, limit=cfg.record, step=step)
-        return headline(summary, "eval")
+        run.save_episodes(name, trajectories, limit=self.cfg.eval.record, step=step)
+        return evaluated(summary)
 
     def _start(self, run: "Run", trainer: Any) -> LearningAgent:
         """An agent that has learnt nothing yet, but in another run or from demonstrations where the config says so."""
@@ -318,7 +314,10 @@ class OnlineExperiment:
         with Progress(1, "offline phase") as progress:
             run.log(agent.learn_offline(episodes, trainer, progress.report), step=0)
 
-    def _rollout(self, trainer: Any, changes: DictConfig | None = None) -> Rollout:
+    def _held_out(self, trainer: Any) -> HeldOut:
+        return HeldOut(self.cfg.eval, EVAL, lambda changes: self._rollout(trainer, changes))
+
+    def _rollout(self, trainer: Any, changes: Mapping[str, Any] | None = None) -> Rollout:
         settings = env_settings(self.cfg, changes)
         number = settings.pop("num_envs")
         if not self.cfg.get("rollout"):

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,10 @@ def _sources(target: str) -> list[Path]:
     return [file for folder in spec.submodule_search_locations for file in Path(folder).rglob("*.py")]
 
 
-def env_settings(cfg: DictConfig, changes: DictConfig | None = None) -> dict[str, Any]:
+def env_settings(cfg: DictConfig, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`cfg.env` as a plain dict in which every key of `changes` has the value given there, nodes as a whole."""
-    base, new = (OmegaConf.to_container(node or OmegaConf.create(), resolve=True) for node in (cfg.env, changes))
+    nodes = (OmegaConf.create(dict(node or {})) for node in (cfg.env, changes))
+    base, new = (OmegaConf.to_container(node, resolve=True) for node in nodes)
     assert isinstance(base, dict)
     assert isinstance(new, dict)
     return {str(key): value for key, value in {**base, **new}.items()}

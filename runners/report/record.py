@@ -192,7 +192,7 @@ def _is_evaluation(summary: Any) -> bool:
     ends = interval if isinstance(interval, list) and len(interval) == 2 else []
     if not all(is_finite(one) for one in [*(one for one in numbers if one is not None), *ends]):
         return False
-    parts = [summary.get(name) or {} for name in ("tasks", "levels")]
+    parts = [summary.get(name) or {} for name in ("tasks", "levels", "also")]
     return (interval is None or bool(ends)) and all(
         isinstance(part, dict) and all(_is_evaluation(one) for one in part.values()) for part in parts
     )

@@ -36,6 +36,7 @@ def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
         return None
     cells = [cell or {} for _, cell in columns]
     groups = [
+        ("other sets", _rows(cells, "also", lambda name: str(name).replace("_", " "))),
         ("by level", _rows(cells, "levels", lambda name: f"level {name}")),
         ("by task", _rows(cells, "tasks", str)),
     ]
@@ -68,7 +69,7 @@ def _mean(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "interval": [interval.low, interval.high] if interval else None,
         "episodes": f"{len(rates)} seed{'s' * (len(rates) != 1)}",
     }
-    for part in ("levels", "tasks"):
+    for part in ("also", "levels", "tasks"):
         names = {name for cell in cells for name in cell.get(part) or {}}
         if names:
             mean[part] = {name: _mean([cell[part][name] for cell in cells if name in cell[part]]) for name in names}

@@ -12,12 +12,12 @@ from agentlab_runner.runners.types import Decision, Metrics, Observation, Trajec
 
 
 class Guess(gymnasium.Env):
-    """Succeeds when the action is 3; three tries, each of which takes `pause` seconds."""
+    """Succeeds when the action is `answer`; three tries, each of which takes `pause` seconds."""
 
     metadata = {}  # noqa: RUF012
 
-    def __init__(self, worker: int = 0, split: str = "train", pause: float = 0.0):
-        self.split, self.pause = split, pause
+    def __init__(self, worker: int = 0, split: str = "train", pause: float = 0.0, answer: int = 3):
+        self.split, self.pause, self.answer = split, pause, answer
 
     def reset(self, *, seed=None, options=None):
         self.tries = 0
@@ -26,7 +26,7 @@ class Guess(gymnasium.Env):
     def step(self, action):
         self.tries += 1
         time.sleep(self.pause)
-        won = action == 3
+        won = action == self.answer
         info = {"success": won, "parsed": str(action), "parse_failed": False, "marks": []}
         return {"text": "again", "image": np.zeros((8, 8, 3), np.uint8)}, float(won), won, self.tries == 3, info
 

@@ -1,5 +1,6 @@
 """The loop every online agent shares: a run that stopped ends with the numbers of one that did not."""
 
+import json
 import os
 import signal
 
@@ -63,6 +64,18 @@ def test_every_iteration_is_logged_and_the_last_one_evaluated(tmp_path):
     assert [line["step"] for line in lines if "eval/success" in line] == [0, 2, 4, 5]
     assert (run.path / "eval" / "iteration_5.json").exists()
     assert run.status == "finished"
+
+
+def test_further_sets_are_played_alike_and_reported_beside_the_held_out_one(tmp_path):
+    also = {"never": {"answer": 9}, "again": {}}
+    alone, beside = train(config(), tmp_path / "alone"), train(config(**{"eval.also": also}), tmp_path / "beside")
+    last = numbers(beside)[-1]
+    assert {name: value for name, value in last.items() if not name.startswith(("eval/never", "eval/again"))} == (
+        numbers(alone)[-1]
+    )
+    assert last["eval/again/success"] == last["eval/success"]
+    said = json.loads((beside.path / "eval" / "iteration_6.json").read_text())["also"]
+    assert said["never"]["success"] == last["eval/never/success"] == 0 < last["eval/success"]
 
 
 def test_a_budget_of_env_steps_ends_the_run_with_an_evaluation_and_is_not_overrun_by_resuming(tmp_path):

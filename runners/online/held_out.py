@@ -1,0 +1,56 @@
+"""The evaluation episodes of a run: the held-out set its success is of, and further sets beside it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig
+
+from agentlab_runner.runners.experiment import Agent
+from agentlab_runner.runners.online.evaluation import headline, summarise
+from agentlab_runner.runners.online.rollout import OnEpisode, Rollout, episode_seeds
+from agentlab_runner.runners.processes.rng import forked
+from agentlab_runner.runners.types import Metrics, Trajectory
+
+
+class HeldOut:
+    """`eval.env` and the sets of `eval.also`, each with environments of its own.
+
+    Args:
+        cfg: the node `eval`.
+        stream: name of the seed stream.
+        make: the rollout of environments that have what it is given otherwise than training ones.
+    """
+
+    def __init__(self, cfg: DictConfig, stream: int, make: Callable[[dict[str, Any]], Rollout]) -> None:
+        self.cfg = cfg
+        self.seeds = episode_seeds(cfg.seed, stream, count=cfg.episodes)
+        own = {str(name): value for name, value in cfg.env.items()}
+        also = cfg.get("also") or {}
+        self._main = make(own)
+        self._also = {str(name): make({**own, **changes}) for name, changes in also.items()}
+
+    def play(self, agent: Agent, on_episode: OnEpisode | None = None) -> tuple[list[Trajectory], dict[str, Any]]:
+        """Every set with the same random stream, which is no part of what training draws.
+
+        Returns:
+            The episodes of the held-out set, and its summary, which holds those of the others under `also`.
+        """
+        trajectories = self._collect(self._main, agent, on_episode)
+        summary = summarise(trajectories)
+        if self._also:
+            summary["also"] = {name: summarise(self._collect(one, agent)) for name, one in self._also.items()}
+        return trajectories, summary
+
+    def _collect(self, rollout: Rollout, agent: Agent, on_episode: OnEpisode | None = None) -> list[Trajectory]:
+        with forked(self.cfg.seed):
+            return rollout.collect(agent, self.seeds, deterministic=self.cfg.deterministic, on_episode=on_episode)
+
+    def close(self) -> None:
+        for rollout in (self._main, *self._also.values()):
+            rollout.close()
+
+
+def evaluated(summary: dict[str, Any]) -> Metrics:
+    """The scalars of a summary: `eval/success` and so on, and `eval/NAME/success` of a further set."""
+    sets = {"eval": summary} | {f"eval/{name}": one for name, one in summary.get("also", {}).items()}
+    return {key: value for prefix, one in sets.items() for key, value in headline(one, prefix).items()}
