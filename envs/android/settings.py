@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from agentlab_runner.envs.android.task_source import TaskSource
 
 Observation = Literal["pixels", "tree", "both"]
-Sampling = Literal["random", "sequential"]
+Sampling = Literal["random", "uniform", "sequential"]
 Split = Literal["train", "test"]
 
 

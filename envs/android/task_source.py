@@ -10,7 +10,7 @@ from agentlab_runner.envs.android.device import TaskSpec
 HORIZONS = {"general": 10, "webshop": 20, "all": 20}
 """Steps an episode may take, by task set (AitW, as DigiRL and CoSo run it)."""
 SPLITS = ("train", "test")
-SAMPLINGS = ("random", "sequential")
+SAMPLINGS = ("random", "uniform", "sequential")
 
 
 class TaskSource:
@@ -19,7 +19,7 @@ class TaskSource:
     Args:
         task_set: `general`, `webshop`, `all`, or the path of a text file (`.txt`) with one goal a line.
         split: `train` or `test`; a file is one split by itself.
-        sampling: `random` draws, `sequential` counts.
+        sampling: `random` draws a template and then a task of it, `uniform` a task, `sequential` counts.
         templates: names of the templates to play, all if empty; a file has none.
 
     Raises:
@@ -59,7 +59,7 @@ class TaskSource:
             return tasks[int(rng.integers(len(tasks)))]
         from agentlab_runner.envs.android.tasks import sample
 
-        return sample(rng, self.task_set, self.split, self.templates)
+        return sample(rng, self.task_set, self.split, self.templates, uniform=self.sampling == "uniform")
 
     def _tasks(self) -> list[TaskSpec]:
         if self._listed is None:

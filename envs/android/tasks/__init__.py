@@ -54,20 +54,33 @@ def tasks(task_set: str, split: str, names: tuple[str, ...] = ()) -> Sequence[Ta
     _check(split)
     columns = [
         [template.spec(params, rank(params)) for params in split_of(template)[split]]
-        for template in templates(task_set, names)
+        for template in _played(task_set, split, names)
     ]
     return tuple(task for task in chain.from_iterable(zip_longest(*columns)) if task is not None)
 
 
-def sample(rng: Chance, task_set: str, split: str, names: tuple[str, ...] = ()) -> TaskSpec:
-    """A random task: first the template, then its parameters, then the wording.
+def sample(rng: Chance, task_set: str, split: str, names: tuple[str, ...] = (), uniform: bool = False) -> TaskSpec:
+    """A random task: first the template, then its parameters, then the wording; or first any task, if `uniform`.
 
     Raises:
         ValueError: if there is no such set, split or template.
     """
     _check(split)
-    template = _pick(rng, templates(task_set, names))
-    return template.spec(_pick(rng, split_of(template)[split]), int(rng.random() * len(template.goals)))
+    if uniform:
+        task = _pick(rng, tasks(task_set, split, names))
+        template, params = template_of(task), task.params
+    else:
+        template = _pick(rng, _played(task_set, split, names))
+        params = _pick(rng, split_of(template)[split])
+    return template.spec(params, int(rng.random() * len(template.goals)))
+
+
+@cache
+def _played(task_set: str, split: str, names: tuple[str, ...]) -> Sequence[Template]:
+    played = tuple(template for template in templates(task_set, names) if split_of(template)[split])
+    if not played:
+        raise ValueError(f"{', '.join(names)} can be asked for in one way only and have no {split} tasks; name others")
+    return played
 
 
 def _pick(rng: Chance, options: Sequence[T]) -> T:

@@ -110,7 +110,7 @@ TEMPLATES = (
         "toggle_setting",
         2,
         ("Turn {value} {setting}", "Switch {setting} {value}", "Please turn {setting} {value}"),
-        {"setting": tuple(catalog.TOGGLES), "value": ("on", "off")},
+        {"setting": tuple(catalog.TOGGLES), "value": ("on", "off"), "start": ("home", "settings", "notes")},
         setup=_opposite,
         done=lambda s, t: s.settings[t["setting"]] == t["value"],
         route=lambda s, t: _toggle(s, t["setting"]),
@@ -144,6 +144,7 @@ TEMPLATES = (
         {
             "first": ("wifi", "mobile data", "bluetooth", "nfc"),
             "second": ("night light", "vibration", "battery saver", "location", "auto rotate"),
+            "start": ("home", "settings"),
         },
         setup=_two_off,
         done=lambda s, t: s.settings[t["first"]] == s.settings[t["second"]] == "on",

@@ -71,26 +71,39 @@ def rank(*words: object) -> int:
 
 @cache
 def split_of(template: Template) -> Mapping[str, tuple[Params, ...]]:
-    """Disjoint parameter combinations for `train` and `test`.
+    """Parameter combinations for `train` and `test`, disjoint even when the app an episode starts in is left aside.
 
-    Test gets every combination with a held-out value (one value in eight of the parameters in `held_out`) and, by rank
-    of a stable hash, as many others as bring it to a quarter of all. A combination stays in train if it is the last
-    there to show one of its other values, so that apart from the held-out values words are shared; combinations never
-    are. (A template with a single parameter cannot share its values.)
+    Where an episode starts is nuisance: what is asked for decides, and each of its starts goes the same way. Test gets
+    everything with a held-out value (one value in eight of the parameters in `held_out`) and, by rank of a stable hash,
+    as much else as brings it to a quarter of all. Among several parameters a combination stays in train if it is the
+    last there to show one of its other values, so that test combines what was seen apart; a single parameter has values
+    in test that training never names. What can be asked for in one way only is trained on and never tested.
     """
     held = {(name, value) for name in template.held_out for value in _kept_back(template, name)}
-    order = sorted(template.combinations(), key=lambda params: rank(template.name, params))
+    starts: dict[Params, list[Params]] = {}
+    for params in template.combinations():
+        starts.setdefault(asked(params), []).append(params)
+    order = sorted(starts, key=lambda params: rank(template.name, params))
     test = [params for params in order if not held.isdisjoint(params)]
     train = [params for params in order if held.isdisjoint(params)]
     left = Counter(pair for params in train for pair in params)
     for params in tuple(train):
-        if len(test) >= max(1, round(len(order) * TEST_SHARE)):
+        if len(test) >= max(1, round(len(order) * TEST_SHARE)) or len(train) == 1:
             break
         if len(params) == 1 or all(left[pair] > 1 for pair in params):
             left.subtract(params)
             train.remove(params)
             test.append(params)
-    return {"train": tuple(train), "test": tuple(sorted(test, key=lambda params: rank("test", params)))}
+    everywhere = {
+        "train": [params for own in train for params in starts[own]],
+        "test": sorted((params for own in test for params in starts[own]), key=lambda params: rank("test", params)),
+    }
+    return {name: tuple(params) for name, params in everywhere.items()}
+
+
+def asked(params: Params) -> Params:
+    """What a task asks for: its parameters but the app it starts in."""
+    return tuple(pair for pair in params if pair[0] != "start")
 
 
 def _kept_back(template: Template, name: str) -> list[str]:

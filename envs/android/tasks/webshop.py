@@ -34,7 +34,7 @@ TEMPLATES = (
         "shop_search",
         2,
         ("Go to {shop}.com, search for {item}", "Search for {item} on {shop}.com", "Look for a {item} on {shop}"),
-        {"shop": SHOPS, "item": ITEMS},
+        {"shop": SHOPS, "item": ITEMS, "start": ("home", "browser")},
         held_out=("item",),
         done=lambda state, task: here(state, _results(task)),
         route=lambda state, task: _to_results(task),

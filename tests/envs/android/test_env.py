@@ -252,7 +252,7 @@ def test_a_device_partial_is_told_its_worker(make):
     ({"task_set": "webshopping"}, "choose general, webshop, all"),
     ({"task_set": "nowhere.txt"}, "does not exist"),
     ({"split": "dev"}, "choose one of train, test"),
-    ({"sampling": "shuffled"}, "choose one of random, sequential"),
+    ({"sampling": "shuffled"}, "choose one of random, uniform, sequential"),
     ({"observation": "video"}, "choose one of pixels, tree, both"),
     ({"horizon": 0}, "at least 1 step"),
     ({"evaluator": Programmatic()}, "env/evaluator=judge"),
