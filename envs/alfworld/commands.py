@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+from agentlab_runner.envs.fields import field_values
+
 Mode = Literal["tolerant", "released"]
 Format = Literal["thoughts", "action_only"]
 
@@ -12,7 +14,7 @@ TAIL = 30
 """Without a marker RL4VLM reads this many characters from the end; some commands are longer."""
 
 _MARKER = '"action":'
-_VALUE = re.compile(r"""["']action["']\s*:\s*(?:"([^"\n]*)|'([^'\n]*)|([^"'\n,}]*))""", re.IGNORECASE)
+_VALUE = r"""["']action["']\s*:\s*(?:"([^"\n]*)|'([^'\n]*)|([^"'\n,}]*))"""
 _NAME = r"[a-z]+ \d+"
 _PATTERNS = {
     "look": "look",
@@ -86,9 +88,9 @@ class CommandParser:
         if self.mode == "released":
             _, marker, rest = text.lower().partition(_MARKER)
             return rest if marker else text.lower()[-TAIL:]
-        values = _VALUE.findall(text)
+        values = field_values(_VALUE, text)
         if values:
-            return "".join(values[-1]).strip()
+            return values[-1].strip()
         return text.strip().rpartition("\n")[2]
 
     def choose(self, text: str, admissible: Sequence[str]) -> str | None:

@@ -89,7 +89,8 @@ _NUMBER = r"(-?\d+(?:\.\d*)?|-?\.\d+)"
 _POINT = r"[\"']?\s*:\s*[\"']?\s*[\[(]\s*" + _NUMBER + r"\s*,\s*" + _NUMBER
 _TOUCH = re.compile("touch_point" + _POINT)
 _LIFT = re.compile("lift_point" + _POINT)
-_TEXT = re.compile(r"[\"']?typed_text[\"']?\s*:\s*([^\n]*)")
+_TEXT = re.compile(r"[\"']?typed_text[\"']?\s*:\s*")
+_OTHERS = ("action_type", "touch_point", "lift_point")
 
 _OPERATION = "Grounded Operation:"
 _OPERATION_TAP = re.compile(r"\[\[\s*(\d{1,4})\s*,\s*(\d{1,4})\s*\]\]")
@@ -111,8 +112,9 @@ class AitwParser:
 
     Args:
         mode: how text is read.
-            `tolerant`: fields are found by name, typed text may hold commas and quotes, a missing lift point is the
-            touch point, points are clipped to the screen; whatever names no action is unparsable (None).
+            `tolerant`: fields are found by name in any order, typed text may hold commas, quotes and line breaks, a
+            missing lift point is the touch point, points are clipped to the screen; whatever names no action is
+            unparsable (None).
             `released`: DigiRL's and CoSo's strict reading: the text after the marker must have exactly six pieces
             between `, ` (so typed text with a comma is unparsable), an unknown type or a bad number is Idle.
             `cogagent`: CogAgent's grounded operations.
@@ -205,19 +207,35 @@ class AitwParser:
 
 
 def _parse_tolerant(text: str) -> Action | None:
-    text = text.split(_MARKER, 1)[-1]
-    typed = _TEXT.search(text)
-    head = text[: typed.start()] if typed else text
-    named = _KIND.search(head)
+    typed, rest = _take_typed(text.split(_MARKER, 1)[-1])
+    named = _KIND.search(rest)
     kind = _TOLERATED.get(named[1].upper()) if named else None
     if kind is ActionType.Type:
-        return Action(kind, text=_unquote(typed[1])) if typed else None
+        return None if typed is None else Action(kind, text=typed)
     if kind is not ActionType.DualPoint:
         return None if kind is None else Action(kind)
-    touch = _find_point(_TOUCH, head)
+    touch = _find_point(_TOUCH, rest)
     if touch is None:
         return None
-    return Action(kind, touch, _find_point(_LIFT, head) or touch)
+    return Action(kind, touch, _find_point(_LIFT, rest) or touch)
+
+
+def _take_typed(text: str) -> tuple[str | None, str]:
+    """The typed text, and the utterance without it. Fields given before it are not looked for behind it."""
+    label = _TEXT.search(text)
+    if label is None:
+        return None, text
+    head, tail = text[: label.start()], text[label.end() :]
+    quote = tail[:1] if tail[:1] in ("\"", "'") else ""
+    later = "|".join(name for name in _OTHERS if name not in head)
+    field = re.compile(rf"{quote}\s*[,\n]\s*[\"']?(?:{later})[\"']?\s*:")
+    if later and (found := field.search(tail, len(quote))):
+        end = found.start() + len(quote)
+        tail, head = tail[:end], head + tail[end:]
+    if not quote:
+        return tail.strip().partition("\n")[0], head
+    typed = _quoted(tail)
+    return (tail[1:] if typed is None else typed), head
 
 
 def _parse_released(text: str) -> Action | None:
@@ -260,9 +278,9 @@ def _parse_operation(text: str) -> Action | None:
         found = _OPERATION_TAP.search(operation)
         return tap(_clip(int(found[2]) / 1000), _clip(int(found[1]) / 1000)) if found else None
     if verb.startswith("type"):
-        line = operation.splitlines()[0]
-        first, last = line.find('"'), line.rfind('"')
-        return Action(ActionType.Type, text=line[first + 1 : last]) if first < last else None
+        opening = operation.partition("\n")[0].find('"')
+        typed = _quoted(operation[opening:]) if opening >= 0 else None
+        return None if typed is None else Action(ActionType.Type, text=typed)
     return next((action for phrase, action in _OPERATION_PHRASES.items() if verb.startswith(phrase)), None)
 
 
@@ -301,13 +319,17 @@ def _find_point(pattern: re.Pattern[str], text: str) -> Point | None:
     return None if point == UNUSED else (_clip(point[0]), _clip(point[1]))
 
 
-def _unquote(text: str) -> str:
-    """The content of a quoted string that may itself hold quotes: everything up to the last one."""
-    text = text.strip()
-    if text[:1] in ("\"", "'"):
-        end = text.rfind(text[0])
-        return text[1:end] if end > 0 else text[1:]
-    return text
+def _quoted(text: str) -> str | None:
+    """What a text holds that begins with a quote and may hold quotes and line breaks itself; None if it is not closed.
+
+    It is closed by a quote at the end of a line, one that leaves none open in between if there is such a line, else by
+    the last quote of the first line.
+    """
+    quote, body = text[0], text[1:]
+    ends = [found.start() for found in re.finditer(rf"{quote}[^\S\n]*[,.;}})\]]*[^\S\n]*(?=\n|$)", body)]
+    even = [end for end in ends if body.count(quote, 0, end) % 2 == 0]
+    end = (even or ends or [body.partition("\n")[0].rfind(quote)])[0]
+    return body[:end] if end >= 0 else None
 
 
 def _clip(fraction: float) -> float:

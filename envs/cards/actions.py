@@ -1,14 +1,14 @@
 """What the agent writes, and the action it means: the f_parse of the card games. Text is only ever matched."""
 
-import re
 from typing import Literal, get_args
 
 from agentlab_runner.envs.cards.games import GAMES
+from agentlab_runner.envs.fields import field_values
 
 Mode = Literal["strict", "released"]
 
 _MARKER = '"action":'
-_VALUE = re.compile(r"""["']action["']\s*:\s*["']?([^"'\n,}]*)""", re.IGNORECASE)
+_VALUE = r"""["']action["']\s*:\s*["']?([^"'\n,}]*)"""
 
 
 class CardsParser:
@@ -18,7 +18,7 @@ class CardsParser:
         game: `numberline`, `blackjack`, `ezpoints` or `points24`.
         mode: how text is read.
             `strict`: the value of the field `"action"` must be the name of an action, in any case, with blanks round
-            it, and quoted or not; several such fields must agree.
+            it, and quoted or not; several such fields must agree. What stands in the value of another field is none.
             `released`: RL4VLM's reading. The lower-cased text from the first `"action":` on, or its last character
             alone if that is absent, is searched for names of actions, and exactly one must occur in it. In the two
             games of points `10` is looked for first and taken out. So `12` and `stand or hit` name none and `11` is 1.
@@ -55,7 +55,7 @@ class CardsParser:
         return f'{{"action": "{self.labels[action]}"}}'
 
     def _strict(self, text: str) -> set[str]:
-        values = {value.strip().lower() for value in _VALUE.findall(text)}
+        values = {value.strip().lower() for value in field_values(_VALUE, text)}
         return values if values <= self._index.keys() else set()
 
     def _released(self, text: str) -> set[str]:

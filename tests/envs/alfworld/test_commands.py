@@ -17,6 +17,7 @@ CABINETS = ("go to cabinet 1", "go to cabinet 10", "help", "inventory", "look")
         ('"action": "look at it", "action": "open fridge 1"', "open fridge 1"),
         ('"action": "open fridge 1", "why": "to take apple 1 from fridge 1"', "open fridge 1"),
         ("{'action': 'use desklamp 1'}", "use desklamp 1"),
+        ("""{"action": "open fridge 1", "thoughts": "then 'action': 'look'"}""", "open fridge 1"),
         ('{"action": examine mug 1}', "examine mug 1"),
         ("I have to open drawer 1.\nmove peppershaker 1 to diningtable 1", "move peppershaker 1 to diningtable 1"),
         ('{"thoughts": "go to cabinet 1", "action": "dance"}', None),

@@ -55,6 +55,30 @@ def test_typed_text_cannot_pretend_to_be_a_field():
     assert TOLERANT.parse(decision("TYPE", text=text)) == Action(ActionType.Type, text=text)
 
 
+@pytest.mark.parametrize("before", [
+    '{"typed_text": "", "action_type": "DUAL_POINT", "touch_point": "[0.5, 0.2]"}',
+    '"action_type": "DUAL_POINT", "typed_text": "", "touch_point": "[0.5, 0.2]", "lift_point": "[0.5, 0.2]"',
+    "action_type: DUAL_POINT, typed_text: , touch_point: (0.5, 0.2)",
+    '"action_type": "DUAL_POINT",\n"typed_text": "a, \'b\'"\n"touch_point": [0.5, 0.2]',
+])
+def test_fields_behind_typed_text_are_read(before):
+    assert TOLERANT.parse(before) == tap(0.5, 0.2)
+
+
+@pytest.mark.parametrize("text", ["one\ntwo", "one\n\ntwo, three", 'he said "hi"\nand left', '5" wide\n6" high', "\nb"])
+def test_typed_text_may_hold_line_breaks(text):
+    assert TOLERANT.parse(decision("TYPE", text=text)) == Action(ActionType.Type, text=text)
+    assert TOLERANT.parse(decision("TYPE", text=text) + '\nThat "types" it.') == Action(ActionType.Type, text=text)
+    assert TOLERANT.parse(f'{{"typed_text": "{text}", "action_type": "TYPE"}}') == Action(ActionType.Type, text=text)
+    assert COGAGENT.parse(f'Grounded Operation: type "{text}"') == Action(ActionType.Type, text=text)
+
+
+def test_what_stands_behind_the_closing_quote_is_not_typed():
+    assert TOLERANT.parse('"action_type": "TYPE", "typed_text": "a"}\nDone, "b" it is.').text == "a"
+    assert TOLERANT.parse('"action_type": "TYPE", "typed_text": "a" as asked\nDone.').text == "a"
+    assert TOLERANT.parse('"action_type": "TYPE", "typed_text": "cut\noff').text == "cut\noff"
+
+
 def test_released_fails_on_a_comma_in_typed_text_and_on_a_missing_marker():
     assert RELEASED.parse(decision("TYPE", text="red, green")) is None
     assert RELEASED.parse('"action_type": "PRESS_HOME"') is None
