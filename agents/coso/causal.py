@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from agentlab_runner.runners.processes.trainer import Trainer
 
 Ids = tuple[int, ...]
+MOST_LABELS = 1 << 14
+"""Utterances whose class is remembered beyond those that the last `update` was given."""
 
 
 class CausalWeights:
@@ -114,6 +116,8 @@ class CausalWeights:
     def label(self, ids: Ids) -> int | None:
         """Class of the action the parser takes from an utterance; None if it takes none."""
         if ids not in self._labels:
+            if len(self._labels) >= MOST_LABELS:
+                del self._labels[next(iter(self._labels))]  # where nothing is measured `update` drops none
             action = self._parse(ids)
             self._labels[ids] = None if action is None else self.parser.label(action)
         return self._labels[ids]

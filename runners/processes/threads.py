@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
+from agentlab_runner.runners.run.manifest import hardware
+
 SMALL = 2
 """Threads for a model so small that more of them only wait for each other."""
 BRIEF = 10_000
@@ -103,7 +105,20 @@ def own_number() -> int | None:
 def is_small(cfg: Mapping[str, Any]) -> bool:
     """Whether threads gain little: the model is made here, is no language model at all, or computes on a GPU."""
     model, trainer = cfg.get("model") or {}, cfg.get("trainer") or {}
-    return not model or bool(model.get("make")) or trainer.get("device", "cpu") == "cuda"
+    if not model or model.get("make"):
+        return True
+    device = trainer.get("device", "cpu")
+    return device == "cuda" or (device == "auto" and has_gpu())
+
+
+def has_gpu() -> bool:
+    """Whether torch can use a GPU; it is imported only where there is one, and how threads wait is settled before."""
+    if not hardware()["gpu"]:
+        return False
+    wait(None)
+    from torch.cuda import is_available
+
+    return is_available()
 
 
 def usable_cores() -> int:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from agentlab_runner.agents.coso import causal
 from agentlab_runner.agents.coso.actor import Sample, collapse, update_actor
 from agentlab_runner.agents.coso.entropy import token_entropy
 from agentlab_runner.runners.errors import UserError
@@ -50,6 +51,16 @@ def test_one_iteration_reports_what_the_docs_promise(make_agent, play):
     assert isinstance(metrics["causal/heatmap"], Picture)
     assert 0 < metrics["causal/mean_b"] < 1
     assert not agent.policy.training
+
+
+@pytest.mark.parametrize("entropy", ["none", "causal"])
+def test_labels_do_not_pile_up(make_agent, monkeypatch, entropy):
+    monkeypatch.setattr(causal, "MOST_LABELS", 5)
+    weights = make_agent(entropy=entropy).causal
+    said = [(token,) for token in range(40)]
+    labels = [weights.label(ids) for ids in said]
+    assert len(weights._labels) == 5
+    assert [weights.label(ids) for ids in said] == labels
 
 
 def test_alpha_zero_is_the_baseline_bit_for_bit(make_agent, play):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,6 +45,15 @@ def clean(monkeypatch):
 )
 def test_the_number_follows_the_model_and_the_cores_that_each_process_has(cfg, processes, cores, number):
     assert settle(cfg, processes, cores=cores)["number"] == number
+
+
+@pytest.mark.parametrize(("gpus", "usable", "number"), [(["H200"], True, SMALL), (["H200"], False, 16), ([], True, 16)])
+def test_work_on_a_gpu_that_is_found_is_small_too(monkeypatch, gpus, usable, number):
+    cuda = SimpleNamespace(is_available=lambda: usable)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, set_num_threads=lambda number: None))
+    monkeypatch.setitem(sys.modules, "torch.cuda", cuda)
+    monkeypatch.setattr(threads, "hardware", lambda: {"gpu": gpus})
+    assert settle(LARGE | {"trainer": {"device": "auto"}}, cores=16)["number"] == number
 
 
 def test_what_is_asked_for_comes_before_the_environment_and_that_before_what_the_run_began_with(monkeypatch):
