@@ -14,7 +14,7 @@ Split = Literal["train", "test"]
 class ParserSettings(BaseModel):
     """How the agent's text becomes an action (agentlab_runner.envs.android.actions.AitwParser)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     target: str = Field(alias="_target_")
     mode: Literal["tolerant", "released", "cogagent", "cogagent_released"] = "tolerant"
@@ -24,7 +24,7 @@ class ParserSettings(BaseModel):
 class AndroidSettings(BaseModel):
     """The keys of the Android environment."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     num_envs: int = Field(ge=1)
     device: dict[str, Any]
@@ -50,7 +50,7 @@ class AndroidSettings(BaseModel):
 class SimSettings(BaseModel):
     """The simulated phone (agentlab_runner.envs.android.devices.sim.SimPhone)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     scale: float = Field(gt=0, le=1)
     popup_rate: float = Field(ge=0, le=1)
@@ -68,7 +68,7 @@ class SimAdbSettings(SimSettings):
 class AdbSettings(BaseModel):
     """A phone through adb (agentlab_runner.envs.android.devices.adb.AdbPhone)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     serial: str | list[str] | None
     host: str
@@ -83,7 +83,7 @@ class AdbSettings(BaseModel):
 class EmulatorSettings(BaseModel):
     """An emulator under android_env (agentlab_runner.envs.android.devices.android_env.launch)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     avd_name: str
     sdk: str
@@ -101,7 +101,7 @@ class EmulatorSettings(BaseModel):
 class JudgeSettings(BaseModel):
     """A model that looks at screenshots (agentlab_runner.envs.android.evaluators.Judge)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     model: str = Field(min_length=1)
     base_url: str = Field(pattern="^https?://")
@@ -115,7 +115,7 @@ class JudgeSettings(BaseModel):
 class ServeSettings(BaseModel):
     """Simulated phones for adb clients (agentlab_runner.envs.android.devices.adb_server.serve)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     phones: int = Field(ge=1)
     port: int = Field(ge=0, le=65535)

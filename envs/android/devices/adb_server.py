@@ -18,7 +18,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Self
 
-from agentlab_runner.envs.android.devices.adb_services import Files, PhoneShell, run_command, serve_sync
+from agentlab_runner.envs.android.devices.adb_services import PhoneShell, run_command, serve_sync
 from agentlab_runner.envs.android.devices.adb_wire import EXIT, STDOUT, block, hang_up, has_left, packet, read_request
 
 VERSION = 41
@@ -65,7 +65,6 @@ class _Attached:
     phone: PhoneShell
     number: int
     state: State = State.DEVICE
-    files: Files = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -293,7 +292,7 @@ class PhoneServer:
         if kind == "sync":
             connection.sendall(b"OKAY")
             with attached.lock:
-                serve_sync(connection, attached.phone, attached.files)
+                serve_sync(connection, attached.phone)
             return
         if kind not in ("shell", "exec"):
             raise _Refused(f"the simulated phone does not offer {request[:60]!r}")

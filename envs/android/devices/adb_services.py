@@ -7,7 +7,6 @@ side of a wire sets a task up and asks whether it is done:
     agentlab-phone success TASK_JSON      -> true | false
 """
 
-import io
 import json
 import re
 import shlex
@@ -15,20 +14,15 @@ import socket
 import struct
 from typing import Protocol
 
-from PIL import Image
-
 from agentlab_runner.envs.android.device import PhoneDevice, TaskSpec
+from agentlab_runner.envs.android.sim.shell import bytes_of, path_of, text_of
 
 COMMAND = "agentlab-phone"
 NOT_FOUND = 127
 """Exit code of a shell that does not know a command."""
-Files = dict[str, bytes]
-"""What clients pushed, by path."""
 
 _ECHO_CODE = re.compile(r"(.*?)\s*; echo (\S*?)\$\?", re.DOTALL)
 """How clients without the shell v2 protocol learn an exit code."""
-_SCREENCAP = re.compile(r"\s*screencap\s+['\"]?-p['\"]?\s*")
-"""The one command whose answer is no text; clients quote its option or not."""
 _CHUNK = 64 * 1024
 _MAX_FILE = 256 * 1024 * 1024
 _REGULAR, _FOLDER = 0o100644, 0o040755
@@ -36,6 +30,9 @@ _REGULAR, _FOLDER = 0o100644, 0o040755
 
 class PhoneShell(PhoneDevice, Protocol):
     """A phone that can run a shell command as adbd would."""
+
+    files: dict[str, str]
+    """By path; see `envs.android.sim.shell`."""
 
     def run_shell(self, command: str) -> tuple[str, int]:
         """Output and exit code."""
@@ -71,16 +68,8 @@ def run_command(phone: PhoneShell, command: str) -> tuple[bytes, int]:
         return output + f"{asked[2]}{code}\n".encode(), 0
     if command.split(" ", 1)[0] == COMMAND:
         return _task_command(phone, command)
-    if _SCREENCAP.fullmatch(command):
-        return _png(phone), 0
     text, code = phone.run_shell(command)
-    return text.encode(), code
-
-
-def _png(phone: PhoneShell) -> bytes:
-    encoded = io.BytesIO()
-    Image.fromarray(phone.screenshot()).save(encoded, "PNG", compress_level=1)
-    return encoded.getvalue()
+    return bytes_of(text), code
 
 
 def _task_command(phone: PhoneShell, command: str) -> tuple[bytes, int]:
@@ -99,30 +88,30 @@ def _task_command(phone: PhoneShell, command: str) -> tuple[bytes, int]:
     return f"usage: {COMMAND} reset TASK_JSON SEED | {COMMAND} success TASK_JSON\n".encode(), 2
 
 
-def serve_sync(connection: socket.socket, phone: PhoneShell, files: Files) -> None:
+def serve_sync(connection: socket.socket, phone: PhoneShell) -> None:
     """The file service of adb (AOSP, SYNC.TXT, version 1): STAT, LIST, RECV and SEND until the client quits."""
     while header := _exactly(connection, 8):
         request, size = header[:4], struct.unpack("<I", header[4:])[0]
         path = _exactly(connection, min(size, _CHUNK)).decode(errors="replace")
         match request:
             case b"STAT":
-                connection.sendall(b"STAT" + struct.pack("<III", *_stat(phone, files, path)))
+                connection.sendall(b"STAT" + struct.pack("<III", *_stat(phone, path)))
             case b"LIST":
                 for name in _list(phone, path):
-                    entry = (*_stat(phone, files, f"{path.rstrip('/')}/{name}"), len(name.encode()))
+                    entry = (*_stat(phone, f"{path.rstrip('/')}/{name}"), len(name.encode()))
                     connection.sendall(b"DENT" + struct.pack("<IIII", *entry) + name.encode())
                 connection.sendall(b"DONE" + bytes(16))
             case b"RECV":
-                _send_file(connection, _read(phone, files, path), path)
+                _send_file(connection, _read(phone, path), path)
             case b"SEND":
-                _store_file(connection, files, path.rsplit(",", 1)[0])
+                _store_file(connection, phone, path.rsplit(",", 1)[0])
             case _:
                 return
 
 
-def _stat(phone: PhoneShell, files: Files, path: str) -> tuple[int, int, int]:
+def _stat(phone: PhoneShell, path: str) -> tuple[int, int, int]:
     """mode, size, time of change; zeros where there is no such file."""
-    content = _read(phone, files, path)
+    content = _read(phone, path)
     if content is not None:
         return _REGULAR, len(content), 0
     _, code = phone.run_shell(f"ls {shlex.quote(path)}")
@@ -134,9 +123,7 @@ def _list(phone: PhoneShell, path: str) -> list[str]:
     return output.decode().split("\n")[:-1] if code == 0 else []
 
 
-def _read(phone: PhoneShell, files: Files, path: str) -> bytes | None:
-    if path in files:
-        return files[path]
+def _read(phone: PhoneShell, path: str) -> bytes | None:
     output, code = run_command(phone, f"cat {shlex.quote(path)}")
     return output if code == 0 else None
 
@@ -152,7 +139,7 @@ def _send_file(connection: socket.socket, content: bytes | None, path: str) -> N
     connection.sendall(b"DONE" + bytes(4))
 
 
-def _store_file(connection: socket.socket, files: Files, path: str) -> None:
+def _store_file(connection: socket.socket, phone: PhoneShell, path: str) -> None:
     content = bytearray()
     while header := _exactly(connection, 8):
         kind, size = header[:4], struct.unpack("<I", header[4:])[0]
@@ -163,7 +150,7 @@ def _store_file(connection: socket.socket, files: Files, path: str) -> None:
             reason = b"the simulated phone takes no file above 256 MB"
             connection.sendall(b"FAIL" + struct.pack("<I", len(reason)) + reason)
             return
-    files[path] = bytes(content)
+    phone.files[path_of(path)] = text_of(bytes(content))
     connection.sendall(b"OKAY" + bytes(4))
 
 

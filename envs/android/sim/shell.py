@@ -1,18 +1,21 @@
 """The simulated phone's shell: what adb clients use of toybox, input, am, pm, wm, settings, dumpsys and uiautomator.
 
-Commands may be joined by `;`, `&&`, `||` and piped into `grep`, `head` or `wc -l`; `$?` is the last exit code.
-`screencap` is not here, because a picture is no text: whoever serves the phone answers it from `SimPhone.screenshot`.
+Commands may be joined by `;`, `&&` and `||`, piped into `cat`, `grep`, `head` or `wc`, and written to a file by `>` and
+`>>`; `$?` is the last exit code. Output is text, in which the bytes of a picture stand as `text_of` has them.
 """
 
+import io
 import re
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Protocol
+
+from PIL import Image
 
 from agentlab_runner.envs.android.device import Key, PhoneDevice
 from agentlab_runner.envs.android.sim import screen
 from agentlab_runner.envs.android.sim.apps import APPS, browser
+from agentlab_runner.envs.android.sim.shell_words import CODE, Command, pipes
 from agentlab_runner.envs.android.sim.state import PhoneState, home, open_app
 from agentlab_runner.envs.android.sim.widgets import HEIGHT, WIDTH
 from agentlab_runner.envs.android.ui_xml import to_xml
@@ -56,72 +59,89 @@ class Phone(PhoneDevice, Protocol):
     """What the shell wrote, by path."""
 
 
+def text_of(content: bytes) -> str:
+    """Bytes as they stand in output and files; `bytes_of` gives them back."""
+    return content.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """The inverse of `text_of`."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def run(phone: Phone, command: str) -> Result:
     """Output and exit code, which is 127 for a command the phone does not know, 2 for one that cannot be read."""
-    text = re.sub(r"2>\s*(&1|/dev/null)", "", command).replace("\n", " ; ")
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
     try:
-        words = list(lexer)
+        line = pipes(command)
     except ValueError as error:
         return f"/system/bin/sh: syntax error: {error}\n", 2
-    output, code, skip, joint = "", 0, False, ";"
-    for part in _split(words):
-        if part[0] in (";", "&&", "||", "|"):
-            joint = part[0]
-            skip = (joint == "&&" and code != 0) or (joint == "||" and code == 0)
+    output, code = "", 0
+    for pipe in line:
+        if (pipe.joint == "&&" and code != 0) or (pipe.joint == "||" and code == 0):
             continue
-        if skip:
-            continue
-        expanded = [word.replace("$?", str(code)) for word in part]
-        if joint == "|":
-            output, code = _filter(expanded, output)
-        else:
-            said, code = _one(phone, expanded)
-            output += said
+        said, before = "", code
+        for place, part in enumerate(pipe.commands):
+            words = [word.replace(CODE, str(before)) for word in part.words]
+            said, code = _one(phone, words, said if place else None)
+            said = _redirected(phone, part, said)
+        output += said
     return output, code
 
 
-def _split(words: Sequence[str]) -> list[list[str]]:
-    """Simple commands and what joins them, each as a list of words."""
-    parts: list[list[str]] = [[]]
-    for word in words:
-        if word in (";", "&&", "||", "|"):
-            parts += [[word], []]
-        else:
-            parts[-1].append(word)
-    return [part for part in parts if part]
-
-
-def _one(phone: Phone, words: list[str]) -> Result:
-    command = COMMANDS.get(words[0].rsplit("/", 1)[-1])
-    if command is None:
-        return f"/system/bin/sh: {words[0]}: inaccessible or not found\n", 127
+def _one(phone: Phone, words: list[str], read: str | None) -> Result:
+    """One command, to which a pipe gives `read`."""
+    name = words[0].rsplit("/", 1)[-1] if words else "true"
     try:
-        return command(phone, words[1:])
+        if name in FILTERS:
+            return _filter(phone, name, words[1:], read)
+        if name in COMMANDS:
+            return COMMANDS[name](phone, words[1:])
     except (IndexError, ValueError) as error:
         return f"{words[0]}: bad arguments {' '.join(words[1:])!r}: {error}\n", 1
-
-
-def _filter(words: list[str], text: str) -> Result:
-    """`grep`, `head` and `wc -l` behind a pipe."""
-    flags, rest = [w for w in words[1:] if w.startswith("-")], [w for w in words[1:] if not w.startswith("-")]
-    lines = text.splitlines()
-    if words[0] == "grep" and rest:
-        try:
-            pattern = re.compile(rest[0], re.IGNORECASE if any("i" in f for f in flags) else 0)
-        except re.error as error:
-            return f"grep: bad pattern {rest[0]!r}: {error}\n", 2
-        wanted = not any("v" in f for f in flags)
-        lines = [line for line in lines if bool(pattern.search(line)) == wanted]
-        return "".join(f"{line}\n" for line in lines), 0 if lines else 1
-    if words[0] == "head":
-        count = next((int(w.lstrip("-n")) for w in words[1:] if w.lstrip("-n").isdigit()), 10)
-        return "".join(f"{line}\n" for line in lines[:count]), 0
-    if words[:2] == ["wc", "-l"]:
-        return f"{len(lines)}\n", 0
     return f"/system/bin/sh: {words[0]}: inaccessible or not found\n", 127
+
+
+def _redirected(phone: Phone, command: Command, said: str) -> str:
+    """What is still said once a file has got what is meant for it."""
+    if not command.file or command.file in ("/dev/stdout", "/dev/tty"):
+        return said
+    if command.file != "/dev/null":
+        path = path_of(command.file)
+        phone.files[path] = (phone.files.get(path, "") if command.append else "") + said
+    return ""
+
+
+FILTERS = ("cat", "grep", "head", "wc")
+
+
+def _filter(phone: Phone, name: str, args: list[str], read: str | None) -> Result:
+    """What reads files or a pipe."""
+    flags = [word for word in args if word.startswith("-") and word != "-"]
+    rest = [word for word in args if word not in flags]
+    if name == "head" and "-n" in flags:
+        flags.append(rest.pop(0))
+    pattern = rest.pop(0) if name == "grep" else ""
+    missing = [path for path in rest if path != "-" and path_of(path) not in phone.files]
+    if missing:
+        return f"{name}: {missing[0]}: No such file or directory\n", 2 if name == "grep" else 1
+    text = "".join(read or "" if path == "-" else phone.files[path_of(path)] for path in rest or ["-"])
+    lines = text.splitlines()
+    if name == "grep":
+        try:
+            wanted = re.compile(pattern, re.IGNORECASE if any("i" in f for f in flags) else 0)
+        except re.error as error:
+            return f"grep: bad pattern {pattern!r}: {error}\n", 2
+        inverse = any("v" in f for f in flags)
+        lines = [line for line in lines if bool(wanted.search(line)) != inverse]
+        return "".join(f"{line}\n" for line in lines), 0 if lines else 1
+    if name == "head":
+        count = next((int(f.lstrip("-n")) for f in flags if f.lstrip("-n").isdigit()), 10)
+        return "".join(f"{line}\n" for line in lines[:count]), 0
+    if name == "wc":
+        counts = {"l": text.count("\n"), "w": len(text.split()), "c": len(bytes_of(text))}
+        asked = [kind for kind in counts if not flags or any(kind in f for f in flags)]
+        return " ".join(str(counts[kind]) for kind in asked) + "\n", 0
+    return text, 0
 
 
 def _input(phone: Phone, args: list[str]) -> Result:
@@ -280,7 +300,7 @@ def _uiautomator(phone: Phone, args: list[str]) -> Result:
     if args[0] != "dump":
         return f"Error: unknown uiautomator command {args[0]}\n", 1
     paths = [word for word in args[1:] if not word.startswith("--")]
-    path = _path(paths[0]) if paths else DUMP
+    path = path_of(paths[0]) if paths else DUMP
     text = to_xml(phone.ui_tree(), screen.app_of(phone.state).package)
     said = f"UI hierchary dumped to: {path}\n"  # uiautomator's own spelling, which clients look for
     if path == "/dev/tty":
@@ -289,20 +309,31 @@ def _uiautomator(phone: Phone, args: list[str]) -> Result:
     return said, 0
 
 
-def _path(path: str) -> str:
+def path_of(path: str) -> str:
     """One name for the same file: the card is mounted at several places."""
     return re.sub(r"^/(storage/emulated/0|mnt/sdcard)/", "/sdcard/", path)
 
 
-def _cat(phone: Phone, args: list[str]) -> Result:
-    missing = [path for path in args if _path(path) not in phone.files]
-    if missing:
-        return f"cat: {missing[0]}: No such file or directory\n", 1
-    return "".join(phone.files[_path(path)] for path in args), 0
+def _screencap(phone: Phone, args: list[str]) -> Result:
+    """A PNG, said or written to a file; the raw pixels that a phone has beside it are not offered."""
+    names = [word for word in args if not word.startswith("-")]
+    if "-p" not in args and not (names and names[-1].endswith(".png")):
+        return "screencap: the simulated phone makes PNG only: screencap -p [FILE]\n", 1
+    if not names:
+        return png(phone), 0
+    phone.files[path_of(names[-1])] = png(phone)
+    return "", 0
+
+
+def png(phone: PhoneDevice) -> str:
+    """The screenshot, as `text_of` has it."""
+    encoded = io.BytesIO()
+    Image.fromarray(phone.screenshot()).save(encoded, "PNG", compress_level=1)
+    return text_of(encoded.getvalue())
 
 
 def _ls(phone: Phone, args: list[str]) -> Result:
-    path = _path(next((word for word in args if not word.startswith("-")), "/sdcard")).rstrip("/")
+    path = path_of(next((word for word in args if not word.startswith("-")), "/sdcard")).rstrip("/")
     inside = sorted(name[len(path) + 1 :] for name in phone.files if name.startswith(f"{path}/"))
     if inside or path in ("", "/sdcard", "/data/local/tmp"):
         return "".join(f"{name}\n" for name in inside), 0
@@ -311,12 +342,12 @@ def _ls(phone: Phone, args: list[str]) -> Result:
 
 def _rm(phone: Phone, args: list[str]) -> Result:
     force = any(word.startswith("-") and "f" in word for word in args)
-    gone = [phone.files.pop(_path(word), None) is not None for word in args if not word.startswith("-")]
+    gone = [phone.files.pop(path_of(word), None) is not None for word in args if not word.startswith("-")]
     return ("", 0) if force or all(gone) else ("rm: No such file or directory\n", 1)
 
 
 def _which(phone: Phone, args: list[str]) -> Result:
-    return (f"/system/bin/{args[0]}\n", 0) if args[0] in COMMANDS else ("", 1)
+    return (f"/system/bin/{args[0]}\n", 0) if args[0] in {*COMMANDS, *FILTERS} else ("", 1)
 
 
 COMMANDS: dict[str, Callable[[Phone, list[str]], Result]] = {
@@ -329,7 +360,7 @@ COMMANDS: dict[str, Callable[[Phone, list[str]], Result]] = {
     "pm": _pm,
     "monkey": _monkey,
     "uiautomator": _uiautomator,
-    "cat": _cat,
+    "screencap": _screencap,
     "ls": _ls,
     "rm": _rm,
     "which": _which,

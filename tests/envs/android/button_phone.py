@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentlab_runner.envs.android.device import DeviceLost, Key, TaskSpec, UiNode
+from agentlab_runner.envs.android.sim.shell import png
 
 SCREEN = (108, 228)
 BUTTON = (0, 0, 54, 57)
@@ -20,6 +21,7 @@ class ButtonPhone:
 
     def __init__(self, lost_after: int | None = None, comes_back: bool = True, white_screens: int = 0) -> None:
         self.log: list[Any] = []
+        self.files = {"/sdcard/notes.txt": "buy tea\n"}
         self.pressed = False
         self.typed = ""
         self.focused = False
@@ -96,8 +98,10 @@ class ButtonPhone:
                 self.keyevent(Key(int(key)))
             case ["ls", "/sdcard"]:
                 return "notes.txt\nphoto.png\n", 0
-            case ["cat", "/sdcard/notes.txt"]:
-                return "buy tea\n", 0
+            case ["screencap", "-p"]:
+                return png(self), 0
+            case ["cat", path] if path in self.files:
+                return self.files[path], 0
             case ["ls" | "cat", path]:
                 return f"{path}: No such file or directory\n", 1
             case ["dumpsys", "window"]:

@@ -1,8 +1,14 @@
 """The shell knows what adb clients say."""
 
-import pytest
+import io
 
+import numpy as np
+import pytest
+from PIL import Image
+
+from agentlab_runner.envs.android.devices.adb_services import run_command
 from agentlab_runner.envs.android.devices.sim import SimPhone
+from agentlab_runner.envs.android.sim import shell
 from agentlab_runner.envs.android.sim.state import open_app
 from agentlab_runner.envs.android.ui_xml import from_xml
 
@@ -45,6 +51,42 @@ def test_a_dump_is_the_tree_by_file_and_by_terminal(phone):
     target = "/data/local/tmp/uidump.xml"
     assert "success" in phone.shell(f"rm -f {target}; uiautomator dump {target} && echo success")
     assert phone.shell("ls /data/local/tmp") == "uidump.xml\n"
+
+
+def picture(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+def test_a_picture_is_said_and_written_to_a_file(phone):
+    shown = phone.screenshot()
+    for command in ("screencap -p", "screencap '-p' | cat", "screencap -p > /sdcard/b.png; cat /sdcard/b.png"):
+        said, code = phone.run_shell(command)
+        assert code == 0
+        assert np.array_equal(picture(shell.bytes_of(said)), shown)
+    assert phone.run_shell("screencap -p /storage/emulated/0/a.png && screencap /sdcard/c.png") == ("", 0)
+    assert phone.shell("ls /sdcard") == "a.png\nb.png\nc.png\n"
+    assert np.array_equal(picture(run_command(phone, "cat /sdcard/a.png")[0]), shown)
+    assert "PNG only: screencap -p [FILE]" in phone.shell("screencap")
+
+
+def test_files_and_pipes_are_read_alike(phone):
+    assert phone.run_shell("echo one > /sdcard/n; echo two >> /sdcard/n") == ("", 0)
+    assert phone.shell("cat /sdcard/n | grep o | cat") == "one\ntwo\n"
+    assert phone.shell("echo zero | cat - /sdcard/n | wc -l") == "3\n"
+    assert phone.shell("grep two /sdcard/n; head -n 1 /sdcard/n") == "two\none\n"
+    assert phone.run_shell("grep x /nothing")[1] == 2
+    assert phone.shell("wm size; echo a b | wc -w") == "Physical size: 1080x2280\n2\n"
+    assert phone.shell("echo gone > /dev/null") == ""
+    assert phone.run_shell("echo a >")[1] == 2
+
+
+def test_quoted_signs_are_words(phone):
+    assert phone.shell("echo ';' \"a | b\" 'x > y' '$?' \"$?\" $? it\\'s") == "; a | b x > y $? 0 0 it's\n"
+    open_app(phone.state, "notes")
+    phone.state.focus = "title"
+    phone.shell("input text ';'")
+    phone.shell("input text '$?'")
+    assert phone.state.page.fields["title"] == ";$?"
 
 
 def test_exit_codes_travel_as_clients_ask_for_them(phone):
