@@ -34,8 +34,14 @@ _PATTERNS = {
 }
 _COMMAND = re.compile(rf"\b(?:{'|'.join(_PATTERNS.values())})\b")
 _ARTICLE = re.compile(r"\b(?:the|a|an) (?=[a-z]+ \d)")
-_PUT = re.compile(rf"\bput ({_NAME}) (?:in/on|in|on|into|onto|to) ({_NAME})\b")
-"""How `move` was written before ALFWorld 0.4: models remember it."""
+_SAME = tuple((re.compile(rf"\b{said}\b"), meant) for said, meant in (
+    (rf"(?:put|place) ({_NAME}) (?:in/on|in|on|into|onto|to) ({_NAME})", r"move \1 to \2"),
+    (rf"pick up ({_NAME}) from ({_NAME})", r"take \1 from \2"),
+    (rf"(heat|cool|clean|slice) ({_NAME}) using ({_NAME})", r"\1 \2 with \3"),
+    (rf"turn on ({_NAME})", r"use \1"),
+    (rf"move to ({_NAME})", r"go to \1"),
+))  # fmt: skip
+"""The games' own other words for their commands, in their help and in what they answer; `put` was `move` before 0.4."""
 
 
 class CommandParser:
@@ -47,7 +53,8 @@ class CommandParser:
     Args:
         mode: how text is read.
             `tolerant`: the value of the last field `"action"`, or the last line if there is none; case, spacing,
-            articles and the older `put X in/on Y` do not matter; names count as wholes, and the longest command wins.
+            articles and the games' other words (`put` or `place X in/on Y`, `turn on X`) do not matter; names count as
+            wholes, and the longest command wins.
             `released`: RL4VLM's reading: the lower-cased text after the first `"action":`, or the last 30 characters if
             there is none; the first admissible command that occurs in it, so `go to cabinet 1` in `go to cabinet 10`.
         format: what `render` writes: `thoughts` and the action, or `action_only`.
@@ -107,5 +114,8 @@ class CommandParser:
 
 
 def _normal(text: str) -> str:
-    """Lower case, single blanks, no articles, `move` for `put`."""
-    return _PUT.sub(r"move \1 to \2", _ARTICLE.sub("", " ".join(text.lower().split())))
+    """Lower case, single blanks, no articles, and the command's own word for each that means the same."""
+    text = _ARTICLE.sub("", " ".join(text.lower().split()))
+    for said, meant in _SAME:
+        text = said.sub(meant, text)
+    return text
