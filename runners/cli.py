@@ -139,17 +139,20 @@ def list_(
 @verb
 def show(
     overrides: Overrides = None,
-    resolve: Annotated[bool, typer.Option("--resolve", help="Fill in interpolations and check every value.")] = False,
+    resolve: Annotated[
+        bool, typer.Option("--resolve", help="Fill in interpolations; no value may be missing.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Print the config that overrides make."""
+    """Print the config that overrides make, its values checked."""
     from omegaconf import OmegaConf
 
-    from agentlab_runner.runners.config.compose import compose, draft
+    from agentlab_runner.runners.config.compose import check_draft, compose, draft
     from agentlab_runner.runners.config.validate import take_schemas
     from agentlab_runner.runners.terminal.tables import print_json, print_yaml
 
     cfg = (compose if resolve else draft)(overrides or [])
+    check_draft(cfg, overrides or [])
     take_schemas(cfg)
     if json:
         print_json(OmegaConf.to_container(cfg))

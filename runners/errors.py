@@ -5,6 +5,14 @@ class UserError(Exception):
     """Bad input. The CLI prints the message alone and exits with 2."""
 
 
+class UnknownKey(UserError):
+    """An override of a key that the config does not have."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class RunFailed(Exception):
     """A run that could not go on through no fault of its input. The CLI prints the message alone and exits with 1."""
 

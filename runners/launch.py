@@ -23,7 +23,7 @@ from agentlab_runner.runners.config.older import choices_in, complete
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.config.validate import told
 from agentlab_runner.runners.doctor import refuse_unmet
-from agentlab_runner.runners.errors import RolloutLost, RunFailed, UserError
+from agentlab_runner.runners.errors import RolloutLost, RunFailed, UnknownKey, UserError
 from agentlab_runner.runners.experiment import Experiment
 from agentlab_runner.runners.files.names import bare, label
 from agentlab_runner.runners.online.origin import pinned
@@ -66,12 +66,14 @@ def run_folders(named: Sequence[str]) -> list[Path]:
     """Run and sweep folders as `report` and `compare` take them: paths, and `run=` as the other verbs have it.
 
     Raises:
-        UserError: if there is no latest run.
+        UserError: if there is no latest run, or something else is given as KEY=VALUE.
     """
     root, folders = split([one for one in named if one.startswith("runs_dir=")])[0], []
     for one in named:
         if one.startswith("run="):
             folders.append(run_folder(root | {"run": one.removeprefix("run=")}))
+        elif (option := re.match(r"(\w+)=", one)) and option[1] != "runs_dir" and not Path(one).exists():
+            raise UnknownKey(option[1], f"{one} is no folder; name runs by their folders, run=latest or run=PATH")
         elif not one.startswith("runs_dir="):
             folders.append(Path(one))
     return folders

@@ -17,7 +17,7 @@ from pydantic import (
 class ScmSettings(BaseModel):
     """The causal weights B and the classifier they are measured with."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     mode: Literal["released", "paper", "exact", "uniform", "random", "permuted"] = "released"
     """`released`, `paper`: by the classifier; `exact`: by the parser; else controls."""
@@ -60,7 +60,7 @@ class ScmSettings(BaseModel):
 class OfflineSettings(BaseModel):
     """Rounds of the offline phase; a round has as many optimiser steps as an online iteration."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     instruction_critic_rounds: NonNegativeInt = 20
     critic_rounds: NonNegativeInt = 20
@@ -70,7 +70,7 @@ class OfflineSettings(BaseModel):
 class ReleasedEpisodesSettings(BaseModel):
     """The keyword arguments of `agents.coso.released.load_trajectories`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     path: str
     images: str | None = None
@@ -82,7 +82,7 @@ class ReleasedEpisodesSettings(BaseModel):
 class ImitationSettings(BaseModel):
     """The keyword arguments of `agents.llm.imitation.fit`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     lr: PositiveFloat = 3e-3
     batch_size: PositiveInt = 32
@@ -98,7 +98,7 @@ class ImitationSettings(BaseModel):
 class EntropySettings(BaseModel):
     """What every agent with an entropy bonus of choice may be told."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     entropy: Literal["none", "uniform", "causal"] = "causal"
     alpha: NonNegativeFloat = 1.0

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 class LoraSettings(BaseModel):
     """Low-rank adapters (arXiv 2106.09685): only these train, the loaded weights stay."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     r: PositiveInt = 16
     alpha: PositiveFloat = 32.0
@@ -24,7 +24,7 @@ class LoraSettings(BaseModel):
 class ServerSettings(BaseModel):
     """A server that generates in the model's place, see `agents.llm.server.RolloutServer`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     url: str = Field(pattern=r"^https?://")
     """Up to and including `/v1`."""
@@ -48,7 +48,7 @@ class ServerSettings(BaseModel):
 class ModelSettings(BaseModel):
     """The keyword arguments of `LanguagePolicy.from_pretrained`, and how to make the folder it loads."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str | None = None
     """Hub repository, local folder or GGUF file; only a model that is made (`make`) may leave it out."""
@@ -85,7 +85,7 @@ class AutoUISettings(ModelSettings):
 class TinySettings(BaseModel):
     """The keyword arguments of `agents.llm.tiny.create` that a config sets."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     image_size: PositiveInt = 96
     patch_size: PositiveInt = 8

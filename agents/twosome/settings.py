@@ -19,7 +19,7 @@ Normalisation = Literal["sum", "token", "word"]
 class TaskSettings(BaseModel):
     """What an experiment says of its task whichever agent plays it; one that learns nothing has no use for it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     gamma: float = Field(default=0.99, ge=0, le=1)
     """A primitive step's discount."""

@@ -1,10 +1,12 @@
 """What configs of data cleaning experiments may hold; imported before anything heavy."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 Node = dict[str, Any]
 
@@ -90,7 +92,7 @@ class RepairSettings(Settings):
     err: float = Field(ge=0, le=1)
     inc: float = Field(ge=0, le=1)
     search: Literal["auto", "exact", "fixed", "beam"]
-    choose: Literal["evidence", "knee"] | int
+    choose: Literal["evidence", "knee"] | Annotated[int, Field(ge=0)]
     tau: int | None = Field(ge=0)
     max_additions: int | None = Field(ge=0)
     typo_guard: bool
@@ -125,8 +127,8 @@ class BenchSettings(Settings):
 class CleanersSettings(Settings):
     """The node `cleaners`: every method at every rate of errors and of missing labels."""
 
-    err: list[float] = Field(min_length=1)
-    inc: list[float] = Field(min_length=1)
+    err: list[Share] = Field(min_length=1)
+    inc: list[Share] = Field(min_length=1)
     match: Literal["synonym", "exact"]
     tuning_seed: int = Field(ge=0)
     baran: int = Field(ge=0)
@@ -135,6 +137,6 @@ class CleanersSettings(Settings):
 class SensesSettings(Settings):
     """The node `senses`: how many interpretations, and how the table is damaged."""
 
-    counts: list[int] = Field(min_length=1)
+    counts: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
     err: float = Field(ge=0, le=1)
     inc: float = Field(ge=0, le=1)

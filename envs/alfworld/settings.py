@@ -10,7 +10,7 @@ from agentlab_runner.envs.alfworld.scenes import Sampling, Scenes, Split
 class CommandParserSettings(BaseModel):
     """How the agent's text becomes a command (agentlab_runner.envs.alfworld.commands.CommandParser)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     target: str = Field(alias="_target_")
     mode: Literal["tolerant", "released"]
@@ -20,7 +20,7 @@ class CommandParserSettings(BaseModel):
 class AlfworldSettings(BaseModel):
     """The keys of the household."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     num_envs: int = Field(ge=1)
     engine: Literal["twin", "pddl"]
@@ -28,8 +28,8 @@ class AlfworldSettings(BaseModel):
     task_types: list[str]
     rooms: list[str]
     things: list[str]
-    receptacles: int | None
-    objects: int
+    receptacles: int | None = Field(ge=3)
+    objects: int = Field(ge=3)
     sampling: Sampling
     data: str | None
     parser: CommandParserSettings

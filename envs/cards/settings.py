@@ -10,7 +10,7 @@ GameName = Literal["numberline", "blackjack", "ezpoints", "points24"]
 class CardsParserSettings(BaseModel):
     """How the agent's text becomes an action (agentlab_runner.envs.cards.actions.CardsParser)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     target: str = Field(alias="_target_")
     game: GameName
@@ -20,7 +20,7 @@ class CardsParserSettings(BaseModel):
 class CardsSettings(BaseModel):
     """The keys of a card game."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     num_envs: int = Field(ge=1)
     game: GameName

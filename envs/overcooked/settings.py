@@ -20,7 +20,7 @@ FourNumbers = Annotated[list[float], Field(min_length=4, max_length=4)]
 class OvercookedSettings(BaseModel):
     """The keys of the kitchen."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     num_envs: int = Field(ge=1)
     task: Literal["tomato_salad", "tomato_lettuce_salad"]

@@ -10,7 +10,7 @@ Task = Literal[
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class VirtualHomeSettings(_Settings):

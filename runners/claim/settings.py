@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from agentlab_runner.runners.config.settings import Settings
 
@@ -51,8 +51,8 @@ class ClaimSettings(Settings):
     """Of the metric's course in a run: its last value, or its mean over the evaluations (area under the curve)."""
     over: AxisSettings | None = None
     """None: curves are drawn over steps, one point an evaluation."""
-    seeds: list[int] = Field(min_length=2)
-    tuning_seeds: list[int] = Field(default_factory=list)
+    seeds: list[NonNegativeInt] = Field(min_length=2)
+    tuning_seeds: list[NonNegativeInt] = Field(default_factory=list)
     arms: dict[str, ArmSettings] = Field(min_length=2)
     expect: list[ExpectSettings] = Field(min_length=1)
 

@@ -13,15 +13,15 @@ from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from agentlab_runner.runners.config.identity import flatten
 from agentlab_runner.runners.config.listing import CONF, choices, is_group, search_path
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.config.validate import check, take_schemas, validate
-from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.errors import UnknownKey, UserError
 
 
 def compose(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
@@ -68,6 +68,24 @@ def draft(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
         raise UserError(f"the config cannot be composed: {_one_line(fault)}") from fault
 
 
+def check_draft(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Check what a draft says already, keys that have no value yet and what refers to them left aside.
+
+    Raises:
+        UserError: if a value is wrong.
+    """
+    cfg = copy.deepcopy(cfg)
+    schemas = take_schemas(cfg)
+    for key in list(keys(cfg)):
+        if _waits(cfg, key):
+            parent, _, name = key.rpartition(".")
+            owner = OmegaConf.select(cfg, parent) if parent else cfg
+            with open_dict(owner):
+                del owner[name]
+    _resolve(cfg)
+    check(cfg, schemas, _see(overrides, "config"), partly=True)
+
+
 def change(
     cfg: DictConfig, overrides: Sequence[str], like: Sequence[str], also: Collection[str] = ()
 ) -> DictConfig:
@@ -92,7 +110,7 @@ def change(
         if override.is_delete():
             raise UserError(f"{override.input_line!r}: a finished config can be changed, but nothing taken out of it")
         if not override.is_add() and key not in (known := [*keys(changed), *also]):
-            raise UserError(f"this run's config has no key {key!r}{did_you_mean(key, known, quote=True)}")
+            raise UnknownKey(key, f"this run's config has no key {key!r}{did_you_mean(key, known, quote=True)}")
         value = override.value()
         if is_group(override.key_or_group):
             part = draft([], config=f"{override.key_or_group}/{value}")
@@ -179,6 +197,17 @@ def _resolve(cfg: DictConfig) -> None:
         raise UserError(f"{key} refers to {wanted[1]!r}, which the config does not have{hint}") from fault
 
 
+def _waits(cfg: DictConfig, key: str) -> bool:
+    """Whether a key has no value, or refers to one that has none."""
+    try:
+        OmegaConf.select(cfg, key, throw_on_missing=True)
+    except (MissingMandatoryValue, InterpolationToMissingValueError):
+        return True
+    except OmegaConfBaseException:
+        return False
+    return False
+
+
 def _is_broken(cfg: DictConfig, key: str) -> bool:
     try:
         OmegaConf.select(cfg, key)
@@ -245,7 +274,7 @@ def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], c
         there = keys(_hydra(choosing, config)) if len(choosing) < len(overrides) else []
         hint = did_you_mean(key, [name for name in there if not key.startswith(f"{name}.")], quote=True)
         new = hint or f"; a new key is added with +{key}=VALUE"
-        return UserError(f"conf has no key {key!r}{new} {see}")
+        return UnknownKey(key, f"conf has no key {key!r}{new} {see}")
     if match := re.search(r"Multiple values for ([^.\s]+)\.|(\S+) appears more than once", text):
         group = (match[1] or match[2]).partition("@")[0]
         return UserError(f"{group} is chosen already; choose it once, with {group}=CHOICE and without a plus")

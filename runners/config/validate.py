@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from agentlab_runner.runners.config.suggest import did_you_mean
-from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.errors import UnknownKey, UserError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,7 +37,7 @@ def take_schemas(cfg: DictConfig) -> dict[str, str]:
     return schemas
 
 
-def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "") -> None:
+def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "", partly: bool = False) -> None:
     """Check nodes against their models.
 
     A model sees its node's keys except those beginning with an underscore, which are Hydra's own. Values are taken as
@@ -47,6 +47,7 @@ def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "") -> None:
         cfg: a resolved config without missing values.
         schemas: dotted key of a node ("" for the root) and the `module.Model` it must satisfy.
         see: a pointer for the user that ends the sentence of an unknown key.
+        partly: keys may be missing yet.
 
     Raises:
         UserError: naming the first wrong key, its value and what it may be.
@@ -58,20 +59,26 @@ def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "") -> None:
         plain = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
         assert isinstance(plain, dict)
         values = {str(key): value for key, value in plain.items() if not str(key).startswith("_")}
-        checked(values, model_of(name, path), path, see)
+        model = model_of(name, path)
+        try:
+            model.model_validate_json(json.dumps(values), strict=True)
+        except ValidationError as fault:
+            errors = [error for error in fault.errors() if not (partly and error["type"] == "missing")]
+            if errors:
+                raise _refusal(errors, path, values, model, see) from fault
 
 
-def checked(values: dict[str, Any], model: type[M], path: str = "", see: str = "") -> M:
+def checked(values: dict[str, Any], model: type[M], path: str = "") -> M:
     """The values of one node as its model; see `check`."""
     try:
         return model.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as fault:
-        raise UserError(_sentence(fault.errors(), path, values, model, see)) from fault
+        raise _refusal(fault.errors(), path, values, model, "") from fault
 
 
 def told(fault: ValidationError) -> str:
     """What a model refused elsewhere, as when an agent is built from a node without `_schema_`, as `check` says it."""
-    return _sentence(fault.errors(), "", None, BaseModel, "")
+    return str(_refusal(fault.errors(), "", None, BaseModel, ""))
 
 
 def _marked(node: Any, mark: str, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -103,9 +110,9 @@ def model_of(name: str, path: str) -> type[BaseModel]:
     return model
 
 
-def _sentence(
+def _refusal(
     errors: list[ErrorDetails], path: str, values: dict[str, Any] | None, model: type[BaseModel], see: str
-) -> str:
+) -> UserError:
     """The most telling of a node's errors: an unknown key explains a missing one, so it goes first."""
     error = min(errors, key=lambda e: e["type"] != "extra_forbidden")
     place = _place(error["loc"], values)
@@ -115,15 +122,15 @@ def _sentence(
         known = [".".join([path, *place[:-1], name] if path else [*place[:-1], name]) for name in fields]
         takes = f"; {path or 'the config'} takes {', '.join(fields)}" if fields else ""
         hint = did_you_mean(key, known, quote=True) or takes
-        return f"conf has no key {key!r}{hint} {see}".rstrip()
+        return UnknownKey(key, f"conf has no key {key!r}{hint} {see}".rstrip())
     if error["type"] == "missing":
-        return f"{key} has no value; add {key}=VALUE {see}".rstrip()
+        return UserError(f"{key} has no value; add {key}=VALUE {see}".rstrip())
     if error["type"] in ("value_error", "assertion_error"):
-        return f"{key or 'the config'} is refused: {error['msg'].partition(', ')[2]}"
+        return UserError(f"{key or 'the config'} is refused: {error['msg'].partition(', ')[2]}")
     about = [other for other in errors if _place(other["loc"], values) == place]
     allowed = " or ".join(dict.fromkeys(_allowed(other, model, place) for other in about))
     hint = did_you_mean(str(error["input"]), re.findall(r"'([^']*)'", allowed))
-    return f"{key} is {json.dumps(error['input'])}, but must be {allowed}{hint}"
+    return UserError(f"{key} is {json.dumps(error['input'])}, but must be {allowed}{hint}")
 
 
 def _place(location: tuple[int | str, ...], values: Any) -> list[str]:

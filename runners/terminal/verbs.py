@@ -3,19 +3,21 @@
 import functools
 import inspect
 import os
+import shlex
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.models import OptionInfo
 
 from agentlab_runner.runners.config.listing import choices, purpose
 from agentlab_runner.runners.config.modules import find_own_modules
-from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.errors import RunFailed, UnknownKey, UserError
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -64,7 +66,7 @@ def told(function: Callable[..., None]) -> Callable[..., None]:
         except typer.Exit:
             raise
         except UserError as fault:
-            _fail(fault, 2, debug)
+            _fail(_as_option(fault, guarded, options), 2, debug)
         except KeyboardInterrupt as fault:
             _fail(fault, 130, debug)
         except BrokenPipeError:  # `agentlab list | head` is no fault
@@ -86,6 +88,26 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         function(*args, **options)
 
     return told(_with_option(function, prepared, "conf_dir", ConfDir, None))
+
+
+def _as_option(fault: UserError, function: Callable[..., None], given: Mapping[str, Any]) -> UserError:
+    """A key that no config has but that is an option of the verb: which option was meant."""
+    if not isinstance(fault, UnknownKey):
+        return fault
+    flag = f"--{fault.key.replace('_', '-')}"
+    for name, parameter in inspect.signature(function).parameters.items():
+        marks = getattr(parameter.annotation, "__metadata__", ())
+        if any(flag in (mark.default, *(mark.param_decls or ())) for mark in marks if isinstance(mark, OptionInfo)):
+            value = "" if isinstance(given.get(name, False), bool) else f" {_value_of(fault.key, given)}"
+            return UserError(f"{fault.key!r} is no key of a config; did you mean {flag}{value}?")
+    return fault
+
+
+def _value_of(key: str, given: Mapping[str, Any]) -> str:
+    """What a verb's arguments say of a key."""
+    words = [str(word) for value in given.values() if isinstance(value, list) for word in value]
+    found = [word.partition("=")[2] for word in words if word.lstrip("+").partition("=")[0] == key]
+    return shlex.quote(found[-1]) if found and found[-1] else "VALUE"
 
 
 def _with_option(

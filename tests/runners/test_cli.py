@@ -216,6 +216,18 @@ def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
         (["phone", "serve", "phones=0"], "phones is 0, but must be at least 1"),
         (["import", "tyo", "x.yaml"], "nothing imports 'tyo'; did you mean toy?"),
         (["trian"], "No such command"),
+        (["train", "+exp=counting", "name=my run"], "'name' is no key of a config; did you mean --name 'my run'?"),
+        (["train", "+exp=counting", "+name=x"], "did you mean --name x?"),
+        (["sweep", "+exp=counting", "seed=0,1", "fail_fast=true"], "did you mean --fail-fast?"),
+        (["sweep", "+exp=counting", "seed=0,1", "metric=loss"], "did you mean --metric loss?"),
+        (["eval", "+exp=counting", "conf_dir=mine"], "did you mean --conf-dir mine?"),
+        (["show", "json=true"], "did you mean --json?"),
+        (["report", "out=page.html"], "did you mean --out page.html?"),
+        (["compare", "nothing=1"], "nothing=1 is no folder; name runs by their folders"),
+        (["show", "+exp=counting", "name=x"], "conf has no key 'name'"),
+        (["show", "+exp=counting", "agent.gamma=-1"], "agent.gamma is -1, but must be at least 0 and at most 1"),
+        (["show", "+exp=counting", "agent=open", "agent.gamma=-1"], "agent.gamma is -1"),
+        (["show", "+exp=counting", "agent.lr=${sede}"], "agent.lr refers to 'sede'"),
     ],
 )
 def test_bad_input_ends_with_2_and_one_sentence(lab, tmp_path, arguments, sentence):
