@@ -19,7 +19,8 @@ def parts(annotation):
 
 def with_its_parts(model):
     inner = [part for field in model.model_fields.values() for part in parts(field.annotation)]
-    return {model}.union(*(with_its_parts(part) for part in inner if isinstance(part, type) and issubclass(part, BaseModel)))
+    inner = [part for part in inner if isinstance(part, type) and issubclass(part, BaseModel)]
+    return {model}.union(*map(with_its_parts, inner))
 
 
 def models():

@@ -25,6 +25,10 @@ class DeviceUnavailable(ConnectionError):
     """There is no such phone, or no adb; one sentence with the fix."""
 
 
+class NotTyped(ValueError):
+    """The phone has no way to type this text and has typed nothing of it; one sentence that says what it can type."""
+
+
 @dataclass(frozen=True, slots=True)
 class UiNode:
     """One node of the accessibility tree, as uiautomator reports it."""
@@ -76,7 +80,11 @@ class PhoneDevice(Protocol):
     def swipe(self, x0: int, y0: int, x1: int, y1: int, duration_ms: int = 300) -> None: ...
 
     def type_text(self, text: str) -> None:
-        """Keystrokes into the focused field; without focus nothing happens."""
+        """Keystrokes into the focused field, a line break as a blank; without focus nothing happens.
+
+        Raises:
+            NotTyped: the phone cannot type this.
+        """
 
     def keyevent(self, key: Key) -> None: ...
 

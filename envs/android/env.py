@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agentlab_runner.envs.android import prompts
 from agentlab_runner.envs.android.actions import Action, ActionType, AitwParser, Point
-from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, PhoneDevice, TaskSpec
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, NotTyped, PhoneDevice, TaskSpec
 from agentlab_runner.envs.android.evaluators import Evaluator, NotEvaluated
 from agentlab_runner.envs.android.task_source import TaskSource
 from agentlab_runner.envs.spaces import AnyText
@@ -42,7 +42,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         success: bool;
         parsed: the canonical text of the action, None if the utterance was unparsable, and `parse_failed`;
         stop: None while the episode goes on, then `success`, `failure`, `horizon` or `device_lost`;
-        reason: a sentence when the stop is `device_lost`, else "";
+        reason: a sentence when the stop is `device_lost` or the phone cannot type the text, else "";
         marks: what to draw on the screenshot the action was chosen from.
     A phone that goes away, or a judge that does not answer, truncates the episode with `device_lost` and the last good
     observation: nothing was learnt of the task, so it counts neither as success nor as failure.
@@ -150,7 +150,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         success, stop, reason = False, None, ""
         try:
             if not skipped:
-                self._execute(done)
+                reason = self._execute(done)
             before, self._screenshot = self._screenshot, self._look()
             success = self.evaluator.success(self.device, self.task, before, self._screenshot)
             self._observation = self._observe()
@@ -204,7 +204,8 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
             text = f"{text} Screen:\n{listed}"
         return {"text": text} if self.view == "tree" else {"text": text, "image": self._screenshot}
 
-    def _execute(self, action: Action) -> None:
+    def _execute(self, action: Action) -> str:
+        """Do it; a sentence where the phone cannot."""
         if action.kind is ActionType.DualPoint:
             x0, y0 = _pixel(action.touch, self.device.screen)
             x1, y1 = _pixel(action.lift, self.device.screen)
@@ -213,9 +214,13 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
             else:
                 self.device.swipe(x0, y0, x1, y1)
         elif action.kind is ActionType.Type:
-            self.device.type_text(action.text)
+            try:
+                self.device.type_text(action.text)
+            except NotTyped as refusal:
+                return str(refusal)
         elif action.kind in _KEYS:
             self.device.keyevent(_KEYS[action.kind])
+        return ""
 
 
 def _pixel(point: Point, screen: tuple[int, int]) -> tuple[int, int]:

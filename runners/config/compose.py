@@ -76,12 +76,11 @@ def check_draft(cfg: DictConfig, overrides: Sequence[str]) -> None:
     """
     cfg = copy.deepcopy(cfg)
     schemas = take_schemas(cfg)
-    for key in list(keys(cfg)):
-        if _waits(cfg, key):
-            parent, _, name = key.rpartition(".")
-            owner = OmegaConf.select(cfg, parent) if parent else cfg
-            with open_dict(owner):
-                del owner[name]
+    for key in [key for key in keys(cfg) if _waits(cfg, key)]:
+        parent, _, name = key.rpartition(".")
+        owner = OmegaConf.select(cfg, parent) if parent else cfg
+        with open_dict(owner):
+            del owner[name]
     _resolve(cfg)
     check(cfg, schemas, _see(overrides, "config"), partly=True)
 

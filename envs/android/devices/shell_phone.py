@@ -7,20 +7,23 @@ import time
 import unicodedata
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, TaskSpec, UiNode
+from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, NotTyped, TaskSpec, UiNode
 from agentlab_runner.envs.android.devices.adb_services import COMMAND, NOT_FOUND, task_to_json
 
 _DUMP = "/sdcard/window_dump.xml"
 _PIECE = 200
 """Characters one `input text` types; some phones cut longer command lines."""
 _SIZE = re.compile(r"(Physical|Override) size: (\d+)x(\d+)")
+_PLAIN = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014\t", "''\"\"-- ")
+"""Quotes and dashes that printers use, and tabs."""
+_FIELD = re.compile("Edit|AutoComplete")
 _FOCUS = re.compile(r"mCurrentFocus=.*?\s([\w.$]+/[\w.$]+)")
 
 
@@ -107,25 +110,36 @@ class ShellPhone(ABC):
         self._act(f"input swipe {x0} {y0} {x1} {y1} {duration_ms}")
 
     def type_text(self, text: str) -> None:
-        """Printable ASCII, which is all that `input text` knows.
+        """Printable ASCII, which is all that `input text` knows; accents are dropped, line breaks become blanks.
 
-        Accents are dropped, line breaks become blanks, and what has no plain form is left out with a warning.
+        What the focused field then shows is read. Where keys were dropped it is taken back and typed again, and when
+        that does not help a warning says so.
+
+        Raises:
+            NotTyped: some of it has no plain form.
         """
-        for piece in text_pieces(text):
-            self._act(f"input text {shlex.quote(piece.replace(' ', '%s'))}")
+        pieces = text_pieces(text)
+        typed, before = "".join(pieces), self._field() if pieces else None
+        for attempt in range(self.retries + 1):
+            for piece in pieces:
+                self._act(f"input text {shlex.quote(piece.replace(' ', '%s'))}")
+            shown = None if before is None else self._field()
+            came = None if before is None or shown is None else arrived(before, typed, shown)
+            if came is None:
+                return
+            if attempt < self.retries and came:
+                self._act(f"input keyevent {' '.join([str(int(Key.DEL))] * came)}")
+        warnings.warn(f"{typed!r} was typed on {self.serial}, which shows {shown!r}: it drops keys", stacklevel=2)
 
     def keyevent(self, key: Key) -> None:
         self._act(f"input keyevent {int(key)}")
 
     def ui_tree(self) -> UiNode:
         """The tree of `uiautomator dump`; the bare root, with a warning, on a screen that never comes to rest."""
-        from agentlab_runner.envs.android.ui_xml import from_xml
-
         for _ in range(self.retries + 1):
-            self._ask(f"uiautomator dump {_DUMP}", codes=None)
-            output, code = self._ask(f"cat {_DUMP}", codes=None)
-            if code == 0 and b"</hierarchy>" in output:
-                return from_xml(output.decode(errors="replace"))
+            tree = self._dumped()
+            if tree is not None:
+                return tree
             time.sleep(self.retry_wait)
         warnings.warn(f"uiautomator found no tree on {self.serial}; its screen may never come to rest", stacklevel=2)
         return UiNode("android.widget.FrameLayout", (0, 0, *self.screen))
@@ -156,6 +170,21 @@ class ShellPhone(ABC):
         """Nothing stays open between two requests."""
 
     # Requests
+
+    def _dumped(self) -> UiNode | None:
+        """The tree, if the screen has come to rest; the file of an earlier dump is not taken for it."""
+        from agentlab_runner.envs.android.ui_xml import from_xml
+
+        said, _ = self._ask(f"uiautomator dump {_DUMP}", codes=None)
+        if b"dumped to" not in said:
+            return None
+        output, code = self._ask(f"cat {_DUMP}", codes=None)
+        return from_xml(output.decode(errors="replace")) if code == 0 and b"</hierarchy>" in output else None
+
+    def _field(self) -> str | None:
+        """What stands in the text field that has the keyboard; None where none is seen."""
+        tree = self._dumped()
+        return None if tree is None else next((node.text for node in _flat(tree) if _is_field(node)), None)
 
     def _act(self, command: str) -> None:
         self._ask(command, once=True)
@@ -201,15 +230,47 @@ class ShellPhone(ABC):
         self.keyevent(Key.HOME)
 
 
+def _flat(node: UiNode) -> Iterator[UiNode]:
+    yield node
+    for child in node.children:
+        yield from _flat(child)
+
+
+def _is_field(node: UiNode) -> bool:
+    return node.focused and bool(_FIELD.search(node.class_name))
+
+
+def arrived(before: str, typed: str, shown: str) -> int | None:
+    """How many of the characters typed a field shows, if it has dropped some.
+
+    None where it shows all of them, or something else than what dropped keys leave, as a field does that formats what
+    is typed or hides it; and where it cannot be told from the hint of an empty field.
+    """
+    start = before if shown.startswith(before) else ""
+    came = shown[len(start) :]
+    if came == typed or not _is_part(came, typed) or (start and _is_part(shown, typed)):
+        return None
+    return len(came)
+
+
+def _is_part(some: str, whole: str) -> bool:
+    """Whether `some` is `whole` with characters left out."""
+    rest = iter(whole)
+    return all(letter in rest for letter in some)
+
+
 def text_pieces(text: str) -> list[str]:
     """`text` as what `input text` can type, one command a piece.
 
     The command reads `%s` as a blank and has no way to escape it, so a literal one is cut in two.
+
+    Raises:
+        NotTyped: a character has no plain form, as an emoji has none.
     """
-    decomposed = unicodedata.normalize("NFKD", " ".join(text.splitlines()))
+    decomposed = unicodedata.normalize("NFKD", " ".join(text.splitlines()).translate(_PLAIN))
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    typed = "".join(letter for letter in plain if " " <= letter <= "~")
-    if typed != plain:
-        warnings.warn(f"adb types printable ASCII only; of {text!r} only {typed!r} was typed", stacklevel=3)
-    pieces = re.split(r"(?<=%)(?=s)", typed)
+    odd = "".join(dict.fromkeys(letter for letter in plain if not " " <= letter <= "~"))
+    if odd:
+        raise NotTyped(f"adb types printable ASCII only, so nothing of {text!r} was typed: {odd!r} has no plain form")
+    pieces = re.split(r"(?<=%)(?=s)", plain)
     return [piece[start : start + _PIECE] for piece in pieces for start in range(0, len(piece), _PIECE)]

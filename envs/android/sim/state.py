@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 STACK_LIMIT = 32
-FIELD_LIMIT = 200
+FIELD_LIMIT = 4096
+"""Characters a text field holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +160,15 @@ def close_page(state: PhoneState, pages: int = 1) -> None:
 
 
 def type_text(state: PhoneState, text: str) -> None:
-    """Append printable characters to the focused field; nothing without focus."""
-    if state.focus:
-        clean = "".join(c for c in text if c.isprintable())
-        fields = state.page.fields
-        fields[state.focus] = (fields.get(state.focus, "") + clean)[:FIELD_LIMIT]
+    """Append printable characters to the focused field, if there is one; where it cannot hold all a toast says so.
+
+    A line break becomes a blank, as it does through adb.
+    """
+    if not state.focus:
+        return
+    fields = state.page.fields
+    longer = fields.get(state.focus, "") + "".join(c for c in " ".join(text.splitlines()) if c.isprintable())
+    if len(longer) > FIELD_LIMIT:
+        state.toast = f"The text is too long: a field holds {FIELD_LIMIT} characters"
+    else:
+        fields[state.focus] = longer

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 import agentlab_runner.envs.android
-from agentlab_runner.envs.android.actions import AitwParser, tap
+from agentlab_runner.envs.android.actions import Action, ActionType, AitwParser, tap
 from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, TaskSpec
 from agentlab_runner.envs.android.devices import adb
 from agentlab_runner.envs.android.devices.adb import AdbPhone
 from agentlab_runner.envs.android.devices.adb_server import Fault, FaultPlan, PhoneServer, State
-from agentlab_runner.envs.android.devices.shell_phone import ShellPhone, text_pieces
+from agentlab_runner.envs.android.devices.shell_phone import ShellPhone, arrived, text_pieces
+from agentlab_runner.envs.android.devices.sim import SimPhone
 from agentlab_runner.envs.android.evaluators import Programmatic
+from agentlab_runner.envs.android.sim import shell
+from agentlab_runner.envs.android.sim.state import open_page
 from tests.envs.android.button_phone import SCREEN, ButtonPhone
 
 adbutils = pytest.importorskip("adbutils")
@@ -71,14 +74,74 @@ def test_typed_text_arrives_as_it_is(served, text):
     assert phone.typed == text
 
 
-@pytest.mark.parametrize(("text", "typed", "warns"), [("café", "cafe", False), ("two\nlines", "two lines", False),
-                                                      ("a 日 b", "a  b", True), ("", "", False), ("😀", "", True)])
-def test_what_input_text_cannot_type(text, typed, warns):
-    if warns:
-        with pytest.warns(UserWarning, match="printable ASCII"):
-            assert "".join(text_pieces(text)) == typed
-    else:
-        assert "".join(text_pieces(text)) == typed
+@pytest.mark.parametrize(("text", "typed"), [
+    ("café", "cafe"), ("two\nlines", "two lines"), ("“it’s”\t1–2", '"it\'s" 1-2'), ("", ""),
+])
+def test_what_has_a_plain_form_is_typed_in_it(text, typed):
+    assert "".join(text_pieces(text)) == typed
+
+
+@pytest.mark.parametrize("text", ["a 日 b", "nice \U0001f600", "\x00"])
+def test_what_has_none_is_refused_whole_and_the_episode_goes_on(served, text):
+    phone, server = served()
+    env = agentlab_runner.envs.android.make(device=connect(server), evaluator=Programmatic(), parser=PARSER)
+    env.reset(seed=0)
+    phone.tap(5, 150)
+    *_, truncated, info = env.step(PARSER.render(Action(ActionType.Type, text=text)))
+    assert phone.typed == ""
+    assert not truncated
+    assert "adb types printable ASCII only, so nothing of" in info["reason"]
+    assert env.step(ELSEWHERE)[-1]["reason"] == ""
+
+
+class Clumsy(SimPhone):
+    """Drops every third key the first `times` times that something is typed."""
+
+    def __init__(self, times):
+        super().__init__(popup_rate=0, slow_rate=0)
+        self.times = times
+
+    def type_text(self, text):
+        self.times -= 1
+        super().type_text(text if self.times < 0 else "".join(c for i, c in enumerate(text) if i % 3 != 2))
+
+
+@pytest.mark.parametrize("before", ["", "Al", "see"])
+def test_dropped_keys_are_typed_again(served, before):
+    phone, server = served(phone=Clumsy(2))
+    device = connect(server)
+    open_page(phone.state, "contacts", "new", focus="name", fields={"name": before})
+    device.type_text("ice seen")
+    assert phone.state.page.fields["name"] == f"{before}ice seen"
+
+
+def test_a_phone_that_goes_on_dropping_keys_is_named(served):
+    phone, server = served(phone=Clumsy(9))
+    open_page(phone.state, "contacts", "new", focus="name")
+    with pytest.warns(UserWarning, match="'icy' was typed on emulator-5554, which shows 'ic': it drops keys"):
+        connect(server).type_text("icy")
+    assert phone.state.page.fields["name"] == "ic"
+
+
+@pytest.mark.parametrize(("before", "typed", "shown", "came"), [
+    ("", "tea", "tea", None), ("a", "tea", "atea", None), ("Search", "tea", "tea", None),
+    ("", "tea", "ta", 2), ("a", "tea", "ate", 2), ("", "tea", "", 0), ("Search", "tea", "te", 2),
+    ("", "5551234", "555-1234", None), ("", "secret", "••••••", None), ("", "teh", "The", None),
+    ("te", "tea", "te", None),
+])
+def test_what_a_field_shows_says_what_it_dropped(before, typed, shown, came):
+    assert arrived(before, typed, shown) == came
+
+
+def test_an_older_dump_is_not_taken_for_the_screen(served):
+    phone, server = served(phone=SimPhone(popup_rate=0, slow_rate=0))
+    device = connect(server, retries=0)
+    assert device.ui_tree() == phone.ui_tree()
+    phone.run_shell = lambda command: ("ERROR: could not get idle state.", 0) if "uiautomator" in command else (
+        shell.run(phone, command)
+    )
+    with pytest.warns(UserWarning, match="its screen may never come to rest"):
+        assert device.ui_tree().children == ()
 
 
 def test_screenshots_are_exact_and_scaled(served):
