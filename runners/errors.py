@@ -17,5 +17,9 @@ class RunFailed(Exception):
     """A run that could not go on through no fault of its input. The CLI prints the message alone and exits with 1."""
 
 
+class Unreachable(RunFailed):
+    """What a run needs beside this machine, such as a phone, is not there."""
+
+
 class RolloutLost(RunFailed):
     """What plays the episodes has gone as a whole; what was learnt until then is well."""

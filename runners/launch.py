@@ -23,7 +23,7 @@ from agentlab_runner.runners.config.older import choices_in, complete
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.config.validate import told
 from agentlab_runner.runners.doctor import refuse_unmet
-from agentlab_runner.runners.errors import RolloutLost, RunFailed, UnknownKey, UserError
+from agentlab_runner.runners.errors import RolloutLost, RunFailed, UnknownKey, Unreachable, UserError
 from agentlab_runner.runners.experiment import Experiment
 from agentlab_runner.runners.files.names import bare, label
 from agentlab_runner.runners.online.origin import pinned
@@ -256,7 +256,8 @@ def _node(config: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
 def _new(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None) -> Iterator[Run]:
     """A new run, its folder made after everything that can be refused without one.
 
-    What is refused later, before anything was computed, takes the folder away again: bad input leaves none.
+    What is refused later, before anything was computed, takes the folder away again: bad input leaves none, nor does a
+    phone that is not there.
     """
     called = label(chosen(overrides, "exp") or "run") if name is None else bare(name)
     _settle_threads(cfg)
@@ -268,7 +269,7 @@ def _new(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None)
     try:
         with _inside(run):
             yield run
-    except UserError:
+    except (UserError, Unreachable):
         if not has_begun(run.path):
             shutil.rmtree(run.path, ignore_errors=True)
         raise
@@ -325,7 +326,7 @@ def _building() -> Iterator[None]:
         while isinstance(cause, InstantiationException):
             cause = cause.__cause__
         if isinstance(cause, ConnectionError):  # no phone, no adb: the sentence says what to do
-            raise RunFailed(advised(str(cause), cause)) from fault
+            raise Unreachable(advised(str(cause), cause)) from fault
         if cause is None or isinstance(cause, ValueError | TypeError | ImportError):
             raise UserError(describe(cause or fault)) from fault
         raise cause from fault

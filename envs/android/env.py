@@ -66,7 +66,8 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
     `metadata["blocking"]` is true for a phone whose calls wait for an answer (adb): step many of them in threads.
 
     Raises:
-        ValueError: an argument is not one of its choices, or the task file is missing or empty.
+        ValueError: an argument is not one of its choices, the task file is missing or empty, or the phone cannot tell
+            success and the evaluator asks it to.
         DeviceUnavailable: there is no such phone; from `reset`, when a lost phone did not come back.
     """
 
@@ -109,6 +110,9 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         self.white_wait = white_wait
         self.render_mode = render_mode
         self.device: PhoneDevice = device(worker=worker) if callable(device) else device
+        if evaluator.needs_template and not getattr(self.device, "judges", True):
+            self.device.close()
+            raise ValueError("a real phone cannot tell whether a task is done; use env/evaluator=judge")
         self.metadata = {**self.metadata, "blocking": getattr(self.device, "blocking", False)}
         self.task: TaskSpec | None = None
         self._actions: list[Action] = []

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +48,9 @@ class OnlineExperiment:
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
         callbacks = Callbacks(cfg)
-        rollout, held_out = self._rollout(trainer), self._held_out(trainer)
-        try:
+        with ExitStack() as opened:  # devices first: what is not there is told before demonstrations are given
+            rollout = opened.enter_context(closing(self._rollout(trainer)))
+            held_out = opened.enter_context(closing(self._held_out(trainer)))
             resumes = run.has_checkpoint()
             if resumes:
                 agent = self._agent(run, trainer)
@@ -71,27 +72,21 @@ class OnlineExperiment:
                     self._checkpoint(run, done, trainer, agent, result, callbacks)
                 restore_rng(from_first(rng_state()))  # all draw what the process that leads draws
                 return self._iterate(run, trainer, agent, rollout, held_out, done, callbacks)
-        finally:
-            rollout.close()
-            held_out.close()
 
     def evaluate(self, run: "Run", checkpoint: str) -> Metrics:
         cfg = self.cfg
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
-        if checkpoint == "none":
-            agent, name, step = self._start(run, trainer), "untrained", 0
-        else:
-            agent = self._agent(run, trainer)
-            step, state = run.load_checkpoint(checkpoint)
-            agent.load_state_dict(state["agent"])
-            name = f"checkpoint_{step}"
-        held_out = self._held_out(trainer)
-        try:
+        with closing(self._held_out(trainer)) as held_out:
+            if checkpoint == "none":
+                agent, name, step = self._start(run, trainer), "untrained", 0
+            else:
+                agent = self._agent(run, trainer)
+                step, state = run.load_checkpoint(checkpoint)
+                agent.load_state_dict(state["agent"])
+                name = f"checkpoint_{step}"
             with Progress(cfg.eval.episodes, "evaluating") as progress:
                 return self._evaluate(agent, held_out, run, name, step, progress)
-        finally:
-            held_out.close()
 
     def _iterate(
         self,

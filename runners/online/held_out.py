@@ -1,6 +1,7 @@
 """The evaluation episodes of a run: the held-out set its success is of, and further sets beside it."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from typing import Any
 
 from omegaconf import DictConfig
@@ -25,9 +26,13 @@ class HeldOut:
         self.cfg = cfg
         self.seeds = episode_seeds(cfg.seed, stream, count=cfg.episodes)
         own = {str(name): value for name, value in cfg.env.items()}
-        also = cfg.get("also") or {}
-        self._main = make(own)
-        self._also = {str(name): make({**own, **changes}) for name, changes in also.items()}
+        with ExitStack() as opened:
+            self._main = opened.enter_context(closing(make(own)))
+            self._also = {
+                str(name): opened.enter_context(closing(make({**own, **changes})))
+                for name, changes in (cfg.get("also") or {}).items()
+            }
+            self._opened = opened.pop_all()
 
     def play(self, agent: Agent, on_episode: OnEpisode | None = None) -> tuple[list[Trajectory], dict[str, Any]]:
         """Every set with the same random stream, which is no part of what training draws.
@@ -46,8 +51,7 @@ class HeldOut:
             return rollout.collect(agent, self.seeds, deterministic=self.cfg.deterministic, on_episode=on_episode)
 
     def close(self) -> None:
-        for rollout in (self._main, *self._also.values()):
-            rollout.close()
+        self._opened.close()
 
 
 def evaluated(summary: dict[str, Any]) -> Metrics:

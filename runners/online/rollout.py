@@ -138,8 +138,12 @@ class Rollout:
         self.envs: list[gymnasium.Env[Any, Any]] = []
         if num_envs < trainer.processes:
             raise UserError(f"{trainer.processes} processes cannot share num_envs={num_envs}; give each one or more")
-        for number in range(trainer.rank, num_envs, trainer.processes):
-            self.envs.append(self.make(env, number))
+        try:
+            for number in range(trainer.rank, num_envs, trainer.processes):
+                self.envs.append(self.make(env, number))
+        except BaseException:
+            self.close()
+            raise
 
     def make(self, env: Mapping[str, Any], number: int) -> gymnasium.Env[Any, Any]:
         """The environment with this number."""

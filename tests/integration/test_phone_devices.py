@@ -1,10 +1,12 @@
 """The same experiment on phones behind adb: the real client and protocol, and what is said when they are missing."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from agentlab_runner.envs.android.devices import adb
 from agentlab_runner.envs.android.devices.adb_server import PhoneServer
 from agentlab_runner.envs.android.devices.sim import SimPhone
 from tests.integration.conftest import LONG, logged, numbers, small, wait_until
@@ -49,3 +51,14 @@ def test_a_phone_that_is_not_there_is_told_in_one_sentence(lab, server, device, 
     result = lab.train("env/device=adb", f"env.device.port={server.port}", device, code=1)
     assert result.stderr.startswith(f"agentlab: {sentence}")
     assert result.stderr.count("\n") == 1
+    assert not any((lab.path / "runs").iterdir())
+
+
+def test_a_port_where_nobody_is_is_told_at_once_and_leaves_no_server_behind(lab, server):
+    server.stop()
+    refused = lab("eval", "+exp=coso_android", "env/device=adb", f"env.device.port={server.port}", code=1).stderr
+    assert refused.startswith("agentlab: adb sees no phone; plug one in")
+    assert refused.count("\n") == 1
+    assert not any((lab.path / "runs").iterdir())
+    while adb._listening("127.0.0.1", server.port):
+        time.sleep(0.05)

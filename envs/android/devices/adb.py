@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable
+from agentlab_runner.envs.android.device import DeviceUnavailable
 from agentlab_runner.envs.android.devices.shell_phone import AnswerLost, NotSent, ShellPhone
+
+_STARTED: set[int] = set()
+"""Ports of the adb servers that this process has started."""
 
 
 class AdbPhone(ShellPhone):
@@ -15,7 +18,8 @@ class AdbPhone(ShellPhone):
 
     Args:
         serial: of the phone; a list shares the phones out by `worker`; None takes the `worker`-th of those attached.
-        host, port: of the adb server; a local one is started if there is none.
+        host, port: of the adb server; a local one is started if there is none, and ended again if it knows no such
+            phone.
         scale, retries, retry_wait, settle: see ShellPhone.
         timeout: seconds a request may take.
         worker: which of the parallel environments this phone is for.
@@ -42,12 +46,15 @@ class AdbPhone(ShellPhone):
         super().__init__("", scale, retries, retry_wait, settle)
         self.host, self.port, self.timeout = host, port, timeout
         self._client = _client(host, port, timeout)
-        self.serial = _choose(self._states(), serial, worker)
-        self._device = self._client.device(self.serial)
         try:
+            self.serial = _choose(self._states(), serial, worker)
+            self._device = self._client.device(self.serial)
             self.screen  # noqa: B018 - the first question: does it answer at all?
-        except DeviceLost as lost:
-            raise DeviceUnavailable(str(lost)) from lost
+        except ConnectionError as fault:
+            if port in _STARTED:
+                self._client.server_kill()
+                _STARTED.discard(port)
+            raise DeviceUnavailable(str(fault)) from fault
 
     def _send(self, command: str) -> tuple[bytes, int]:
         from adbutils import AdbError, AdbTimeout
@@ -110,6 +117,7 @@ def _client(host: str, port: int, timeout: float) -> Any:
             raise DeviceUnavailable(f"no adb server at {host}:{port}; start it there with `adb -a start-server`")
         try:
             command = [adbutils.adb_path(), "-P", str(port), "start-server"]
+            _STARTED.add(port)
             subprocess.run(command, timeout=timeout, check=True, capture_output=True)
         except (adbutils.AdbError, FileNotFoundError):
             raise DeviceUnavailable(

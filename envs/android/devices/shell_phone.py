@@ -93,6 +93,11 @@ class ShellPhone(ABC):
             self._screen = sizes.get("Override") or sizes["Physical"]
         return self._screen
 
+    @property
+    def judges(self) -> bool:
+        """Whether it can tell that a task is done; a real phone cannot."""
+        return self._ask(COMMAND, codes=None)[1] != NOT_FOUND
+
     def reset(self, task: TaskSpec | None, seed: int) -> None:
         code = self._ask(f"{COMMAND} reset {shlex.quote(task_to_json(task))} {seed}", codes=(0, NOT_FOUND))[1]
         if code == NOT_FOUND:

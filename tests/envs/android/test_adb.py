@@ -4,6 +4,7 @@ import os
 import socketserver
 import subprocess
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ import pytest
 import agentlab_runner.envs.android
 from agentlab_runner.envs.android.actions import Action, ActionType, AitwParser, tap
 from agentlab_runner.envs.android.device import DeviceLost, DeviceUnavailable, Key, TaskSpec
-from agentlab_runner.envs.android.devices import adb
+from agentlab_runner.envs.android.devices import adb, adb_server
 from agentlab_runner.envs.android.devices.adb import AdbPhone
 from agentlab_runner.envs.android.devices.adb_server import Fault, FaultPlan, PhoneServer, State
+from agentlab_runner.envs.android.devices.adb_services import COMMAND, run_command
 from agentlab_runner.envs.android.devices.shell_phone import ShellPhone, arrived, text_pieces
 from agentlab_runner.envs.android.devices.sim import SimPhone
-from agentlab_runner.envs.android.evaluators import Programmatic
+from agentlab_runner.envs.android.evaluators import Judge, Programmatic
 from agentlab_runner.envs.android.sim import shell
 from agentlab_runner.envs.android.sim.state import open_page
 from tests.envs.android.button_phone import SCREEN, ButtonPhone
@@ -328,6 +330,18 @@ def test_workers_share_the_phones_out(served):
     assert connect(server, serial=["emulator-5556"]).serial == "emulator-5556"
 
 
+def test_a_real_phone_is_refused_where_a_program_would_have_to_judge(served, monkeypatch):
+    _, server = served()
+    make = agentlab_runner.envs.android.make
+    make(device=connect(server), evaluator=Programmatic(), parser=PARSER)
+    monkeypatch.setattr(adb_server, "run_command", lambda phone, command: (
+        (b"inaccessible or not found", 127) if command.startswith(COMMAND) else run_command(phone, command)
+    ))
+    with pytest.raises(ValueError, match="a real phone cannot tell whether a task is done; use env/evaluator=judge"):
+        make(device=connect(server), evaluator=Programmatic(), parser=PARSER)
+    make(device=connect(server), evaluator=Judge("eye"), parser=PARSER, task_set="general")
+
+
 def free_port():
     with PhoneServer({}) as server:
         return server.port
@@ -378,11 +392,13 @@ def test_something_else_answers():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="starts and kills a real adb server")
-def test_a_real_adb_server_is_started_where_there_is_none():
+def test_a_real_adb_server_is_started_where_there_is_none_and_not_left_behind():
     port = free_port()
     try:
         with pytest.raises(DeviceUnavailable, match="adb sees no phone"):
             AdbPhone(port=port)
+        while adb._listening("127.0.0.1", port):
+            time.sleep(0.05)
     finally:
         subprocess.run([adbutils.adb_path(), "-P", str(port), "kill-server"], timeout=10, capture_output=True)
 

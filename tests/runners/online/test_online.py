@@ -8,11 +8,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from agentlab_runner.runners import launch
+from agentlab_runner.runners.errors import RunFailed
 from agentlab_runner.runners.online.experiment import OnlineExperiment
 from agentlab_runner.runners.online.warm_start import WarmStartCache
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.signals import Patience
-from tests.runners.toy import Gambler
+from tests.runners.toy import Gambler, Guess
 
 
 def config(**changes):
@@ -55,6 +57,38 @@ def train(cfg, path):
 
 def numbers(run):
     return [{k: v for k, v in line.items() if not k.startswith("time")} for line in run.metrics()]
+
+
+class Distant(Guess):
+    """Its held-out form is not to be reached; `open` counts the others."""
+
+    open = 0
+
+    def __init__(self, worker=0, split="train"):
+        if split == "test":
+            raise ConnectionError("the arcade is closed; open it")
+        super().__init__(worker, split)
+        Distant.open += 1
+
+    def close(self):
+        Distant.open -= 1
+
+
+def demonstrator():
+    raise AssertionError("demonstrations before the environments are open")
+
+
+@pytest.mark.parametrize("verb", ["train", "eval"])
+def test_what_an_environment_refuses_is_told_before_demonstrations_and_leaves_nothing(tmp_path, monkeypatch, verb):
+    here = "tests.runners.online.test_online"
+    warm_start = {"episodes": 2, "demonstrator": {"_target_": f"{here}.demonstrator"}, "env": {}}
+    changes = {"env._target_": f"{here}.Distant", "runs_dir": str(tmp_path), "requires": [], "warm_start": warm_start}
+    cfg = config(**changes)
+    monkeypatch.setattr(launch, "compose", lambda overrides: cfg)
+    with pytest.raises(RunFailed, match=r"^the arcade is closed; open it$"):
+        (launch.train if verb == "train" else launch.evaluate)(["+exp=far"])
+    assert list(tmp_path.iterdir()) == []
+    assert Distant.open == 0
 
 
 def test_every_iteration_is_logged_and_the_last_one_evaluated(tmp_path):
