@@ -24,6 +24,7 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
         UserError: when there is nothing to report, or a path is neither a run nor a sweep.
     """
     from agentlab_runner.runners.files.atomic import write_atomic
+    from agentlab_runner.runners.report.clips import moving_pictures
     from agentlab_runner.runners.report.episodes import recorded_episodes
     from agentlab_runner.runners.report.frames import FrameStore
     from agentlab_runner.runners.report.page import render
@@ -38,7 +39,8 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     store = FrameStore(IMAGE_BUDGET)
     pictures = logged_pictures(records, store, notices)
     episodes = recorded_episodes(records, store, notices)
-    page = render(records, pictures, episodes, store.frames, notices)
+    moving = moving_pictures(records, store, notices)
+    page = render(records, pictures, episodes, moving, store.frames, notices)
     if out is None:
         out = _free(runs)
     write_atomic(out, page.encode(errors="replace"))  # what JSON can say and UTF-8 cannot: half of a character

@@ -22,7 +22,7 @@ def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: lis
     The last and the first recording of every run are taken before those between, so that the budget goes to the end and
     the beginning of learning.
     """
-    recordings = [(run, _recordings(record, notices)) for run, record in enumerate(runs)]
+    recordings = [(run, recorded_sets(record, notices)) for run, record in enumerate(runs)]
     folders_of = dict(recordings)
     ranked = [(rank, run, folder) for run, folders in recordings for rank, folder in enumerate(_by_interest(folders))]
     episodes: list[tuple[int, int, dict[str, Any]]] = []
@@ -49,7 +49,7 @@ def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: lis
     return [episode for _, _, episode in sorted(episodes, key=lambda entry: (entry[0], -entry[1]))]  # newest first
 
 
-def _recordings(run: RunRecord, notices: list[str]) -> list[Path]:
+def recorded_sets(run: RunRecord, notices: list[str]) -> list[Path]:
     """The folders of recorded episodes by step; one still being written has a dot before its name."""
     folders = []
     for path in sorted((run.path / "episodes").glob("[!.]*")):

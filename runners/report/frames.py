@@ -45,6 +45,14 @@ class FrameStore:
             self.frames.append(frame)
         return [self._index[digest] for digest in digests]
 
+    def clip(self, content: bytes) -> str | None:
+        """A GIF as a data URI, as it is; None when it does not fit into the budget."""
+        uri = f"data:image/gif;base64,{base64.b64encode(content).decode()}"
+        if self.spent + len(uri) > self.budget:
+            return None
+        self.spent += len(uri)
+        return uri
+
 
 def _encode(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     image = Image.fromarray(pixels)

@@ -28,10 +28,11 @@ def render(
     runs: Sequence[RunRecord],
     pictures: Sequence[dict[str, Any]],
     episodes: Sequence[dict[str, Any]],
+    moving: Sequence[dict[str, Any]],
     frames: Sequence[dict[str, Any]],
     notices: Sequence[str],
 ) -> str:
-    """The page as text. `pictures` and `episodes` name their images by the index in `frames`."""
+    """The page as text. `pictures` and `episodes` name their images by the index in `frames`, `moving` by URI."""
     colours = _colours(runs)
     left_out = list(notices)
     package = files("agentlab_runner.runners.report")
@@ -69,6 +70,7 @@ def render(
         config=config_table(runs),
         filters=_filters(runs, episodes),
         pictures=pictures,
+        moving=moving,
         constant=constant,
         payload=payload,
         style=Markup((package / "page.css").read_text("utf-8")),

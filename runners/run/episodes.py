@@ -2,6 +2,7 @@
 
     FOLDER/000/episode.json   step, time, task, goal, seed, success, stop, steps, final; one numbered folder an episode
     FOLDER/frames/HASH.png    every distinct screenshot once; the JSON names it by HASH
+    RUN/media/NAME_episode_000.gif   the first few of the episodes called NAME
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,19 @@ def gif(trajectory: Trajectory, seconds: float = 0.9, width: int = 256) -> bytes
     out = io.BytesIO()
     frames[0].save(out, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
     return out.getvalue()
+
+
+def save_clips(run: Path, name: str, gifs: Sequence[bytes]) -> None:
+    """Write `media/NAME_episode_000.gif` and so on, in place of those that were there."""
+    for old in clips(run, name):
+        old.unlink()
+    for number, content in enumerate(gifs):
+        write_atomic(run / "media" / f"{name}_episode_{number:03d}.gif", content)
+
+
+def clips(run: Path, name: str) -> list[Path]:
+    """The GIFs a run has of the recorded episodes called `name`, in order."""
+    return sorted((run / "media").glob(f"{escape(name)}_episode_[0-9]*.gif"))
 
 
 def _save_observation(folder: Path, observation: Observation) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     config.yaml     the resolved config              checkpoints/  best and last, see runners/run/checkpoint.py
     manifest.json   see runners/run/manifest.py      episodes/     recorded episodes, see runners/run/episodes.py
     metrics.jsonl   see runners/run/metrics_file.py  eval/         one JSON file an evaluation
-    error.txt       traceback, if the run failed     media/        pictures that were logged
+    error.txt       traceback, if the run failed     media/        pictures that were logged, recorded episodes as GIFs
     code/           diffs, see runners/run/repositories.py
     lock            held by the live process         wandb/        W&B's own files
     mirrored.json   how much of it W&B has, see runners/run/wandb_files.py
@@ -295,9 +295,10 @@ class Run:
     ) -> Path:
         """Write the first `limit` episodes (all, if None) to `episodes/NAME/`, replacing what was there.
 
-        They say when they were recorded and at which step, the last logged one if None.
+        They say when they were recorded and at which step, the last logged one if None. As many as the tracker wants
+        become GIFs, `media/NAME_episode_000.gif` and so on.
         """
-        from agentlab_runner.runners.run.episodes import gif, save_episodes
+        from agentlab_runner.runners.run.episodes import gif, save_clips, save_episodes
 
         kept = list(trajectories)[:limit]
         folder = self.path / "episodes" / name
@@ -310,8 +311,11 @@ class Run:
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+        tracker = make_tracker(self.config.get("logger")) if self.apart else self.tracker
+        gifs = [gif(trajectory) for trajectory in kept[: tracker.clips]]
+        save_clips(self.path, name, gifs)
         if not self.apart:
-            self.tracker.episodes(name, [gif(trajectory) for trajectory in kept[: self.tracker.clips]])
+            tracker.episodes(name, gifs)
         return folder
 
     # -- its config ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import agentlab_runner.runners.report
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.online.evaluation import headline, summarise
 from agentlab_runner.runners.report import report
+from agentlab_runner.runners.run.episodes import gif, save_clips
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
 
@@ -318,3 +319,24 @@ def test_a_browser_draws_curves_and_marks(tmp_path):
     player = rest.partition('id="player-stage"')[2].partition('id="player-film"')[0]
     assert player.count("<circle") == 3  # halo, ring and point of the tap
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in player
+
+
+def test_the_last_recordings_gifs_stand_in_the_page(tmp_path):
+    run = make_run(tmp_path / "run")
+    for name, shades in {"iteration_0": (1,), "iteration_2": (2, 3)}.items():
+        save_clips(run, name, [gif(episode(shade, True)) for shade in shades])
+    (run / "media/iteration_2_episode_002.gif").write_bytes(b"<svg onload=alert(1)>")
+    page = Page(report([run], tmp_path / "page.html"))
+    shown = [one["src"] for one in page.all("img") if one.get("src", "").startswith("data:image/gif")]
+    files = [run / f"media/iteration_2_episode_00{number}.gif" for number in (0, 1)]
+    assert [base64.b64decode(uri.partition(",")[2]) for uri in shown] == [file.read_bytes() for file in files]
+    assert "iteration 2 episode 001" in page.text
+    assert "iteration_2_episode_002.gif is no GIF and is left out" in page.text
+
+
+def test_gifs_that_do_not_fit_are_counted(tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run")
+    save_clips(run, "iteration_2", [gif(episode(1, True))])
+    monkeypatch.setattr(agentlab_runner.runners.report, "IMAGE_BUDGET", 6000)
+    page = Page(report([run], tmp_path / "page.html"))
+    assert "1 GIFs are left out to keep the file small" in page.text

@@ -17,8 +17,10 @@ from omegaconf import OmegaConf
 
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.files import atomic
+from agentlab_runner.runners.run.episodes import gif
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.signals import STOPS
+from agentlab_runner.runners.run.tracking import NullTracker
 from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
 
 CONFIG = {
@@ -334,6 +336,35 @@ def test_saving_episodes_again_replaces_them(run):
     assert files(run.path / "episodes") == ["iteration_1"]
     run.save_episodes("none", [episode], limit=0)
     assert files(run.path / "episodes") == ["iteration_1"]
+
+
+class Wanting(NullTracker):
+    """A tracker that wants two GIFs of each recording."""
+
+    clips = 2
+
+    def __init__(self):
+        self.got = []
+
+    def episodes(self, name, gifs):
+        self.got += gifs
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_as_many_episodes_as_the_tracker_wants_stand_in_the_media_folder(tmp_path, apart):
+    node = {"_target_": "tests.runners.run.test_run.Wanting"}
+    run = Run.create(CONFIG | {"logger": node}, tmp_path, ["agentlab", "train"], name="demo")
+    seen = {"text": "goal", "image": np.full((8, 8, 3), 90, np.uint8)}
+    episode = Trajectory((Step(seen, Decision("tap"), 1.0),), seen, StopReason.SUCCESS, True, seed=1, task="alarm")
+    run.apart = apart
+    run.tracker = Wanting()
+    run.save_episodes("iteration_1", [episode] * 3)
+    run.save_episodes("iteration_2", [episode] * 3)
+    run.save_episodes("iteration_2", [episode])
+    first = run.path / "media" / "iteration_1_episode_000.gif"
+    assert files(first.parent) == [first.name, "iteration_1_episode_001.gif", "iteration_2_episode_000.gif"]
+    assert first.read_bytes() == gif(episode)
+    assert len(run.tracker.got) == (0 if apart else 5)
 
 
 def full(*args, **kwargs):
