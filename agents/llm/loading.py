@@ -32,14 +32,18 @@ def load(name: str, dtype: str, quantize: str | None = None) -> tuple[nn.Module,
         UserError: if it cannot be reached, is of another kind, or the machine cannot hold weights of `quantize` bits.
     """
     options = {"dtype": getattr(torch, dtype), **_quantized(quantize, dtype)}
+    source = name
     if name.startswith(PACKAGE) or name.endswith(".gguf"):
         with without_progress_bars():
-            name = str(unpack(name))
-    source = locate(name)
-    with reaching(name):
+            source = str(unpack(name))
+    source = locate(source)
+    with reaching(source):
         config = AutoConfig.from_pretrained(source)
-        kind, processor_kind = _kind(name, config)
-        return kind.from_pretrained(source, **options), processor_kind.from_pretrained(source)
+        kind, processor_kind = _kind(source, config)
+        model, processor = kind.from_pretrained(source, **options), processor_kind.from_pretrained(source)
+    # what adapters name as their base; `source` may be a folder of this machine's cache
+    model.name_or_path = model.config.name_or_path = name
+    return model, processor
 
 
 def locate(name: str) -> str:

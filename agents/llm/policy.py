@@ -419,7 +419,8 @@ class LanguagePolicy(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model (its adapters alone if it has any) and its processor in Hugging Face format."""
-        self.model.save_pretrained(folder)
+        alone = {"save_embedding_layers": False} if self.has_adapters else {}  # else peft asks the hub for the base
+        self.model.save_pretrained(folder, **alone)
         self.processor.save_pretrained(folder)
 
 

@@ -1,10 +1,13 @@
 """Causal language models without eyes take the same path as vision-language models."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
+from agentlab_runner.agents.llm import loading
 from agentlab_runner.agents.llm.gguf_file import unpack
 from agentlab_runner.agents.llm.layers import last_layers, layer_stack
 from agentlab_runner.agents.llm.loading import load
@@ -54,6 +57,20 @@ def test_a_folder_is_loaded_by_its_kind_and_adapted_where_asked(family, tmp_path
     adapted = [any("lora_" in n for n, _ in layer.named_parameters()) for layer in getattr(owner, name)]
     assert adapted == [False, False, True, True]
     assert policy.generate([{"text": TEXTS[0]}])
+
+
+def test_adapters_name_their_base_as_it_was_asked_for(tmp_path, monkeypatch, recwarn):
+    words = tokenizer()
+    causal("llama", words).save_pretrained(tmp_path / "cache")
+    words.save_pretrained(tmp_path / "cache")
+    monkeypatch.setattr(loading, "unpack", lambda name: tmp_path / "cache")
+    policy = LanguagePolicy.from_pretrained("package:words/x.gguf", lora={"r": 2, "targets": TARGETS["llama"]})
+    policy.save_pretrained(tmp_path / "adapters")
+    files = [file for file in (tmp_path / "adapters").iterdir() if file.suffix in (".json", ".md")]
+    written = {file.name: file.read_text() for file in files}
+    assert json.loads(written["adapter_config.json"])["base_model_name_or_path"] == "package:words/x.gguf"
+    assert not [name for name, text in written.items() if str(tmp_path) in text]
+    assert not [warning for warning in recwarn if "config file" in str(warning.message)]
 
 
 def test_all_linear_targets_may_be_restricted_to_the_last_layers():
