@@ -59,6 +59,22 @@ def test_the_quirks_of_a_shared_place_are_equal():
     assert any(text.startswith("You are facing the fridge 1, and sinkbasin 1. Next to it, you see a") for text in seen)
 
 
+def test_a_closed_door_hides_nothing_from_a_knife_or_a_switch_in_the_engine_either():
+    text = (Path(__file__).parent / "two_at_one_place.pddl").read_text()
+    text = text.replace("(openable Cabinet_bar_1)", "(openable Cabinet_bar_1) (openable Cabinet_bar_2)")
+    world = read_problem(text, Goal(TaskType.PICK, "mug", "sinkbasin", "put a mug in sinkbasin"))
+    for engine in (Twin(), PddlEngine()):
+        engine.start(world)
+        turn = engine.step("go to cabinet 1")
+        assert turn.text.endswith("The cabinet 1 is closed.")
+        assert "use desklamp 1" in turn.commands
+        for command in ("open cabinet 1", "take knife 1 from cabinet 1", "go to fridge 1"):
+            turn = engine.step(command)
+        assert turn.text.endswith("The fridge 1 is closed.")
+        assert "slice apple 1 with knife 1" in turn.commands
+        assert engine.step("slice apple 1 with knife 1").text == "You sliced the apple 1 with the knife 1."
+
+
 def test_downloaded_games_are_equal_whatever_version_they_come_from(downloaded):
     settings = {"data": str(downloaded), "receptacles": None, "sampling": "sequential"}
     for ours, theirs in together(Walker(2), 80, episode_steps=20, **settings):
