@@ -40,7 +40,9 @@ def install(extra: str) -> str:
 
 def remedy(fault: BaseException | None) -> str:
     """How to install the module whose absence is behind a fault; empty if none is, or no extra brings it."""
-    while fault is not None:
+    seen: list[BaseException] = []
+    while fault is not None and fault not in seen:  # whoever raised them may have made them each other's cause
+        seen.append(fault)
         if isinstance(fault, ModuleNotFoundError) and fault.name:
             package = _normal(fault.name.partition(".")[0])
             bringing = (extra for extra, needs in extras().items() if package in (_normal(n.name) for n in needs))

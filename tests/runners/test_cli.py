@@ -147,6 +147,14 @@ def test_what_a_part_refuses_while_it_is_built_is_bad_input_and_leaves_no_folder
     assert not list((tmp_path / "runs").iterdir())
 
 
+def test_what_a_constructor_raises_ends_the_run_with_its_own_words(lab, tmp_path):
+    result = lab("train", "+exp=team", "env._target_=tests.runners.toy.Shut")
+    assert result.exit_code == 1
+    run = only_run(tmp_path)
+    said = f"the run failed: RuntimeError: the simulator did not start (traceback: runs/{run.name}/error.txt)"
+    assert said in result.stderr
+
+
 def test_latest_leaves_out_a_run_that_failed_before_it_had_begun(lab, trained, tmp_path):
     assert lab("train", "+exp=counting", "fail_at=1").exit_code == 1
     assert len(list((tmp_path / "runs").iterdir())) == 2

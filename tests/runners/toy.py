@@ -31,6 +31,13 @@ class Guess(gymnasium.Env):
         return {"text": "again", "image": np.zeros((8, 8, 3), np.uint8)}, float(won), won, self.tries == 3, info
 
 
+class Shut(Guess):
+    """Cannot be made."""
+
+    def __init__(self, **settings: Any):
+        raise RuntimeError("the simulator did not start")
+
+
 class Gambler:
     """Samples actions from logits and pushes up whatever won; its numbers depend on every random draw."""
 

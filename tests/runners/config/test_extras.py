@@ -31,6 +31,12 @@ def test_what_no_extra_brings_has_no_remedy():
     assert extras.remedy(missing("bandit")) == extras.remedy(ValueError("no")) == ""
 
 
+def test_faults_that_are_each_others_cause_end():
+    one, other = RuntimeError("one"), RuntimeError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert extras.remedy(one) == ""
+
+
 def test_the_remedy_stands_behind_what_an_environment_says():
     try:
         raise ConnectionError("no adbutils, no phone") from missing("adbutils")
