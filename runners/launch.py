@@ -329,7 +329,7 @@ def _building() -> Iterator[None]:
             raise Unreachable(advised(str(cause), cause)) from fault
         if cause is None or isinstance(cause, ValueError | TypeError | ImportError):
             raise UserError(describe(cause or fault)) from fault
-        raise cause  # never `from fault`: its own cause is this one, and they would go round in a circle
+        raise cause from cause.__cause__  # as it came: `from fault`, whose cause it is, would make a circle
 
 
 def describe(fault: BaseException) -> str:

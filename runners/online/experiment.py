@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from agentlab_runner.runners.callbacks import Callbacks
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent, TransferableAgent
+from agentlab_runner.runners.online.contract import reported
 from agentlab_runner.runners.online.evaluation import headline, summarise
 from agentlab_runner.runners.online.held_out import HeldOut, evaluated
 from agentlab_runner.runners.online.origin import Origin
@@ -118,7 +119,7 @@ class OnlineExperiment:
                 self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
                 played = summarise(trajectories)
                 metrics = {**headline(played, "train"), "train/env_steps": float(self._env_steps)}
-                metrics |= agent.learn(trajectories, trainer)
+                metrics |= reported(agent, "learn", agent.learn(trajectories, trainer))
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
                 self._stopped = callbacks.on_iteration(run, iteration, metrics)
                 last = iteration == cfg.total_iterations or self._env_steps >= budget or self._stopped
@@ -252,7 +253,7 @@ class OnlineExperiment:
         if not isinstance(agent, ImitatingAgent):
             raise UserError(f"{cfg.agent._target_} cannot learn from demonstrations; run it with warm_start=null")
         with Progress(1, "warm start") as progress:
-            learnt = agent.imitate(demonstrations, trainer, progress.report)
+            learnt = reported(agent, "imitate", agent.imitate(demonstrations, trainer, progress.report))
         metrics = {f"warm_start/{name}": value for name, value in learnt.items() if isinstance(value, float)}
         run.log(metrics, step=0)
         state = trainer.whole(dict(agent.state_dict()))
@@ -307,7 +308,8 @@ class OnlineExperiment:
         if not isinstance(agent, OfflineAgent):
             raise UserError(f"{self.cfg.agent._target_} has no offline phase; run it with offline=null")
         with Progress(1, "offline phase") as progress:
-            run.log(agent.learn_offline(episodes, trainer, progress.report), step=0)
+            learnt = agent.learn_offline(episodes, trainer, progress.report)
+            run.log(reported(agent, "learn_offline", learnt), step=0)
 
     def _held_out(self, trainer: Any) -> HeldOut:
         return HeldOut(self.cfg.eval, EVAL, lambda changes: self._rollout(trainer, changes))

@@ -1,10 +1,11 @@
 """What a rollout worker runs; it imports little, so that one that died is soon replaced."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentlab_runner.runners.config.modules import find_modules
+from agentlab_runner.runners.online.contract import Outcome, begun, stepped
 
 if TYPE_CHECKING:
     import gymnasium
@@ -30,7 +31,7 @@ class Envs:
 
     def reset(
         self, number: int, seed: int | None, options: dict[str, Any] | None
-    ) -> "tuple[Observation, dict[str, Any]]":
+    ) -> "tuple[Observation, Mapping[str, Any]]":
         from hydra.errors import InstantiationException
         from hydra.utils import instantiate
 
@@ -39,8 +40,7 @@ class Envs:
                 self.made[number] = instantiate(self.env, worker=number, _convert_="all")
             except InstantiationException as fault:
                 raise (fault.__cause__ or fault) from None
-        return self.made[number].reset(seed=seed, options=options)
+        return begun(self.made[number], self.made[number].reset(seed=seed, options=options))
 
-    def step(self, number: int, action: Any) -> "tuple[Observation, float, bool, bool, dict[str, Any]]":
-        observation, reward, terminated, truncated, info = self.made[number].step(action)
-        return observation, float(reward), terminated, truncated, info
+    def step(self, number: int, action: Any) -> "Outcome":
+        return stepped(self.made[number], self.made[number].step(action))

@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, Demonstrator
 from agentlab_runner.runners.frames import Frames
+from agentlab_runner.runners.online.contract import begun, decided, stepped
 from agentlab_runner.runners.processes.collective import gather
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
@@ -43,19 +44,19 @@ class _Live:
     number: int = -1
     seed: int = 0
     observation: Observation = field(default_factory=dict)
-    start: dict[str, Any] = field(default_factory=dict)
+    start: Mapping[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     frames: Frames = field(default_factory=Frames)
 
     def reset(self, number: int, seed: int) -> None:
         self.number, self.seed, self.steps = number, seed, []
         options = {"episode": number // self.group_size}
-        observation, self.start = self.env.reset(seed=seed, options=options)
+        observation, self.start = begun(self.env, self.env.reset(seed=seed, options=options))
         self.observation = self.frames.keep(observation)
 
     def step(self, decision: Decision) -> Trajectory | None:
-        observation, reward, terminated, truncated, info = self.env.step(decision.action)
-        self.steps.append(Step(self.observation, decision, float(reward), info))
+        observation, reward, terminated, truncated, info = stepped(self.env, self.env.step(decision.action))
+        self.steps.append(Step(self.observation, decision, reward, info))
         self.observation = self.frames.keep(observation)
         if not (terminated or truncated):
             return None
@@ -93,6 +94,7 @@ def collect(
 
     Raises:
         RunFailed: when every environment has been retired.
+        ValueError: if an environment or the agent breaks its promise, see runners/online/contract.py.
     """
     waiting = deque(list(enumerate(seed for seed in seeds for _ in range(group_size)))[share])
     numbers = [number for number, _ in waiting]
@@ -103,7 +105,8 @@ def collect(
     with _mapper(len(slots) if blocking else 0) as over:
         live = _start(slots, waiting, agent, over)
         while live:
-            decisions = agent.act([slot.observation for slot in live], deterministic)
+            answer = agent.act([slot.observation for slot in live], deterministic)
+            decisions = decided(agent, answer, len(live))
             outcomes = over(lambda pair: pair[0].step(pair[1]), list(zip(live, decisions, strict=True)))
             ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}
             for slot, trajectory in ended.items():
