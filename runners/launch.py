@@ -311,7 +311,7 @@ def _explained(run: Run, trace: str) -> Iterator[None]:
         raise RunFailed(f"{fault}; go on with: agentlab resume run={run.path}") from fault
     except (UserError, RunFailed):
         raise
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:  # the latter where an environment or a library calls exit()
         run.write(trace, traceback.format_exc())
         raise RunFailed(f"the run failed: {describe(fault)} (traceback: {run.path / trace})") from fault
 

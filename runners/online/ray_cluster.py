@@ -22,6 +22,7 @@ from agentlab_runner.runners.errors import RolloutLost
 
 try:
     import ray
+    from ray.exceptions import RayTaskError
 except ImportError:
     ray = None
 
@@ -84,6 +85,7 @@ class Cluster:
         Raises:
             RolloutLost: if the cluster is gone.
             TimeoutError: after `limit` seconds.
+            Exception: what was raised there, in its own words.
         """
         self.check()
         future = reference.future()
@@ -92,7 +94,10 @@ class Cluster:
             self.check()
             if until is not None and time.monotonic() > until:
                 raise TimeoutError
-        return future.result()
+        try:
+            return future.result()
+        except RayTaskError as fault:  # its text is the whole traceback of the other process
+            raise (fault.cause if isinstance(fault.cause, Exception) else fault) from fault
 
     def _watch(self) -> None:
         while not self._lost and not self._ending.wait(PERIOD):

@@ -184,7 +184,7 @@ class Run:
         status = "finished"
         if isinstance(error, KeyboardInterrupt):
             status = "interrupted"
-        elif error is not None and not (isinstance(error, SystemExit) and not error.code):
+        elif error is not None:  # SystemExit too, whatever its code: somebody's `exit()` is no end of a run
             status = "failed"
         try:
             with whole():

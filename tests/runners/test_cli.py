@@ -155,6 +155,13 @@ def test_what_a_constructor_raises_ends_the_run_with_its_own_words(lab, tmp_path
     assert said in result.stderr
 
 
+def test_an_environment_that_ends_the_program_fails_the_run(lab, tmp_path):
+    result = lab("train", "+exp=team", "env._target_=tests.runners.toy.Closed")
+    assert result.exit_code == 1
+    assert "agentlab: the run failed: SystemExit" in result.stderr
+    assert manifest(only_run(tmp_path))["status"] == "failed"
+
+
 def test_latest_leaves_out_a_run_that_failed_before_it_had_begun(lab, trained, tmp_path):
     assert lab("train", "+exp=counting", "fail_at=1").exit_code == 1
     assert len(list((tmp_path / "runs").iterdir())) == 2

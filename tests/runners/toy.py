@@ -38,6 +38,13 @@ class Shut(Guess):
         raise RuntimeError("the simulator did not start")
 
 
+class Closed(Guess):
+    """Ends the whole program, as a game does whose window is closed."""
+
+    def step(self, action):
+        raise SystemExit
+
+
 class Gambler:
     """Samples actions from logits and pushes up whatever won; its numbers depend on every random draw."""
 
