@@ -25,7 +25,7 @@ from agentlab_runner.runners.files.names import bare, beside
 from agentlab_runner.runners.files.received import check_folder
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finished, multirun, plain
-from agentlab_runner.runners.sweep.job import STOP, Owner, Record, SweepJob, course, job_folder
+from agentlab_runner.runners.sweep.job import STOP, Owner, Record, SweepJob, course, job_folder, logged
 from agentlab_runner.runners.sweep.plan import Plan, key, line
 from agentlab_runner.runners.sweep.watch import Watch
 from agentlab_runner.runners.terminal.tables import print_table
@@ -46,7 +46,7 @@ def claim(name: str, overrides: Sequence[str] = ()) -> int:
         The exit code: 0 whatever the verdict, 1 if a job failed, 130 after Ctrl-C.
 
     Raises:
-        UserError: if there is no such claim, or it or the overrides are wrong.
+        UserError: if there is no such claim, it or the overrides are wrong, or no run logged its metric.
         RunFailed: if the launcher itself broke down.
     """
     own = [override for override in overrides if override.lstrip("+~").startswith("claim.")]
@@ -174,7 +174,11 @@ class Jobs:
         return self._folders[overrides]
 
     def results(self, folder: Path) -> ClaimResults:
-        """What the finished runs say, whichever command ran them."""
+        """What the finished runs say, whichever command ran them.
+
+        Raises:
+            UserError: if there are some, and none logged what the claim compares.
+        """
         arms, failed = [], []
         for setting, arm in self._cells():
             tuned = self.choose(folder, setting, arm)
@@ -193,7 +197,17 @@ class Jobs:
                     [record.cpu_seconds for record in records if record],
                 )
             )
+        if not any(arm.values for arm in arms):
+            self._refuse_unlogged()
         return ClaimResults(self.settings, arms, list(dict.fromkeys(record.error for record in failed)))
+
+    def _refuse_unlogged(self) -> None:
+        jobs = [job for job in self._folders.values() if is_finished(job)]
+        names = {name for job in jobs for line in logged(job) for name in line} - {"step", "time"}
+        wanted = {self.settings.metric.format(arm=arm, setting=setting) for setting, arm in self._cells()}
+        if jobs and not wanted & names:
+            hint = did_you_mean(min(wanted), names) or f"; they logged: {', '.join(sorted(names)) or 'nothing'}"
+            raise UserError(f"no run of this claim logged {min(wanted)}{hint} (the runs are kept)")
 
     def _cells(self) -> list[tuple[str, str]]:
         return list(product(self.settings.settings, self.settings.arms))

@@ -62,6 +62,8 @@ class Run:
         self._metrics = MetricsFile(path / "metrics.jsonl")
         self._lock: IO[str] | None = None
         self._resumable = False
+        self._before: dict[str, Any] = {}
+        """What the manifest said of its end when it was entered, if there was something to go on with."""
         self._since = time.monotonic()
         self._stops = Stops()
 
@@ -162,6 +164,8 @@ class Run:
         if self._lock is None:
             self._lock = take_lock(self.path)
             self.manifest = read_manifest(self.path)
+        ended = {"status": self.manifest["status"], "ended": self.manifest["ended"]}
+        self._before = ended if self.has_checkpoint() else {}
         self.checkpoints.sweep()
         if self.has_checkpoint():
             self._metrics.repair()
@@ -189,7 +193,9 @@ class Run:
         try:
             with whole():
                 self._set_status(status)
-                if status == "failed":
+                if isinstance(error, UserError) and self._resumable and self._before:
+                    self.record(**self._before)  # bad input, told before the run went on: it is as it was
+                elif status == "failed":
                     self.write("error.txt", "".join(traceback.format_exception(error)))
                 else:
                     (self.path / "error.txt").unlink(missing_ok=True)

@@ -79,6 +79,15 @@ def test_a_claim_that_is_refused_says_so_in_words_and_leaves_no_folder(tmp_path:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_metric_that_no_run_logged_is_refused_and_replaces_no_result(tmp_path: Path) -> None:
+    budget = ["total_iterations=1", "claim.arms.tuned.tune={}", "claim.seeds=[0,1]"]
+    claim(tmp_path, "steeper", *budget)
+    before = (tmp_path / "claims/steeper/results.json").read_text()
+    said = claim(tmp_path, "steeper", *budget, "+claim.metric=eval/succes", code=2)
+    assert "no run of this claim logged eval/succes; did you mean eval/success?" in said
+    assert (tmp_path / "claims/steeper/results.json").read_text() == before
+
+
 def test_claims_are_made_where_runs_are(tmp_path: Path) -> None:
     changes = ["claim.arms.tuned.tune={experiment.slope:[0.2]}", "claim.seeds=[0,1]"]
     claim(tmp_path, "steeper", *changes, "runs_dir=there", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")

@@ -95,6 +95,24 @@ def test_a_failed_run_keeps_its_traceback_until_it_succeeds(run):
     assert not (run.path / "error.txt").exists()
 
 
+def test_bad_input_that_is_told_before_it_goes_on_leaves_a_run_as_it_was(run):
+    def refuse():
+        raise UserError("no module named 'echo'")
+
+    with run:
+        run.save_checkpoint(1, {})
+    before = Run.open(run.path).manifest
+    with pytest.raises(UserError), Run.open(run.path):
+        refuse()
+    after = Run.open(run.path).manifest
+    assert (after["status"], after["ended"]) == ("finished", before["ended"])
+    assert not (run.path / "error.txt").exists()
+    with pytest.raises(UserError), Run.open(run.path) as again:
+        again.load_checkpoint()
+        refuse()  # it had gone on
+    assert Run.open(run.path).status == "failed"
+
+
 def test_latest_is_the_one_started_last(tmp_path):
     with pytest.raises(UserError, match="there is no run in"):
         Run.latest(tmp_path)
