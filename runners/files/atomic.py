@@ -48,11 +48,12 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 def append_line(path: Path, line: str) -> None:
     """Append one line and force it to disk; a disk that fills up half-way leaves the file as it was."""
-    with explain_full_disk(path), open(path, "ab") as file:
+    left = memoryview(line.encode() + b"\n")
+    with explain_full_disk(path), open(path, "ab", buffering=0) as file:  # a buffer would write its rest on closing
         size = file.tell()
         try:
-            file.write(line.encode() + b"\n")
-            file.flush()
+            while left:
+                left = left[file.write(left) :]
             os.fsync(file.fileno())
         except OSError:
             os.truncate(path, size)

@@ -3,13 +3,14 @@
 import io
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 
-from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.files.received import read_object
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.manifest import Manifest
@@ -136,34 +137,52 @@ class WandbTracker:
     def log(self, metrics: Metrics, step: int) -> None:
         if self._run is None:
             return
-        if self._line is None:
-            self._line = self._catch_up()
-        else:
-            self._line += 1
-        values: dict[str, Any] = {"step": step} | {name: _as_wandb(value) for name, value in metrics.items()}
-        self._send(self._line, values | self._waiting)
-        self._waiting = {}
+        with self._mirroring():
+            self._line = self._catch_up() if self._line is None else self._line + 1
+            values: dict[str, Any] = {"step": step} | {name: _as_wandb(value) for name, value in metrics.items()}
+            self._send(self._line, values | self._waiting)
+            self._waiting = {}
 
     def table(self, name: str, result: Mapping[str, Any]) -> None:
         if self._run is not None:
-            self._waiting["eval/table"] = _table(result)
+            with self._mirroring():
+                self._waiting["eval/table"] = _table(result)
 
     def episodes(self, name: str, gifs: Sequence[bytes]) -> None:
         if self._run is not None and gifs:
-            self._waiting["eval/episodes"] = _videos(name, gifs)
+            with self._mirroring():
+                self._waiting["eval/episodes"] = _videos(name, gifs)
 
     def finish(self, status: str, checkpoints: Checkpoints | None) -> None:
-        if self._run is None:
-            return
-        self._run.summary.update(self._last_values() | self._evaluations())
-        if checkpoints and self.checkpoint != "none":
-            self._send_checkpoint(checkpoints)
-        self._run.finish(exit_code=1 if status in ("failed", "interrupted") else 0)
-        self._run = None
-        if self._line is not None:
-            keep_rows(self._folder, self._rows)
+        if self._run is not None:
+            with self._mirroring():
+                self._run.summary.update(self._last_values() | self._evaluations())
+                if checkpoints and self.checkpoint != "none":
+                    self._send_checkpoint(checkpoints)
+                self._run.finish(exit_code=1 if status in ("failed", "interrupted") else 0)
+                if self._line is not None:
+                    keep_rows(self._folder, self._rows)
+            self._run = None
         for name in self._kept_inside:
             os.environ.pop(name, None)
+
+    @contextmanager
+    def _mirroring(self) -> Iterator[None]:
+        """Inside, W&B may fail, as when its service was killed: the run goes on without it, and says so."""
+        try:
+            yield
+        except (UserError, RunFailed):
+            raise
+        except Exception as fault:  # what W&B raises has no kind in common
+            import wandb
+
+            self._run = None
+            log.warning(
+                "W&B: %s (%s); %s goes on without it and has everything, and W&B gets the rest when it is resumed",
+                " ".join(str(fault).split()) or "it failed", type(fault).__name__, self._folder,
+            )  # fmt: skip
+            with suppress(Exception):
+                wandb.teardown()  # else it complains at the end of the process, and no later run can reach it
 
     def _last_values(self) -> dict[str, Any]:
         values: dict[str, Any] = {}

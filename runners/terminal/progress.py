@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -93,7 +94,8 @@ class Progress:
     def _print(self) -> None:
         self._printed_at, self._printed_done = time.monotonic(), self.done
         parts = [f"{self.label} {self.done}/{self.total}", self._pace(), self._numbers()]
-        print(", ".join(part for part in parts if part), file=self.console.file, flush=True)
+        with suppress(OSError):  # whoever read it has left, or their disk is full: no reason for work to end
+            print(", ".join(part for part in parts if part), file=self.console.file, flush=True)
 
     def _pace(self) -> str:
         """Rate of this process, and the time still to go or, at the end, the time it took."""

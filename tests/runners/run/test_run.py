@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import random
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from omegaconf import OmegaConf
 
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.files import atomic
+from agentlab_runner.runners.files.atomic import append_line
 from agentlab_runner.runners.run.episodes import gif
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.signals import STOPS
@@ -405,6 +408,22 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(run, monkeypatch):
     assert [line["step"] for line in run.metrics()] == [1]
     assert run.load_checkpoint() == (1, {"x": 1})
     assert not [name for name in files(run.path) if name.startswith(".")]
+
+
+def test_a_disk_that_fills_up_within_a_line_leaves_none_of_it(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    line = json.dumps({"step": 1, "text": "x" * 60})
+    append_line(file, line)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(line) + 20, before[1]))
+    try:
+        with pytest.raises(OSError):
+            append_line(file, line)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert file.read_text() == line + "\n"
 
 
 def test_a_runs_dir_that_cannot_be_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import wandb
 from agentlab_runner.runners.config.settings import WandbSettings
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.tracking import WandbTracker
+from agentlab_runner.runners.run.wandb_files import records
 from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
 
 SCREEN = np.full((24, 16, 3), 200, np.uint8)
@@ -129,3 +131,32 @@ def test_the_settings_are_what_the_tracker_takes():
     settings = WandbSettings().model_dump()
     tracker = WandbTracker(**settings)
     assert {name: getattr(tracker, name) for name in settings} == settings | {"tags": ()}
+
+
+def test_a_service_of_wandb_that_dies_ends_no_run(run, caplog):
+    with run() as run:
+        run.log({"a": 1.0}, step=0)
+        run.save_checkpoint(0, {})
+        service = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], capture_output=True, text=True)
+        for process in map(int, service.stdout.split()):
+            os.kill(process, signal.SIGKILL)
+        assert service.stdout
+        for step in range(1, 4):
+            time.sleep(0.2)
+            run.log({"a": float(step)}, step=step)
+            run.write_eval(f"iteration_{step}", {"success": 0.5, "episodes": 2})
+    assert run.status == "finished"
+    assert [line["step"] for line in run.metrics()] == [0, 1, 2, 3]
+    assert sum("goes on without it" in record.message for record in caplog.records) == 1
+    with Run.open(run.path) as again:
+        again.load_checkpoint()
+        for step in range(1, 5):
+            again.log({"a": float(step)}, step=step)
+    rows = [
+        int(record.history.step.num)
+        for session in sessions(run)
+        for file in session.glob("*.wandb")
+        for record in records(run.path, str(file.relative_to(run.path)))
+        if record.HasField("history")
+    ]
+    assert sorted({*rows}) == [0, 1, 2, 3, 4]

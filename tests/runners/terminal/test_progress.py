@@ -85,6 +85,18 @@ def test_a_failure_prints_nothing_more(clock):
     assert out.getvalue().count("\n") == 1
 
 
+def test_a_reader_who_has_left_ends_no_work(clock):
+    class Left(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    with Progress(2, "training", console=Console(file=Left())) as progress:
+        for done in (1, 2):
+            clock.now += 20
+            progress.update(done)
+    assert progress.done == 2
+
+
 def test_a_terminal_shows_a_bar_and_work_inside_work_below_it():
     out, console = terminal()
     with Progress(3, "training", console=console) as outer:
