@@ -25,7 +25,7 @@ from agentlab_runner.runners.files.names import bare, beside
 from agentlab_runner.runners.files.received import check_folder
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finished, multirun, plain
-from agentlab_runner.runners.sweep.job import STOP, Owner, Record, SweepJob, course, job_folder, logged
+from agentlab_runner.runners.sweep.job import STOP, Owner, Record, Status, SweepJob, course, job_folder, logged
 from agentlab_runner.runners.sweep.plan import Plan, key, line
 from agentlab_runner.runners.sweep.watch import Watch
 from agentlab_runner.runners.terminal.tables import print_table
@@ -43,7 +43,8 @@ def claim(name: str, overrides: Sequence[str] = ()) -> int:
             launcher (`hydra/launcher=joblib hydra.launcher.n_jobs=2`).
 
     Returns:
-        The exit code: 0 whatever the verdict, 1 if a job failed, 130 after Ctrl-C.
+        The exit code: 0 whatever the verdict, 1 if a job failed, 130 after Ctrl-C or if a job was told to end and has
+        not finished.
 
     Raises:
         UserError: if there is no such claim, it or the overrides are wrong, or no run logged its metric.
@@ -75,7 +76,7 @@ def claim(name: str, overrides: Sequence[str] = ()) -> int:
     if broken:
         reason = f"{type(broken).__name__}: {broken}"
         raise RunFailed(f"the launcher broke down ({reason}); give the same command again to do the rest") from broken
-    return 1 if results.failed else 0
+    return 1 if results.failed else 130 if results.unfinished else 0
 
 
 def read(name: str, overrides: Sequence[str] = ()) -> ClaimSettings:
@@ -174,18 +175,22 @@ class Jobs:
         return self._folders[overrides]
 
     def results(self, folder: Path) -> ClaimResults:
+<<<<<<< HEAD
         """What the finished runs say, whichever command ran them.
 
         Raises:
             UserError: if there are some, and none logged what the claim compares.
         """
         arms, failed = [], []
+=======
+        """What the finished runs say, whichever command ran them."""
+        arms = []
+>>>>>>> 7929a44 (sweep, claim: a job told to end from outside stops no other job and makes the command exit with 130)
         for setting, arm in self._cells():
             tuned = self.choose(folder, setting, arm)
             cells = [] if tuned is None else [(setting, arm, tuned, seed) for seed in self.settings.seeds]
             found = {cell[3]: (self.value(folder, *cell), self.curve(folder, *cell)) for cell in cells}
             records = [Record.read(self.folder(folder, *cell)) for cell in cells]
-            failed += [record for record in records if record and record.error]
             arms.append(
                 ArmResult(
                     setting,
@@ -199,7 +204,10 @@ class Jobs:
             )
         if not any(arm.values for arm in arms):
             self._refuse_unlogged()
-        return ClaimResults(self.settings, arms, list(dict.fromkeys(record.error for record in failed)))
+        known = [record for job in dict.fromkeys(self._folders.values()) if (record := Record.read(job))]
+        failed = dict.fromkeys(record.error for record in known if record.status is Status.FAILED)
+        unfinished = sum(record.status in (Status.INTERRUPTED, Status.RUNNING) for record in known)
+        return ClaimResults(self.settings, arms, list(failed), unfinished)
 
     def _refuse_unlogged(self) -> None:
         jobs = [job for job in self._folders.values() if is_finished(job)]

@@ -68,7 +68,9 @@ class ClaimResults:
     claim: ClaimSettings
     arms: Sequence[ArmResult]
     failed: Sequence[str]
-    """What went wrong in failed runs."""
+    """What went wrong in failed runs, those that tune included."""
+    unfinished: int = 0
+    """How many runs were told to end."""
 
     @property
     def comparisons(self) -> list[Comparison]:
@@ -92,6 +94,8 @@ class ClaimResults:
         missing = sum(len(self.claim.seeds) - len(arm.values) for arm in self.arms)
         notes = [f"{missing} of {len(self.arms) * len(self.claim.seeds)} values are missing"] if missing else []
         notes += [f"a run failed: {error}" for error in self.failed]
+        if self.unfinished:
+            notes.append(f"runs that were interrupted, which the same command goes on with: {self.unfinished}")
         return "; ".join([f"{self.verdict}: {self.claim.says} ({self.claim.source})", *notes])
 
     def tables(self) -> list[tuple[str, Table]]:

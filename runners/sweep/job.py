@@ -254,10 +254,14 @@ def _outcome(code: int, folder: Path) -> tuple[Status, str]:
     if not trace.exists():  # the run had not begun, or could not say anything any more
         with open(folder / "log.txt", errors="replace") as log:
             last = "".join(deque(log, maxlen=30)).rstrip()
-        end = f"\nthe job's process ended by {signal.Signals(-code).name}" if code < 0 else ""
+        end = f"\nthe job's process ended by {_signal(-code)}" if code < 0 else ""
         write_atomic(trace, f"{last}{end}\n")
     lines = [line for line in trace.read_text().splitlines() if line.strip() and not line.startswith("full_key: ")]
     return Status.FAILED, lines[-1] if lines else f"the job's process ended with code {code} and said nothing"
+
+
+def _signal(number: int) -> str:
+    return signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
 
 
 def main(folder: Path) -> int:

@@ -80,7 +80,10 @@ class Plan:
             elif not override.is_sweep_override():
                 points.append(line(override))
             elif not isinstance(value, Glob):
-                points.append(f"{override.get_key_element()}={next(override.sweep_string_iterator())}")
+                first = next(override.sweep_string_iterator(), None)
+                if first is None:
+                    raise UserError(f"{line(override)} names no value; give {override.key_or_group} one or more")
+                points.append(f"{override.get_key_element()}={first}")
         return points
 
 

@@ -11,6 +11,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from agentlab_runner.runners.run.signals import Stops
+
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -41,11 +43,16 @@ class Preemption:
     def answer(self) -> None:
         """What the launcher does at that signal, now that the job has saved; where it puts it back, this process ends.
 
-        Also due where only the job's own process was told to end (SIGTERM), but not where somebody cancelled it.
+        Also due where only the job's own process was told to end (SIGTERM), but not where somebody cancelled it, nor
+        where the answer is the sweep's own, which ends all jobs: one job that is told to end is no reason for that.
         """
-        if self.asked or not _cancelled():
+        if self.asked or not (self._is_own or _cancelled()):
             for number in list(self._answers)[:1]:
                 signal.raise_signal(number)
+
+    @property
+    def _is_own(self) -> bool:
+        return any(isinstance(getattr(answer, "__self__", None), Stops) for answer in self._answers.values())
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = True

@@ -46,7 +46,7 @@ def sweep(
         fail_fast: stop at the first failed job, telling running ones to save.
 
     Returns:
-        The exit code: 0, 1 if a job failed, 130 after Ctrl-C.
+        The exit code: 0, 1 if a job failed, 130 after Ctrl-C or if a job was told to end and has not finished.
 
     Raises:
         UserError: if the overrides or the name are wrong, the folder belongs to another sweep, or another process
@@ -80,7 +80,7 @@ def sweep(
     if broken:
         reason = f"{type(broken).__name__}: {broken}"
         raise RunFailed(f"the launcher broke down ({reason}); give the same command again to do the rest") from broken
-    return 1 if results.failed else 0
+    return 1 if results.failed else 130 if results.unfinished else 0
 
 
 @contextmanager

@@ -41,4 +41,4 @@ class Climb:
         if self.fail and Path(self.fail).exists():
             raise ValueError("slope 0.2 is too steep")
         if self.die and Path(self.die).exists():
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), int(Path(self.die).read_text() or signal.SIGKILL))

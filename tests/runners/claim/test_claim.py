@@ -106,6 +106,15 @@ def test_a_failed_run_leaves_the_claim_undecided_and_is_named(tmp_path: Path) ->
     assert "values are missing" in said
 
 
+def test_a_run_that_was_told_to_end_leaves_the_claim_unfinished(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    told.write_text("15")
+    changes = ["claim.arms.tuned.tune={experiment.slope:[0.2]}", "claim.seeds=[0,1]"]
+    said = claim(tmp_path, "steeper", f"experiment.die={told}", *changes, code=130)
+    assert "undecided" in said
+    assert "interrupted, which the same command goes on with: 2" in said  # those that tune
+
+
 def test_a_difference_beyond_its_interval_decides(steeper: ClaimSettings) -> None:
     low, high = {0: 0.1, 1: 0.2, 2: 0.15}, {0: 0.5, 1: 0.61, 2: 0.54}
     assert results(low, high, steeper).verdict is Verdict.SUPPORTED

@@ -174,6 +174,25 @@ def test_a_job_whose_process_dies_is_one_failed_job(here: Folder, capsys: pytest
     assert here.statuses() == ["finished", "failed"]
 
 
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_job_that_is_told_to_end_from_outside_stops_no_other_and_is_unfinished(
+    folder: Folder, launcher: list[str]
+) -> None:
+    (folder.path / "deadly").write_text(str(int(signal.SIGTERM)))
+    args = ["+exp=climb", "experiment.slope=0.2,0.1", "experiment.die=deadly", *launcher]
+    assert "unfinished: experiment.slope=0.2" in folder.run(*args, code=130)
+    assert folder.statuses() == ["finished", "interrupted"]
+    (folder.path / "deadly").unlink()
+    folder.run(*args)
+    assert folder.statuses() == ["finished"] * 2
+
+
+def test_a_signal_without_a_name_is_one_failed_job(here: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    (here.path / "deadly").write_text(str(signal.SIGRTMIN + 3))
+    assert sweep(["+exp=climb", "experiment.slope=0.2,0.1", "experiment.die=deadly"]) == 1
+    assert f"FAILED: the job's process ended by signal {signal.SIGRTMIN + 3}" in capsys.readouterr().out
+
+
 def test_fail_fast_tells_running_jobs_to_save_and_begins_no_other(folder: Folder) -> None:
     args = ["seed=0,1", "experiment.slope=0.1,0.2", "total_iterations=1000", "experiment.pause=0.1"]
     process = folder.start("+exp=climb", *args, "experiment.fail=steep", "--fail-fast", *JOBLIB)
@@ -304,6 +323,7 @@ def test_the_name_depends_on_what_is_fixed_and_swept_alone() -> None:
         (["+exp=climbb", "seed=0,1"], "did you mean climb"),
         (["+exp=climb", "total_iterations=3,-1"], "total_iterations is -1"),
         (["+exp=climb", "experiment.slope=interval(0,3)"], "does not support sweep type"),
+        (["+exp=climb", "seed=range(0,0)"], r"seed=range\(0,0\) names no value"),
         (["+exp=climb", "hydra/launcher=jobli"], "hydra/launcher=jobli is not installed here; did you mean joblib?"),
     ],
 )
