@@ -169,23 +169,21 @@ class Jobs:
         return read_off(values, {0: 0.0} | course(job, axis.metric), axis.every)
 
     def folder(self, folder: Path, setting: str, arm: str, tuned: Tuned, seed: int) -> Path:
-        overrides = tuple(self.overrides(setting, arm, tuned, seed))
-        if overrides not in self._folders:
-            self._folders[overrides] = job_folder(folder, plain(compose(list(overrides))))
-        return self._folders[overrides]
+        return self._place(folder, self.overrides(setting, arm, tuned, seed))
+
+    def _place(self, folder: Path, overrides: Sequence[str]) -> Path:
+        job = tuple(overrides)
+        if job not in self._folders:
+            self._folders[job] = job_folder(folder, plain(compose(list(job))))
+        return self._folders[job]
 
     def results(self, folder: Path) -> ClaimResults:
-<<<<<<< HEAD
         """What the finished runs say, whichever command ran them.
 
         Raises:
             UserError: if there are some, and none logged what the claim compares.
         """
-        arms, failed = [], []
-=======
-        """What the finished runs say, whichever command ran them."""
         arms = []
->>>>>>> 7929a44 (sweep, claim: a job told to end from outside stops no other job and makes the command exit with 130)
         for setting, arm in self._cells():
             tuned = self.choose(folder, setting, arm)
             cells = [] if tuned is None else [(setting, arm, tuned, seed) for seed in self.settings.seeds]
@@ -204,7 +202,8 @@ class Jobs:
             )
         if not any(arm.values for arm in arms):
             self._refuse_unlogged()
-        known = [record for job in dict.fromkeys(self._folders.values()) if (record := Record.read(job))]
+        places = [self._place(folder, job) for job in (*self.tuning(), *self.judging(folder))]
+        known = [record for place in dict.fromkeys(places) if (record := Record.read(place))]
         failed = dict.fromkeys(record.error for record in known if record.status is Status.FAILED)
         unfinished = sum(record.status in (Status.INTERRUPTED, Status.RUNNING) for record in known)
         return ClaimResults(self.settings, arms, list(failed), unfinished)

@@ -112,7 +112,7 @@ def test_a_run_that_was_told_to_end_leaves_the_claim_unfinished(tmp_path: Path) 
     changes = ["claim.arms.tuned.tune={experiment.slope:[0.2]}", "claim.seeds=[0,1]"]
     said = claim(tmp_path, "steeper", f"experiment.die={told}", *changes, code=130)
     assert "undecided" in said
-    assert "interrupted, which the same command goes on with: 2" in said  # those that tune
+    assert "interrupted, which the same command goes on with: 6" in said  # 2 that tune, 4 that judge
 
 
 def test_a_difference_beyond_its_interval_decides(steeper: ClaimSettings) -> None:
