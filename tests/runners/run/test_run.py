@@ -99,7 +99,9 @@ def test_a_failed_run_keeps_its_traceback_until_it_succeeds(run):
 
 
 def test_bad_input_that_is_told_before_it_goes_on_leaves_a_run_as_it_was(run):
-    def refuse():
+    def refuse(gone_on=False):
+        if gone_on:
+            again.load_checkpoint()
         raise UserError("no module named 'echo'")
 
     with run:
@@ -110,9 +112,9 @@ def test_bad_input_that_is_told_before_it_goes_on_leaves_a_run_as_it_was(run):
     after = Run.open(run.path).manifest
     assert (after["status"], after["ended"]) == ("finished", before["ended"])
     assert not (run.path / "error.txt").exists()
-    with pytest.raises(UserError), Run.open(run.path) as again:
-        again.load_checkpoint()
-        refuse()  # it had gone on
+    again = Run.open(run.path)
+    with pytest.raises(UserError, match="echo"), again:
+        refuse(gone_on=True)
     assert Run.open(run.path).status == "failed"
 
 
@@ -418,7 +420,7 @@ def test_a_disk_that_fills_up_within_a_line_leaves_none_of_it(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(line) + 20, before[1]))
     try:
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="too large"):
             append_line(file, line)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
