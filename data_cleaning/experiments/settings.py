@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Settings
+from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Seed, Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -14,7 +14,7 @@ Node = dict[str, Any]
 class CleaningSettings(RunSettings):
     """The root: as for any experiment, without agent, environment, model and trainer."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     runs_dir: str = Field(min_length=1)
     requires: list[str]
     experiment: Node
@@ -130,7 +130,7 @@ class CleanersSettings(Settings):
     err: list[Share] = Field(min_length=1)
     inc: list[Share] = Field(min_length=1)
     match: Literal["synonym", "exact"]
-    tuning_seed: int = Field(ge=0)
+    tuning_seed: Seed
     baran: int = Field(ge=0)
 
 

@@ -1,8 +1,10 @@
 """One Hydra config from overrides, checked before anything heavy is imported, faults told in one sentence."""
 
 import copy
+import json
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -105,6 +107,8 @@ def change(
         schemas = take_schemas(draft(like)) if overrides else {}
     for override in parse(normalise(overrides)):
         _check_choice(override)
+        if override.key_or_group == "exp":
+            raise UserError("a run keeps its experiment; change single values by KEY=VALUE, or start a new run")
         key = override.package or override.key_or_group.replace("/", ".")
         if override.is_delete():
             raise UserError(f"{override.input_line!r}: a finished config can be changed, but nothing taken out of it")
@@ -147,9 +151,22 @@ def parse(overrides: Sequence[str]) -> list[Override]:
         except HydraException as fault:
             raise UserError(
                 f"{override!r} is not an override{_meant(override)}; write key=value, group=choice, +key=value or ~key "
-                "(quote a value with commas, brackets or blanks: \"key='a, b'\")"
+                f"(quote a value with commas, brackets, blanks or other signs: {_quoted(override)})"
             ) from fault
     return parsed
+
+
+def _quoted(override: str) -> str:
+    """The override as a shell's user types it with its value in quotes, if that is what it lacks; else an example."""
+    key, equals, value = override.partition("=")
+    quoted = f"{key}={json.dumps(value, ensure_ascii=False)}"
+    if not equals or not value.isprintable() or value[:1] in "[{\"'":
+        return "\"key='a, b'\""
+    try:
+        OverridesParser.create().parse_override(quoted)
+    except HydraException:
+        return "\"key='a, b'\""
+    return shlex.quote(quoted)
 
 
 def _meant(word: str) -> str:
@@ -230,7 +247,9 @@ def _check_choice(override: Override) -> None:
             f"{group} is given no choice; write +exp=NAME (see: agentlab list)" if group == "exp" else
             f"{group} is given no choice; write {group}=NAME, or {group}=null for none (choices: {', '.join(known)})"
         )
-    for choice in _names(override.value()):
+    if isinstance(value := override.value(), list) and not all(isinstance(one, str) for one in value):
+        raise UserError(_no_such_choice(group, str(value)))
+    for choice in _names(value):
         if choice not in choices(group) and not is_group(f"{group}/{choice.rpartition('/')[0]}"):
             raise UserError(_no_such_choice(group, choice))
 
@@ -274,6 +293,12 @@ def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], c
         hint = did_you_mean(key, [name for name in there if not key.startswith(f"{name}.")], quote=True)
         new = hint or f"; a new key is added with +{key}=VALUE"
         return UnknownKey(key, f"conf has no key {key!r}{new} {see}")
+    if match := re.match(r"Error merging override [+]*([^=\s]+)=", text):
+        kind = re.search(r"full_key: (\S+)\s+object_type=(\w+)", str(fault.__cause__))
+        key = kind[1] if kind else match[1]
+        is_list = kind is not None and kind[2] == "list"
+        takes = f"a list; write {key}=[...]" if is_list else f"a group of keys; write {key}.KEY=VALUE"
+        return UserError(f"{key} is {takes} {see}")
     if match := re.search(r"Multiple values for ([^.\s]+)\.|(\S+) appears more than once", text):
         group = (match[1] or match[2]).partition("@")[0]
         return UserError(f"{group} is chosen already; choose it once, with {group}=CHOICE and without a plus")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Settings
+from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Seed, Settings
 
 Node = dict[str, Any]
 """A part that is built from its `_target_` and checked against its own `_schema_`."""
@@ -15,7 +15,7 @@ class EvalSettings(Settings):
 
     every: int = Field(ge=1)
     episodes: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    seed: Seed
     deterministic: bool
     record: int = Field(ge=0)
     env: Node
@@ -57,7 +57,7 @@ class OfflineSettings(Settings):
 class RootSettings(RunSettings):
     """The config of an online experiment."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     runs_dir: str = Field(min_length=1)
     requires: list[str]
     experiment: Node

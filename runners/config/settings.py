@@ -1,5 +1,6 @@
 """What may stand in the runner's own config nodes; checked before anything heavy is imported."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -11,10 +12,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""What every generator takes; NumPy's takes no more."""
+
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+"""As long as W&B takes one."""
+
+
 class RunSettings(Settings):
     """What the top level of every config may hold beside its own, whatever the kind of work."""
 
-    tags: list[Annotated[str, Field(min_length=1, max_length=64)]] = []
+    tags: list[Tag] = []
     notes: str = ""
     callbacks: list[dict[str, Any]] = []
 
@@ -58,12 +66,20 @@ class WandbSettings(Settings):
     """conf/logger/wandb.yaml, see agentlab_runner.runners.run.tracking.WandbTracker."""
 
     mode: Literal["offline", "online", "disabled"] = "offline"
-    project: str = Field(default="agentlab", min_length=1)
+    project: str = Field(default="agentlab", min_length=1, max_length=128)
     entity: str | None = None
     group: str | None = None
-    tags: list[str] = []
+    tags: list[Tag] = []
     clips: int = Field(default=2, ge=0)
     checkpoint: Literal["best", "last", "none"] = "best"
+
+    @field_validator("project")
+    @classmethod
+    def _takes(cls, project: str) -> str:
+        """W&B says so itself, but when the run has begun; and of `wandb sync`, when it has ended."""
+        if found := re.search(r"[/\\#?%:]", project):
+            raise ValueError(f"W&B takes no {found[0]!r} in the name of a project; leave it out of {project!r}")
+        return project
 
 
 class NullSettings(Settings):

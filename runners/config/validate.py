@@ -1,6 +1,7 @@
 """Check a composed config against the light pydantic models its nodes name in `_schema_`."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from agentlab_runner.runners.config.identity import flatten
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import UnknownKey, UserError
 
@@ -41,7 +43,8 @@ def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "", partly: bo
     """Check nodes against their models.
 
     A model sees its node's keys except those beginning with an underscore, which are Hydra's own. Values are taken as
-    JSON and strictly: `"1"` is not a number and 4.5 not a count.
+    JSON and strictly: `"1"` is not a number and 4.5 not a count. No number, in a node with a model or without, is
+    infinite or NaN.
 
     Args:
         cfg: a resolved config without missing values.
@@ -66,6 +69,10 @@ def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "", partly: bo
             errors = [error for error in fault.errors() if not (partly and error["type"] == "missing")]
             if errors:
                 raise _refusal(errors, path, values, model, see) from fault
+    for key, value in flatten(OmegaConf.to_container(cfg, resolve=True)).items():
+        numbers = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, float)]
+        if not all(map(math.isfinite, numbers)):
+            raise UserError(f"{key} is {value}, but must be finite; null means no limit, and text is quoted")
 
 
 def checked(values: dict[str, Any], model: type[M], path: str = "") -> M:
@@ -160,6 +167,10 @@ def _fields(model: type[BaseModel], place: list[str]) -> dict[str, FieldInfo]:
     return here
 
 
+def _written(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
+
+
 _KINDS = {"Dictionary": "a group of keys", "String": "text"}
 
 
@@ -174,7 +185,7 @@ def _allowed(error: ErrorDetails, model: type[BaseModel], place: list[str]) -> s
         return words.replace("an object", "a group of keys")
     bounds = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     limits = [
-        f"{word} {getattr(mark, bound):g}"
+        f"{word} {_written(getattr(mark, bound))}"
         for bound, word in bounds.items()
         for mark in field.metadata
         if getattr(mark, bound, None) is not None

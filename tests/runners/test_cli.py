@@ -168,6 +168,13 @@ def test_latest_leaves_out_a_run_that_failed_before_it_had_begun(lab, trained, t
     assert json.loads(lab("eval", "run=latest", "--json").stdout)["run"] == f"runs/{trained.name}"
 
 
+def test_a_run_keeps_its_experiment(lab, trained):
+    for verb in ("resume", "eval"):
+        said = lab(verb, "run=latest", "+exp=counting")
+        assert said.exit_code == 2
+        assert "a run keeps its experiment; change single values by KEY=VALUE, or start a new run" in said.stderr
+
+
 def test_a_run_is_resumed_with_other_tags_and_notes(lab, trained):
     assert lab("resume", "run=latest", "total_iterations=4", "tags=[good,b]", "notes=looks fine").exit_code == 0
     found = json.loads((trained / "manifest.json").read_text())

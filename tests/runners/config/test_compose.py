@@ -60,6 +60,13 @@ def test_overrides_of_every_kind_apply():
         (["+exp=counting", "+seed=1"], "'seed' exists already; change it with seed=VALUE, without the plus"),
         (["phone=sim"], "nothing here chooses phone yet"),
         (["seed"], "'seed' is not an override; write key=value"),
+        (["+exp=counting", "notes=李明"], """blanks or other signs: 'notes="李明"')"""),
+        (["+exp=counting", "notes=a#b"], """blanks or other signs: 'notes="a#b"')"""),
+        (["+exp=counting", "notes=it's"], "is not an override; write key=value"),
+        (["+exp=counting", "tags={a: b}"], "tags is a list; write tags=[...]"),
+        (["+exp=counting", "callbacks={_target_: a.B}"], "callbacks is a list; write callbacks=[...]"),
+        (["+exp=counting", "agent=[1]"], "agent has no choice '[1]'"),
+        (["+exp=counting", "agent.scm=[1]"], "agent.scm is a group of keys; write agent.scm.KEY=VALUE"),
         (["+exp=counting", "agent.lr=[1"], "'agent.lr=[1' is not an override"),
         (["+exp=counting", "seed=0,1"], "try them all with agentlab sweep, or write one list as seed=[a,b]"),
         (["+exp=counting", "agent=open"], "agent.lr has no value; add agent.lr=VALUE"),
@@ -88,6 +95,9 @@ def test_a_wrong_override_is_told_in_one_sentence(overrides, sentence):
         ("rollout_size=1.5", "rollout_size is 1.5, but must be an integer"),
         ("group_size=3", "rollout_size 16 must be a multiple of group_size 3"),
         ("seed=-1", "seed is -1, but must be at least 0"),
+        ("seed=4294967296", "seed is 4294967296, but must be at least 0 and at most 4294967295"),
+        ("eval.seed=4294967296", "eval.seed is 4294967296, but must be at least 0 and at most 4294967295"),
+        ("agent.lr=nan", "agent.lr is NaN, but must be above 0 and at most 1"),
         ("eval.episodes=0", "eval.episodes is 0, but must be at least 1"),
         ("checkpoint.every=0", "checkpoint.every is 0, but must be at least 1"),
         ("+sede=1", "conf has no key 'sede'; did you mean 'seed'?"),
@@ -95,6 +105,19 @@ def test_a_wrong_override_is_told_in_one_sentence(overrides, sentence):
 )  # fmt: skip
 def test_a_refused_value_is_told_with_its_key_and_what_it_may_be(override, sentence):
     assert sentence in refusal("+exp=counting", override)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["+env.pause=inf"], "env.pause is inf, but must be finite; null means no limit, and text is quoted"),
+        (["+env.pauses=[1.0,-inf]"], "env.pauses is [1.0, -inf], but must be finite"),
+        (["logger=wandb", "logger.project=t5/large"], "logger.project is refused: W&B takes no '/' in the name of"),
+        (["logger=wandb", f"logger.tags=[{'x' * 65}]"], "but must be text of at most 64 characters"),
+    ],
+)
+def test_what_would_fail_later_is_refused_before_the_run(overrides, sentence):
+    assert sentence in refusal("+exp=team", *overrides)
 
 
 def test_a_typo_inside_a_file_is_told_like_one_on_the_command_line(tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ def test_bad_input_that_is_told_before_it_goes_on_leaves_a_run_as_it_was(run):
     with run:
         run.save_checkpoint(1, {})
     before = Run.open(run.path).manifest
-    with pytest.raises(UserError), Run.open(run.path):
+    with pytest.raises(UserError):
         refuse()
     after = Run.open(run.path).manifest
     assert (after["status"], after["ended"]) == ("finished", before["ended"])
