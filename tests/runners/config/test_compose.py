@@ -97,7 +97,7 @@ def test_a_wrong_override_is_told_in_one_sentence(overrides, sentence):
         ("seed=-1", "seed is -1, but must be at least 0"),
         ("seed=4294967296", "seed is 4294967296, but must be at least 0 and at most 4294967295"),
         ("eval.seed=4294967296", "eval.seed is 4294967296, but must be at least 0 and at most 4294967295"),
-        ("agent.lr=nan", "agent.lr is NaN, but must be above 0 and at most 1"),
+        ("agent.lr=nan", "agent.lr is NaN, but must be a finite number"),
         ("eval.episodes=0", "eval.episodes is 0, but must be at least 1"),
         ("checkpoint.every=0", "checkpoint.every is 0, but must be at least 1"),
         ("+sede=1", "conf has no key 'sede'; did you mean 'seed'?"),
