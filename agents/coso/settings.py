@@ -3,8 +3,6 @@
 from typing import Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -13,11 +11,11 @@ from pydantic import (
     model_validator,
 )
 
+from agentlab_runner.runners.config.settings import Settings
 
-class ScmSettings(BaseModel):
+
+class ScmSettings(Settings):
     """The causal weights B and the classifier they are measured with."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     mode: Literal["released", "paper", "exact", "uniform", "random", "permuted"] = "released"
     """`released`, `paper`: by the classifier; `exact`: by the parser; else controls."""
@@ -57,20 +55,16 @@ class ScmSettings(BaseModel):
         return self
 
 
-class OfflineSettings(BaseModel):
+class OfflineSettings(Settings):
     """Rounds of the offline phase; a round has as many optimiser steps as an online iteration."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     instruction_critic_rounds: NonNegativeInt = 20
     critic_rounds: NonNegativeInt = 20
     actor_rounds: NonNegativeInt = 30
 
 
-class ReleasedEpisodesSettings(BaseModel):
+class ReleasedEpisodesSettings(Settings):
     """The keyword arguments of `agents.coso.released.load_trajectories`."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     path: str
     images: str | None = None
@@ -79,10 +73,8 @@ class ReleasedEpisodesSettings(BaseModel):
     allow_pickle: bool = False
 
 
-class ImitationSettings(BaseModel):
+class ImitationSettings(Settings):
     """The keyword arguments of `agents.llm.imitation.fit`."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     lr: PositiveFloat = 3e-3
     batch_size: PositiveInt = 32
@@ -95,10 +87,8 @@ class ImitationSettings(BaseModel):
     """Of the episodes, held out to measure token accuracy and exact match."""
 
 
-class EntropySettings(BaseModel):
+class EntropySettings(Settings):
     """What every agent with an entropy bonus of choice may be told."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     entropy: Literal["none", "uniform", "causal"] = "causal"
     alpha: NonNegativeFloat = 1.0
@@ -189,7 +179,7 @@ class PpoSettings(EntropySettings):
     """Of the value head; null: `lr`."""
     value_trunk: Literal["shared", "detached"] = "shared"
     """Whether the value loss trains the policy's own layers too."""
-    value_widths: list[PositiveInt] = [64]
+    value_widths: list[PositiveInt] = Field(default_factory=lambda: [64])
     """Hidden layers of the value head."""
 
     @model_validator(mode="after")

@@ -2,13 +2,13 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from agentlab_runner.runners.config.settings import Settings
 
 
-class LoraSettings(BaseModel):
+class LoraSettings(Settings):
     """Low-rank adapters (arXiv 2106.09685): only these train, the loaded weights stay."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     r: PositiveInt = 16
     alpha: PositiveFloat = 32.0
@@ -21,10 +21,8 @@ class LoraSettings(BaseModel):
     """Folder of a PEFT checkpoint whose weights the adapters start from."""
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(Settings):
     """A server that generates in the model's place, see `agents.llm.server.RolloutServer`."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     url: str = Field(pattern=r"^https?://")
     """Up to and including `/v1`."""
@@ -45,10 +43,8 @@ class ServerSettings(BaseModel):
     """Nats by which the server's log-probabilities may differ from the model's own, on an utterance's average."""
 
 
-class ModelSettings(BaseModel):
+class ModelSettings(Settings):
     """The keyword arguments of `LanguagePolicy.from_pretrained`, and how to make the folder it loads."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str | None = None
     """Hub repository, local folder or GGUF file; only a model that is made (`make`) may leave it out."""
@@ -82,10 +78,8 @@ class AutoUISettings(ModelSettings):
     """Hub repository or folder of the BLIP-2 model whose eyes it was trained with."""
 
 
-class TinySettings(BaseModel):
+class TinySettings(Settings):
     """The keyword arguments of `agents.llm.tiny.create` that a config sets."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     image_size: PositiveInt = 96
     patch_size: PositiveInt = 8

@@ -3,8 +3,6 @@
 from typing import Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -13,13 +11,13 @@ from pydantic import (
     model_validator,
 )
 
+from agentlab_runner.runners.config.settings import Settings
+
 Normalisation = Literal["sum", "token", "word"]
 
 
-class TaskSettings(BaseModel):
+class TaskSettings(Settings):
     """What an experiment says of its task whichever agent plays it; one that learns nothing has no use for it."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     gamma: float = Field(default=0.99, ge=0, le=1)
     """A primitive step's discount."""

@@ -2,25 +2,22 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from agentlab_runner.envs.alfworld.scenes import Sampling, Scenes, Split
+from agentlab_runner.envs.settings import Settings
 
 
-class CommandParserSettings(BaseModel):
+class CommandParserSettings(Settings):
     """How the agent's text becomes a command (agentlab_runner.envs.alfworld.commands.CommandParser)."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     target: str = Field(alias="_target_")
     mode: Literal["tolerant", "released"]
     format: Literal["thoughts", "action_only"]
 
 
-class AlfworldSettings(BaseModel):
+class AlfworldSettings(Settings):
     """The keys of the household."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     num_envs: int = Field(ge=1)
     engine: Literal["twin", "pddl"]

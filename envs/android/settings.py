@@ -2,29 +2,26 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from agentlab_runner.envs.android.task_source import TaskSource
+from agentlab_runner.envs.settings import Settings
 
 Observation = Literal["pixels", "tree", "both"]
 Sampling = Literal["random", "uniform", "sequential"]
 Split = Literal["train", "test"]
 
 
-class ParserSettings(BaseModel):
+class ParserSettings(Settings):
     """How the agent's text becomes an action (agentlab_runner.envs.android.actions.AitwParser)."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     target: str = Field(alias="_target_")
     mode: Literal["tolerant", "released", "cogagent", "cogagent_released"] = "tolerant"
     decimals: int = Field(4, ge=1, le=6)
 
 
-class AndroidSettings(BaseModel):
+class AndroidSettings(Settings):
     """The keys of the Android environment."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     num_envs: int = Field(ge=1)
     device: dict[str, Any]
@@ -33,7 +30,7 @@ class AndroidSettings(BaseModel):
     task_set: str = Field(min_length=1)
     split: Split
     sampling: Sampling
-    templates: list[str] = []
+    templates: list[str] = Field(default_factory=list)
     horizon: int | None = Field(None, ge=1)
     released_horizon: bool = False
     observation: Observation
@@ -47,10 +44,8 @@ class AndroidSettings(BaseModel):
         return self
 
 
-class SimSettings(BaseModel):
+class SimSettings(Settings):
     """The simulated phone (agentlab_runner.envs.android.devices.sim.SimPhone)."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     scale: float = Field(gt=0, le=1)
     popup_rate: float = Field(ge=0, le=1)
@@ -65,10 +60,8 @@ class SimAdbSettings(SimSettings):
     timeout: float = Field(gt=0)
 
 
-class AdbSettings(BaseModel):
+class AdbSettings(Settings):
     """A phone through adb (agentlab_runner.envs.android.devices.adb.AdbPhone)."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     serial: str | list[str] | None
     host: str
@@ -80,10 +73,8 @@ class AdbSettings(BaseModel):
     timeout: float = Field(gt=0)
 
 
-class EmulatorSettings(BaseModel):
+class EmulatorSettings(Settings):
     """An emulator under android_env (agentlab_runner.envs.android.devices.android_env.launch)."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     avd_name: str
     sdk: str
@@ -98,10 +89,8 @@ class EmulatorSettings(BaseModel):
     settle: float = Field(ge=0)
 
 
-class JudgeSettings(BaseModel):
+class JudgeSettings(Settings):
     """A model that looks at screenshots (agentlab_runner.envs.android.evaluators.Judge)."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     model: str = Field(min_length=1)
     base_url: str = Field(pattern="^https?://")
@@ -112,10 +101,8 @@ class JudgeSettings(BaseModel):
     skip_seen: bool
 
 
-class ServeSettings(BaseModel):
+class ServeSettings(Settings):
     """Simulated phones for adb clients (agentlab_runner.envs.android.devices.adb_server.serve)."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     phones: int = Field(ge=1)
     port: int = Field(ge=0, le=65535)

@@ -2,25 +2,23 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from agentlab_runner.envs.settings import Settings
 
 GameName = Literal["numberline", "blackjack", "ezpoints", "points24"]
 
 
-class CardsParserSettings(BaseModel):
+class CardsParserSettings(Settings):
     """How the agent's text becomes an action (agentlab_runner.envs.cards.actions.CardsParser)."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     target: str = Field(alias="_target_")
     game: GameName
     mode: Literal["strict", "released"]
 
 
-class CardsSettings(BaseModel):
+class CardsSettings(Settings):
     """The keys of a card game."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     num_envs: int = Field(ge=1)
     game: GameName

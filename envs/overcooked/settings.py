@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from agentlab_runner.envs.settings import Settings
 
 Order = Literal[
     "",
@@ -17,10 +19,8 @@ Order = Literal[
 FourNumbers = Annotated[list[float], Field(min_length=4, max_length=4)]
 
 
-class OvercookedSettings(BaseModel):
+class OvercookedSettings(Settings):
     """The keys of the kitchen."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     num_envs: int = Field(ge=1)
     task: Literal["tomato_salad", "tomato_lettuce_salad"]

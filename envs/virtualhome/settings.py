@@ -2,18 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from agentlab_runner.envs.settings import Settings
 
 Task = Literal[
     "food_preparation", "entertainment", "cheese", "hamburger", "apple_pie", "pizza", "washing_plate", "laundry"
 ]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class VirtualHomeSettings(_Settings):
+class VirtualHomeSettings(Settings):
     """The keys of the environment."""
 
     num_envs: int = Field(ge=1)
@@ -23,13 +21,13 @@ class VirtualHomeSettings(_Settings):
     strict_original: bool
 
 
-class GraphSettings(_Settings):
+class GraphSettings(Settings):
     """conf/env/household/graph.yaml."""
 
     graph: str | None
 
 
-class UnitySettings(_Settings):
+class UnitySettings(Settings):
     """conf/env/household/unity.yaml."""
 
     host: str = Field(min_length=1)
