@@ -81,8 +81,7 @@ class Frames:
 
     def keep(self, observation: Observation) -> Kept:
         """The observation with its large arrays at rest, those seen before shared."""
-        entries = observation.entries if isinstance(observation, Kept) else observation
-        return Kept({name: self._at_rest(value) for name, value in entries.items()})
+        return Kept({name: self._at_rest(value) for name, value in _entries(observation).items()})
 
     def _at_rest(self, value: Any) -> Any:
         if isinstance(value, Frame):
@@ -107,21 +106,23 @@ def frame_name(array: NDArray[Any]) -> str:
 
 def name_of(observation: Observation) -> str:
     """Equal for observations equal in every part, of which none is inflated."""
-    entries = observation.entries if isinstance(observation, Kept) else observation
-    return "\x00".join(_name(entries[key]) for key in sorted(entries))
+    return "\x00".join(_name(value) for _, value in sorted(_entries(observation).items()))
 
 
 def frame_of(observation: Observation, key: str) -> str:
     """The name of one array of an observation, which is not inflated for it."""
-    entries = observation.entries if isinstance(observation, Kept) else observation
-    return _name(entries[key])
+    return _name(_entries(observation)[key])
 
 
 def shape_of(observation: Observation, key: str) -> tuple[int, ...]:
     """The shape of one array of an observation, which is not inflated for it."""
-    entries = observation.entries if isinstance(observation, Kept) else observation
-    shape: tuple[int, ...] = entries[key].shape
+    shape: tuple[int, ...] = _entries(observation)[key].shape
     return shape
+
+
+def _entries(observation: Observation) -> Mapping[str, Any]:
+    """An observation's parts as they are held, frames at rest among them."""
+    return observation.entries if isinstance(observation, Kept) else observation
 
 
 def _name(value: Any) -> str:

@@ -256,5 +256,3 @@ class UtterancePpoAgent:
 
 def _ids(step: Step) -> Ids:
     return tuple(step.decision.extras["token_ids"])
-
-

@@ -59,9 +59,10 @@ def _bytes(value: Any) -> int:
 
 
 def check_seen(observation: Observation) -> None:
-    """
+    """Whether there is something to see.
+
     Raises:
-        UserError: if an observation has no image.
+        UserError: if the observation has no image.
     """
     if "image" not in observation:
         raise UserError(
