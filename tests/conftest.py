@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import venv
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, and handed on to every command
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
