@@ -98,6 +98,7 @@ def evaluate(overrides: Overrides = None, name: Name = None, trust: Trust = None
 
     run=PATH or run=latest names the run and checkpoint=last (default), best or N what to load; further overrides
     change its config for this evaluation. With +exp=NAME and no run, the untrained agent is evaluated.
+    --name calls the evaluation, which otherwise is called by its checkpoint; one made under other overrides stays.
     """
     from agentlab_runner.runners import launch
 

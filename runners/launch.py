@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from agentlab_runner.runners.config.compose import change, chosen, compose, draft, normalise, parse
 from agentlab_runner.runners.config.extras import advised
+from agentlab_runner.runners.config.identity import HARMLESS, is_under
 from agentlab_runner.runners.config.listing import choices, is_group
 from agentlab_runner.runners.config.named import check_named
 from agentlab_runner.runners.config.older import choices_in, complete
@@ -92,11 +93,17 @@ def open_run(own: Mapping[str, str], rest: Sequence[str] = (), trust: str | None
     run = find_run(own)
     check_unedited(run.path, run.config, run.manifest)
     if trust is None:
-        given = [o.package or o.key_or_group.replace("/", ".") for o in parse(normalise(rest))]
+        given = [_key(override) for override in rest]
         check_named(as_plain(run.config), str(run.path / "config.yaml"), f"--trust {run.path}", given)
     elif trust != run.path.name and Path(trust).expanduser().resolve() != run.path.resolve():
         raise UserError(f"--trust names {trust}, but the run is {run.path}; name the run itself, if you trust it")
     return run
+
+
+def _key(override: str) -> str:
+    """The dotted key an override sets."""
+    (parsed,) = parse(normalise([override]))
+    return str(parsed.package or parsed.key_or_group.replace("/", "."))
 
 
 def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
@@ -120,7 +127,8 @@ def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metr
 def evaluate(overrides: Sequence[str], name: str | None = None, trust: str | None = None) -> tuple[Path, Metrics]:
     """Evaluate a run (`run=PATH|latest`, `checkpoint=last|best|N`), or the untrained agent of an experiment.
 
-    The result is written into the run, or into a new run folder for an untrained agent. Raises as `train` does.
+    The result is written into the run, called `name` if it is given, or into a new run folder of that name for an
+    untrained agent. Raises as `train` does.
     """
     own, rest = split(overrides)
     if "run" in own:
@@ -128,7 +136,8 @@ def evaluate(overrides: Sequence[str], name: str | None = None, trust: str | Non
         cfg, _ = _changed(run, rest)
         if follows():
             follow(build)
-        with _explained(run, "eval/error.txt"), evaluating(run, cfg.get("logger")):
+        otherwise = [line for line in rest if not is_under(_key(line), HARMLESS)]
+        with _explained(run, "eval/error.txt"), evaluating(run, cfg.get("logger"), sorted(otherwise), name):
             return run.path, _evaluate_in(run, cfg, own.get("checkpoint", "last"))
     if trust is not None:
         raise UserError("--trust belongs to a run; name the run with run=latest or run=PATH")

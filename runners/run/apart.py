@@ -5,13 +5,14 @@ run, now or later, mirrors them: W&B knows one writer of a run at a time, and tr
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.files.lock import take_lock
+from agentlab_runner.runners.files.names import bare
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.tracking import NullTracker, make_tracker
 
@@ -19,19 +20,25 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def apart(run: Run) -> Iterator[None]:
-    """Inside, evaluations of `run` belong to no line of its metrics."""
-    run.apart = True
+def apart(run: Run, overrides: Sequence[str] = (), name: str | None = None) -> Iterator[None]:
+    """Inside, evaluations of `run` belong to no line of its metrics; they say the `overrides` they are made under.
+
+    Raises:
+        UserError: if the name is no bare one.
+    """
+    run.apart, run.otherwise, run.name = True, list(overrides), name and bare(name)
     try:
         yield
     finally:
-        run.apart = False
+        run.apart, run.otherwise, run.name = False, [], None
 
 
 @contextmanager
-def evaluating(run: Run, logger: DictConfig | None) -> Iterator[None]:
+def evaluating(
+    run: Run, logger: DictConfig | None, overrides: Sequence[str] = (), name: str | None = None
+) -> Iterator[None]:
     """`apart` for a run that nobody has entered; at the end the tracker of the config node `logger` is told."""
-    with apart(run):
+    with apart(run, overrides, name):
         yield
     tracker = make_tracker(logger)
     if isinstance(tracker, NullTracker):

@@ -9,6 +9,7 @@
     mirrored.json   how much of it W&B has, see runners/run/wandb_files.py
 """
 
+import itertools
 import json
 import logging
 import re
@@ -27,7 +28,7 @@ from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.files.atomic import atomic_file, write_atomic
 from agentlab_runner.runners.files.lock import is_locked, take_lock
 from agentlab_runner.runners.files.names import bare
-from agentlab_runner.runners.files.received import check_folder
+from agentlab_runner.runners.files.received import check_folder, read_object
 from agentlab_runner.runners.run.appear import given_folder, new_folder
 from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng_state
 from agentlab_runner.runners.run.config_file import Config, as_plain, as_yaml, compare, read_config
@@ -57,6 +58,9 @@ class Run:
         self.tracker: Tracker = NullTracker()
         self.apart = False
         """Whether evaluations are made by themselves, see runners/run/apart.py."""
+        self.otherwise: list[str] = []
+        """The overrides under which they are made; `name` is what the user calls them, if anything."""
+        self.name: str | None = None
         keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
         self.checkpoints = Checkpoints(path / "checkpoints", keep=keep)
         self._metrics = MetricsFile(path / "metrics.jsonl")
@@ -289,7 +293,11 @@ class Run:
         return path
 
     def write_eval(self, name: str, result: Mapping[str, Any], step: int | None = None) -> Path:
-        """Write `eval/NAME.json`, with the time and the step it is of: the last logged one if None."""
+        """Write `eval/NAME.json`, with the time and the step it is of: the last logged one if None.
+
+        One made by itself replaces none that was made under other overrides, but is called `NAME-2`, `NAME-3`, ...
+        """
+        name = self._called(name)
         said = {**self._said(step), **result}
         path = self.write(f"eval/{name}.json", _json(said))
         if not self.apart:
@@ -306,7 +314,7 @@ class Run:
         """
         from agentlab_runner.runners.run.episodes import gif, save_clips, save_episodes
 
-        kept = list(trajectories)[:limit]
+        kept, name = list(trajectories)[:limit], self._called(name)
         folder = self.path / "episodes" / name
         if not kept:
             return folder
@@ -376,7 +384,20 @@ class Run:
         """What an evaluation or recording says of itself, since its file's own time is lost when it is copied."""
         if step is None:
             step = max((line["step"] for line in self.metrics()), default=0)
-        return {"step": step, "time": round(time.time(), 3)} | ({"apart": True} if self.apart else {})
+        own = {"apart": True, "overrides": self.otherwise} if self.apart else {}
+        return {"step": step, "time": round(time.time(), 3)} | own
+
+    def _called(self, name: str) -> str:
+        """What an evaluation is called, so that those made otherwise stay."""
+        if not self.apart:
+            return name
+        name = self.name or name
+        for called in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
+            file = self.path / "eval" / f"{called}.json"
+            made = read_object(file.parent, file.name) if file.exists() else None
+            if made is None or (made.get("apart") is True and made.get("overrides", []) == self.otherwise):
+                return called
+        raise AssertionError("counting ends nowhere")
 
     def _held(self) -> bool:
         return self._lock is not None or is_locked(self.path)

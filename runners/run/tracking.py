@@ -29,7 +29,7 @@ FINISH_SECONDS = 300
 OWN_FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")
 """Where W&B keeps what it stages; in the run folder, unless the user has said otherwise."""
 
-OF_ITSELF = ("step", "time", "apart")
+OF_ITSELF = ("step", "time", "apart", "overrides")
 """What an evaluation says of itself beside its result."""
 
 

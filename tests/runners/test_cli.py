@@ -79,6 +79,21 @@ def test_eval_of_a_run_writes_into_it_and_leaves_it_finished(lab, trained):
     assert "thirteen episodes" in (trained / "eval/error.txt").read_text()
 
 
+def test_an_evaluation_made_otherwise_replaces_none(lab, trained):
+    def made():
+        return {
+            file.stem: json.loads(file.read_text())["overrides"] for file in (trained / "eval").glob("*.json")
+        }
+
+    for _ in range(2):
+        assert lab("eval", "run=latest", "checkpoint=3", "logger=none").exit_code == 0
+    assert (kept := made()) == {"count_3": []}
+    assert lab("eval", "run=latest", "checkpoint=3", "eval.episodes=7", "--name", "short").exit_code == 0
+    for _ in range(2):
+        assert lab("eval", "run=latest", "checkpoint=3", "eval.episodes=8").exit_code == 0
+    assert made() == kept | {"short": ["eval.episodes=7"], "count_3-2": ["eval.episodes=8"]}
+
+
 def test_an_offline_run_ends_with_the_line_that_uploads_it(lab, tmp_path):
     trained = lab("train", "+exp=counting", "logger=wandb")
     run = f"runs/{only_run(tmp_path).name}"
