@@ -391,13 +391,14 @@ class Run:
         """What an evaluation is called, so that those made otherwise stay."""
         if not self.apart:
             return name
-        name = self.name or name
-        for called in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
+        called = name = self.name or name
+        for number in itertools.count(2):
             file = self.path / "eval" / f"{called}.json"
             made = read_object(file.parent, file.name) if file.exists() else None
             if made is None or (made.get("apart") is True and made.get("overrides", []) == self.otherwise):
-                return called
-        raise AssertionError("counting ends nowhere")
+                break
+            called = f"{name}-{number}"
+        return called
 
     def _held(self) -> bool:
         return self._lock is not None or is_locked(self.path)
