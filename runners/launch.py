@@ -304,7 +304,7 @@ def _changed(run: Run, rest: Sequence[str]) -> tuple[DictConfig, list[str]]:
 
 @contextmanager
 def _inside(run: Run) -> Iterator[Run]:
-    with _explained(run, "error.txt"), run:
+    with _explained(run, "error.txt"), run, _building():
         yield run
 
 

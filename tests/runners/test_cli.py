@@ -183,6 +183,20 @@ def test_latest_leaves_out_a_run_that_failed_before_it_had_begun(lab, trained, t
     assert json.loads(lab("eval", "run=latest", "--json").stdout)["run"] == f"runs/{trained.name}"
 
 
+def test_a_run_that_cannot_go_on_here_stays_as_it_was(lab, tmp_path):
+    (tmp_path / "conf/env").mkdir(parents=True)
+    (tmp_path / "conf/env/own.yaml").write_text("_target_: own.Own\nnum_envs: 3\nsplit: train\n")
+    (tmp_path / "own.py").write_text("from tests.runners.toy import Guess\n\n\nclass Own(Guess):\n    pass\n")
+    assert lab("train", "+exp=team", "env._target_=own.Own", "total_iterations=1").exit_code == 0
+    run = only_run(tmp_path)
+    (tmp_path / "own.py").unlink()
+    refused = lab("resume", "run=latest", "total_iterations=2")
+    assert refused.exit_code == 2
+    assert "No module named 'own'" in refused.stderr
+    assert manifest(run)["status"] == "finished"
+    assert not (run / "error.txt").exists()
+
+
 def test_a_run_keeps_its_experiment(lab, trained):
     for verb in ("resume", "eval"):
         said = lab(verb, "run=latest", "+exp=counting")
