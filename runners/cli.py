@@ -1,5 +1,6 @@
 """The command line: one thin function a verb. Whatever is heavy is imported by the verb that needs it."""
 
+import logging
 import os
 import shlex
 import sys
@@ -10,7 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from agentlab_runner.runners.terminal.verbs import Json, Systems, verb
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.terminal.tables import Visible, visible
+from agentlab_runner.runners.terminal.verbs import Json, Systems, say, verb
 
 app = typer.Typer(
     cls=Systems,
@@ -77,7 +80,7 @@ def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:
         print_json({"run": str(path), "metrics": numbers})
     else:
         print_table(("metric", "value"), [(name, f"{value:.4g}") for name, value in numbers.items()])
-        print(f"run: {path}", flush=True)
+        print(f"run: {visible(str(path))}", flush=True)
     if upload := upload_line(path):
         print(f"offline; send it to W&B with: {upload}", file=sys.stderr)
 
@@ -231,7 +234,7 @@ def report(
     from agentlab_runner.runners import launch
     from agentlab_runner.runners.report import report
 
-    print(report(launch.run_folders(runs), out))
+    print(visible(str(report(launch.run_folders(runs), out))))
 
 
 @app.command()
@@ -292,9 +295,27 @@ def serve(
 
 def main() -> None:
     """Entry point of the `agentlab` script and of `python -m agentlab_runner.runners`."""
+    _open_streams()
+    assert logging.lastResort is not None
+    logging.lastResort.setFormatter(Visible())
     if os.environ.get("_AGENTLAB_COMPLETE") == "complete_bash":
         from agentlab_runner.runners.completion import bash_words
 
         with bash_words():
             app(prog_name="agentlab")
-    app(prog_name="agentlab")
+    try:
+        app(prog_name="agentlab")
+    except UserError as fault:  # of looking for the verb, before there is one to tell it
+        say(fault)
+        sys.exit(2)
+
+
+def _open_streams() -> None:
+    """What was closed (`>&-`) leads nowhere: else the next file that is opened takes its place, and is printed into."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - it stays open

@@ -140,7 +140,10 @@ def adb() -> Check:
 
 def devices() -> Check:
     """Phones an adb server knows; a server is asked if one runs, and never started."""
-    port = int(os.environ.get("ANDROID_ADB_SERVER_PORT", "5037"))
+    said = os.environ.get("ANDROID_ADB_SERVER_PORT", "5037")
+    if not (said.isdecimal() and 0 < int(said) < 65536):
+        return Check("adb devices", "missing", f"ANDROID_ADB_SERVER_PORT is {said!r}", "set it to a port number")
+    port = int(said)
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as server:
             server.sendall(b"000chost:devices")

@@ -20,6 +20,7 @@ from agentlab_runner.runners.config.listing import choices
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.config.validate import checked
 from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.files.atomic import make_folder
 from agentlab_runner.runners.files.lock import take_lock
 from agentlab_runner.runners.files.names import bare, beside
 from agentlab_runner.runners.files.received import check_folder
@@ -28,7 +29,7 @@ from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finis
 from agentlab_runner.runners.sweep.job import STOP, Owner, Record, Status, SweepJob, course, job_folder, logged
 from agentlab_runner.runners.sweep.plan import Plan, key, line
 from agentlab_runner.runners.sweep.watch import Watch
-from agentlab_runner.runners.terminal.tables import print_table
+from agentlab_runner.runners.terminal.tables import print_table, visible
 
 Tuned = Mapping[str, Any]
 """A value for each tuned key."""
@@ -59,7 +60,7 @@ def claim(name: str, overrides: Sequence[str] = ()) -> int:
     cfg = jobs.check()
     folder = (beside("claims", cfg.runs_dir) / bare(name)).resolve()
     hydra_config(Plan((), (), plan.hydra), folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "claims")
     check_folder(folder)
     with take_lock(folder):
         (folder / STOP).unlink(missing_ok=True)
@@ -70,7 +71,7 @@ def claim(name: str, overrides: Sequence[str] = ()) -> int:
         for title, table in results.tables():
             print(f"\n{title}")
             print_table(*table, always_head=True)
-        print(f"\n{results.verdict_line()}\n{folder}: table.md, results.json, curves-*.png")
+        print(f"\n{visible(results.verdict_line())}\n{folder}: table.md, results.json, curves-*.png")
     if interrupted.asked:
         return interrupted.end()
     if broken:

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from agentlab_runner.runners.claim.settings import ClaimSettings, ExpectSettings
-from agentlab_runner.runners.files.atomic import write_atomic
+from agentlab_runner.runners.files.atomic import atomic_file, write_atomic
 from agentlab_runner.runners.sweep.watch import clock
 from agentlab_runner.runners.terminal.curves import Curve, plot_curves
 from agentlab_runner.runners.terminal.statistics import Interval, student_interval
@@ -136,7 +136,8 @@ class ClaimResults:
             curves = [Curve(a.arm, tuple(a.curves)) for a in self.arms if a.setting == setting and a.curves]
             if any(len(run) > 1 for curve in curves for run in curve.runs):
                 axis = self.claim.over.metric if self.claim.over else "step"
-                plot_curves(folder / f"curves-{setting}.png", curves, self.claim.metric, axis)
+                with atomic_file(folder / f"curves-{setting}.png") as out:
+                    plot_curves(out, curves, self.claim.metric, axis)
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -57,6 +57,8 @@ def draft(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
     """
     plain = normalise(overrides)
     for override in parse(plain):
+        if re.match(r"hydra[./]", override.key_or_group):
+            raise UserError(f"{override.input_line!r} is a setting of sweeps; give it to agentlab sweep or claim")
         _check_choice(override)
     try:
         return _hydra(plain, config)
@@ -66,7 +68,11 @@ def draft(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
         raise _not_composed(fault, plain, config) from fault
     except YAMLError as fault:
         raise UserError(f"a config file is not valid YAML: {_one_line(fault)}") from fault
-    except (HydraException, OmegaConfBaseException) as fault:
+    except (OSError, UnicodeError) as fault:
+        raise UserError(f"a config file cannot be read: {_unreadable() or _one_line(fault)}") from fault
+    except RecursionError as fault:
+        raise UserError("a config file is nested too deeply; mend it") from fault
+    except (HydraException, OmegaConfBaseException, ValueError) as fault:
         raise UserError(f"the config cannot be composed: {_one_line(fault)}") from fault
 
 
@@ -147,7 +153,12 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     parsed = []
     for override in overrides:
         try:
+            override.encode()
             parsed.append(parser.parse_override(override))
+            if not parsed[-1].key_or_group:
+                raise HydraException("it has no key")
+        except UnicodeEncodeError as fault:
+            raise UserError(f"{override!r} is not UTF-8 text; type it in a terminal that writes UTF-8") from fault
         except HydraException as fault:
             raise UserError(
                 f"{override!r} is not an override{_meant(override)}; write key=value, group=choice, +key=value or ~key "
@@ -167,6 +178,12 @@ def _quoted(override: str) -> str:
     except HydraException:
         return "\"key='a, b'\""
     return shlex.quote(quoted)
+
+
+def quoted(text: str) -> str:
+    """A text, such as a path, as Hydra's grammar reads it back whatever it holds."""
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text)
+    return f"'{escaped}'"
 
 
 def _meant(word: str) -> str:
@@ -196,9 +213,21 @@ def keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
 def _hydra(overrides: Sequence[str], config: str) -> DictConfig:
     folders = search_path()
     home = next((folder for folder in folders if (folder / f"{config}.yaml").exists()), CONF)
-    added = [f"file://{folder}" for folder in folders if folder != home]
+    added = ",".join(quoted(f"file://{folder}") for folder in folders if folder != home)
     with initialize_config_dir(str(home), version_base="1.3"):
-        return hydra_compose(config, [*overrides, f"hydra.searchpath={added}"])
+        return hydra_compose(config, [*overrides, f"hydra.searchpath=[{added}]"])
+
+
+def _unreadable() -> str | None:
+    """The first config file that cannot be read, and why."""
+    for folder in search_path():
+        for file in sorted(folder.rglob("*.yaml")):
+            try:
+                if file.is_file():
+                    file.read_text(encoding="utf-8")
+            except (OSError, UnicodeError) as fault:
+                return f"{file} ({fault})"
+    return None
 
 
 def _resolve(cfg: DictConfig) -> None:

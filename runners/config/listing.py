@@ -26,13 +26,16 @@ def own_folders() -> list[Path]:
     """The folders of `search_path` that are the user's own, as they are called.
 
     Raises:
-        UserError: if AGENTLAB_CONF names something that is not a folder.
+        UserError: if AGENTLAB_CONF names something that is not a folder, or the present folder is gone.
     """
     named = [Path(part).expanduser() for part in os.environ.get("AGENTLAB_CONF", "").split(os.pathsep) if part]
     for folder in named:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder; --conf-dir and AGENTLAB_CONF name folders of config groups")
-    here = Path.cwd() / "conf"
+    try:
+        here = Path.cwd() / "conf"
+    except FileNotFoundError:
+        raise UserError("the present folder was removed; change into one that is there") from None
     return [folder for folder in [*named, *([here] if here.is_dir() else [])] if folder.resolve() != CONF]
 
 
@@ -61,14 +64,20 @@ def choices(group: str) -> dict[str, Path]:
 
 
 def purpose(file: Path) -> str:
-    """The first comment of a config file, which says what it is; Hydra's `# @package` line does not count."""
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.startswith("#"):
-                return ""
-            text = line.lstrip("#").strip()
-            if text and not text.startswith("@"):
-                return text
+    """The first comment of a config file, which says what it is; Hydra's `# @package` line does not count.
+
+    Of a file that cannot be read it is the reason: one of a user's own must not hide the others.
+    """
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if not line.startswith("#"):
+                    return ""
+                text = line.lstrip("#").strip()
+                if text and not text.startswith("@"):
+                    return text
+    except OSError as fault:
+        return f"(it cannot be read: {fault.strerror})"
     return ""
 
 
@@ -86,4 +95,4 @@ def catalogue(what: str) -> dict[str, str]:
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
-    yield from sorted(folder.glob("*.yaml"))
+    yield from sorted(file for file in folder.glob("*.yaml") if file.is_file())

@@ -54,6 +54,8 @@ def _fill(whole: DictConfig, today: DictConfig, path: str, model: type[BaseModel
     node, now = (OmegaConf.select(cfg, path) if path else cfg for cfg in (whole, today))
     if not isinstance(node, DictConfig) or not isinstance(now, DictConfig):
         return
+    if node.get("_target_") != now.get("_target_"):
+        return  # something else stands there than what the schema is of
     for name, field in model.model_fields.items():
         place = f"{path}.{name}" if path else name
         if name in node:

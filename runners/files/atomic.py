@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from agentlab_runner.runners.errors import RunFailed
+from agentlab_runner.runners.errors import RunFailed, UserError
 
 TEMPORARY = ".part"
 """Suffix of a file that is still being written; whatever carries it after a crash is rubbish."""
@@ -21,9 +21,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     If the body raises, nothing appears and what stood at `path` stays.
 
     Raises:
-        RunFailed: if the disk is full.
+        RunFailed: if the disk is full, or nothing may be written there.
     """
-    with explain_full_disk(path):
+    with explain_writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
         os.close(handle)
@@ -49,7 +49,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 def append_line(path: Path, line: str) -> None:
     """Append one line and force it to disk; a disk that fills up half-way leaves the file as it was."""
     left = memoryview(line.encode() + b"\n")
-    with explain_full_disk(path), open(path, "ab", buffering=0) as file:  # a buffer would write its rest on closing
+    with explain_writing(path), open(path, "ab", buffering=0) as file:  # a buffer would write its rest on closing
         size = file.tell()
         try:
             while left:
@@ -81,6 +81,33 @@ def explain_full_disk(path: Path) -> Iterator[None]:
             f"the disk is full: {path} could not be written and what was there before is intact; "
             "free some space, then continue with `agentlab resume`"
         ) from error
+
+
+@contextmanager
+def explain_writing(path: Path) -> Iterator[None]:
+    """The same for a disk that is full and for a place that is not ours to write to, or something else."""
+    try:
+        with explain_full_disk(path):
+            yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            raise
+        raise RunFailed(f"{path} cannot be written ({error.strerror}); choose a place that is yours") from error
+
+
+def make_folder(folder: Path, kind: str) -> None:
+    """Make a folder, and those above it.
+
+    Raises:
+        UserError: if none can be made there; `kind` says what of.
+        RunFailed: if the disk is full.
+    """
+    try:
+        with explain_full_disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        above = folder.parent
+        raise UserError(f"{kind} cannot be made in {above} ({error.strerror}); choose another runs_dir") from error
 
 
 def _umask() -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.atomic import explain_writing
 
 
 def take_lock(folder: Path) -> IO[str]:
@@ -15,7 +16,8 @@ def take_lock(folder: Path) -> IO[str]:
     Raises:
         UserError: if another live process holds it.
     """
-    file = open(folder / "lock", "a+")  # noqa: SIM115 - it stays open for as long as the run is held
+    with explain_writing(folder / "lock"):
+        file = open(folder / "lock", "a+")  # noqa: SIM115 - it stays open for as long as the run is held
     for _ in range(5):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -27,9 +29,10 @@ def take_lock(folder: Path) -> IO[str]:
         holder = file.read().strip() or "another process"
         file.close()
         raise UserError(f"{folder} is being run by {holder}; wait for it, or stop it first")
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
-    file.flush()
+    with explain_writing(folder / "lock"):
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
+        file.flush()
     return file
 
 

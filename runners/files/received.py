@@ -64,6 +64,7 @@ def read_object(folder: Path, name: str) -> dict[str, Any]:
     """A JSON object in a file of `folder`; raises as `read_bytes`, and `UserError` for anything else than an object."""
     try:
         content = json.loads(read_bytes(folder, name).decode())
+        _check_depth(content)
     except (ValueError, RecursionError) as fault:
         raise UserError(f"{folder / name} is damaged ({fault}); restore it") from fault
     if not isinstance(content, dict):
@@ -116,6 +117,15 @@ def check_folder(folder: Path) -> None:
                 waiting += [Path(entry.path)] if entry.name != "wandb" else []
             elif not entry.is_file(follow_symlinks=False) and os.path.lexists(entry):
                 raise UserError(f"{entry.path} is neither a file nor a folder, and no part of a run; remove it")
+
+
+def _check_depth(content: Any) -> None:
+    level = [content]
+    for _ in range(DEEPEST):
+        groups = [node.values() if isinstance(node, dict) else node for node in level if isinstance(node, dict | list)]
+        level = [part for group in groups for part in group]
+    if level:
+        raise ValueError("it is nested too deeply")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

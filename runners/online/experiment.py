@@ -1,13 +1,14 @@
 """The Experiment every online agent shares: warm start, then rollout, learn, evaluate, again and again."""
 
+import inspect
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.callbacks import Callbacks
@@ -287,6 +288,7 @@ class OnlineExperiment:
             parts["policy"] = instantiate(model)
         if "parser" in cfg.env:
             parts["parser"] = instantiate(cfg.env.parser)
+        _check_parts(cfg.agent._target_, parts)
         agent: LearningAgent = instantiate(cfg.agent, **parts)
         agent.setup(trainer)
         return agent
@@ -327,6 +329,19 @@ def _score(result: Metrics) -> float | None:
     """What makes a checkpoint the best one; None when no evaluation episode counted."""
     score = result.get("eval/success")
     return score if isinstance(score, float) else None
+
+
+def _check_parts(target: str, parts: Collection[str]) -> None:
+    """Whether this config makes what an agent cannot do without.
+
+    Raises:
+        UserError: naming what is missing and what brings it.
+    """
+    brings = {"policy": "a language model; add model=NAME (see: agentlab list models)",
+              "parser": "an environment that reads what is said; choose another env=NAME"}  # fmt: skip
+    for name, given in inspect.signature(get_object(target)).parameters.items():
+        if name in brings and name not in parts and given.default is inspect.Parameter.empty:
+            raise UserError(f"{target} needs {brings[name]}")
 
 
 def _check(cfg: DictConfig) -> None:

@@ -102,17 +102,23 @@ class Cluster:
     def _watch(self) -> None:
         while not self._lost and not self._ending.wait(PERIOD):
             state = self._ask()
-            if not ray.is_initialized() or self is not Cluster._known:
-                return  # left by somebody who called ray.shutdown
+            if self._is_left():
+                return
             if state is None:
                 self._lost = "the head of the Ray cluster does not answer any more"
             elif not state.here:
                 self._lost = "the Ray node on this machine has died"
             else:
                 self.room = state.room
-        self._ending.wait()
+        while not self._ending.wait(PERIOD):
+            if self._is_left():
+                return
         time.sleep(ENDING)  # Ray disconnects when Python ends, and may wait for the dead
         os._exit(1 if self._lost else 0)
+
+    def _is_left(self) -> bool:
+        """Whether somebody called ray.shutdown."""
+        return not ray.is_initialized() or self is not Cluster._known
 
     def _ask(self) -> _State | None:
         """The state of the cluster, None if it is not told in time."""
@@ -134,7 +140,8 @@ def _connect(address: str | None) -> None:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     with _signals_kept():
         if address is None:
-            ray.init(num_cpus=max(256, os.cpu_count() or 1), include_dashboard=False, **quiet)
+            # `local`: without an address Ray would join whatever cluster RAY_ADDRESS names or happens to be here.
+            ray.init(address="local", num_cpus=max(256, os.cpu_count() or 1), include_dashboard=False, **quiet)
             return
         try:
             _knock(address)

@@ -6,7 +6,7 @@ from pathlib import Path
 from agentlab_runner.runners.errors import UserError
 
 IMAGE_BUDGET = 13_000_000
-"""Characters of image data in one page; with curves, tables and code a page stays below 15 MB."""
+"""Characters of images and of episodes' texts in one page; with curves, tables and code it stays below 15 MB."""
 
 
 def report(runs: Sequence[Path], out: Path | None = None) -> Path:
@@ -41,10 +41,14 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     episodes = recorded_episodes(records, store, notices)
     moving = moving_pictures(records, store, notices)
     page = render(records, pictures, episodes, moving, store.frames, notices)
-    if out is None:
-        out = _free(runs)
-    write_atomic(out, page.encode(errors="replace"))  # what JSON can say and UTF-8 cannot: half of a character
-    return out
+    file = out or _free(runs)
+    try:
+        write_atomic(file, page.encode(errors="replace"))  # what JSON can say and UTF-8 cannot: half of a character
+    except BaseException:
+        if out is None:
+            file.unlink(missing_ok=True)
+        raise
+    return file
 
 
 def _free(runs: Sequence[Path]) -> Path:

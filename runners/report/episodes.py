@@ -1,5 +1,6 @@
 """The recorded episodes of runs, as the player of the page wants them."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,11 +81,7 @@ def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None
     """One episode for the player; None when its frames do not fit any more."""
     seen = [step.observation for step in trajectory.steps] + [trajectory.final_observation]
     images = [observation.get("image") for observation in seen]
-    indices = store.add([np.asarray(image, np.uint8) for image in images if image is not None])
-    if indices is None:
-        return None
-    remaining = iter(indices)
-    return {
+    record = {
         "task": trajectory.task,
         "goal": trajectory.goal,
         "success": trajectory.success,
@@ -92,7 +89,6 @@ def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None
         "reason": str(trajectory.steps[-1].info.get("reason") or "") if trajectory.steps else "",
         "seed": trajectory.seed,
         "reward": _finite(trajectory.total_reward),
-        "frames": [None if image is None else next(remaining) for image in images],
         "prompts": [str(observation.get("text", "")) for observation in seen],
         "steps": [
             {
@@ -104,6 +100,12 @@ def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None
             for step in trajectory.steps
         ],
     }
+    words = len(json.dumps(record, default=str))
+    indices = store.add([np.asarray(image, np.uint8) for image in images if image is not None], words)
+    if indices is None:
+        return None
+    remaining = iter(indices)
+    return record | {"frames": [None if image is None else next(remaining) for image in images]}
 
 
 def _finite(value: float) -> float | None:

@@ -20,17 +20,22 @@ class FrameStore:
     """The images of one page, referred to by their index in `frames`."""
 
     def __init__(self, budget: int) -> None:
-        """`budget`: characters of data URI the page may spend on images."""
+        """`budget`: characters that the page may spend on images, as data URIs, and on what is said beside them."""
         self.frames: list[dict[str, Any]] = []
         """`{"uri", "width", "height"}`; the size is the original's, in pixels."""
         self.budget = budget
         self.spent = 0
         self._index: dict[bytes, int] = {}
 
-    def add(self, images: Sequence[NDArray[np.uint8]]) -> list[int] | None:
-        """Indices of these images ([H, W, 3]); None, and nothing kept, when they do not all fit into the budget."""
+    def add(self, images: Sequence[NDArray[np.uint8]], words: int = 0) -> list[int] | None:
+        """Indices of these images ([H, W, 3]); None, and nothing kept, when they do not all fit into the budget.
+
+        `words`: characters of text that come with them and have to fit, too.
+        """
         fresh: dict[bytes, dict[str, Any]] = {}
-        cost = 0
+        cost = words
+        if self.spent + cost > self.budget:
+            return None
         digests = [hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest() for image in images]
         for digest, image in zip(digests, images, strict=True):
             if digest in self._index or digest in fresh:

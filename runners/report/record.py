@@ -15,7 +15,7 @@ from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.run.config_file import check_unedited
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import Manifest, duration, moment, read_manifest
-from agentlab_runner.runners.run.metrics_file import is_finite
+from agentlab_runner.runners.run.metrics_file import is_finite, is_step
 
 Scalars = dict[int, tuple[float | None, float | None]]
 """step -> (unix seconds, value); the value is None where it was not finite."""
@@ -125,6 +125,8 @@ def _lines(run: RunRecord) -> Iterator[tuple[int, float | None, dict[str, Any]]]
         try:
             record = json.loads(line)
             step, moment = round(float(record.pop("step"))), record.pop("time", None)
+            if not is_step(step):
+                raise ValueError
             known = {name: _known(value) for name, value in record.items()}
             yield step, float(moment) if is_finite(moment) else None, known
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):

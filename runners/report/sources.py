@@ -1,5 +1,6 @@
 """Which runs a report is of: run folders as they are, sweep folders job by job."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[RunRecord], list[str]]:
     records: list[RunRecord] = []
     notices: list[str] = []
     folders = list(dict.fromkeys(path.resolve() for path in paths))
-    sweeps = [folder for folder in folders if (folder / "sweep.json").is_file()]
+    sweeps = [folder for folder in folders if os.path.isfile(folder / "sweep.json")]
     faults: list[UserError] = []
     for path in folders:
         try:

@@ -72,7 +72,8 @@ def _mean(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for part in ("also", "levels", "tasks"):
         names = {name for cell in cells for name in cell.get(part) or {}}
         if names:
-            mean[part] = {name: _mean([cell[part][name] for cell in cells if name in cell[part]]) for name in names}
+            held = [cell.get(part) or {} for cell in cells]
+            mean[part] = {name: _mean([one[name] for one in held if name in one]) for name in names}
     return mean
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.files.atomic import TEMPORARY, explain_full_disk, sync_folder
+from agentlab_runner.runners.files.atomic import TEMPORARY, make_folder, sync_folder
 from agentlab_runner.runners.files.lock import take_lock
 
 
@@ -27,11 +27,7 @@ def new_folder(root: Path, label: str, fill: Callable[[Path], None]) -> tuple[Pa
         RunFailed: if the disk is full.
     """
     partial = root / f".{label}.{secrets.token_hex(4)}{TEMPORARY}"
-    try:
-        with explain_full_disk(root):
-            partial.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"run folders cannot be made in {root} ({error.strerror}); choose another runs_dir") from error
+    make_folder(partial, "run folders")
     try:
         lock = take_lock(partial)
         fill(partial)
@@ -49,7 +45,7 @@ def given_folder(folder: Path, fill: Callable[[Path], None]) -> tuple[Path, IO[s
     Raises:
         UserError: if it holds a run.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "run folders")
     lock = take_lock(folder)
     if (folder / "manifest.json").exists():
         raise UserError(f"{folder} already holds a run; continue it with `agentlab resume run={folder}`")

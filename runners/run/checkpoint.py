@@ -47,8 +47,8 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
-        if keep < 1:
-            raise UserError(f"checkpoint.keep is {keep}, but at least 1 is needed to resume")
+        if not isinstance(keep, int) or keep < 1:
+            raise UserError(f"checkpoint.keep is {keep!r}, but a count of at least 1 is needed to resume")
         self.folder = folder
         self.keep = keep
 

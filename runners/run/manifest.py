@@ -144,6 +144,12 @@ def _is_commit(value: Any) -> bool:
     return isinstance(value, dict) and {"commit", "dirty"} <= value.keys() and isinstance(value["commit"], str | None)
 
 
+def _is_threads(value: Any) -> bool:
+    """None, or a number of threads that some machine has: OpenMP takes the process down with too many."""
+    number = value.get("number") if isinstance(value, dict) else None
+    return value is None or (type(number) is int and 1 <= number <= 4096)
+
+
 _RIGHT: dict[str, Callable[[Any], bool]] = {
     "name": lambda value: isinstance(value, str),
     "command": lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value),
@@ -162,6 +168,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "packages": lambda value: isinstance(value, dict),
     "hardware": lambda value: isinstance(value, dict) and isinstance(value.get("gpu", []), list),
     "resumed": lambda value: isinstance(value, list),
+    "threads": _is_threads,
 }
 """What must be right for a folder to count as a run's: the keys that are relied on."""
 

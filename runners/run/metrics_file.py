@@ -38,8 +38,7 @@ class MetricsFile:
             lines = [json.loads(line) for line in content.split(b"\n")[:-1]]
         except (ValueError, RecursionError) as error:
             raise UserError(f"{self.path} is damaged ({error}); delete the damaged line to use the rest") from error
-        odd = next((line for line in lines if not isinstance(line, dict) or type(line.get("step")) is not int), None)
-        if odd is not None:
+        if not all(isinstance(line, dict) and is_step(line.get("step")) for line in lines):
             raise UserError(f"{self.path} is damaged (a line has no step); delete the damaged line to use the rest")
         return lines
 
@@ -55,6 +54,11 @@ class MetricsFile:
         """Drop the lines logged after `step`."""
         if self.path.exists():
             write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in self.read() if line["step"] <= step))
+
+
+def is_step(value: object) -> bool:
+    """Whether a value read from JSON counts something that a run can have done."""
+    return type(value) is int and abs(value) <= 2**53
 
 
 def is_finite(value: object) -> bool:

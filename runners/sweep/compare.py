@@ -1,6 +1,7 @@
 """`agentlab compare RUN RUN...`: runs side by side, with only those parts of their configs that differ."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 
 from agentlab_runner.runners.config.identity import relevant
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.atomic import atomic_file
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import duration
 from agentlab_runner.runners.run.metrics_file import is_finite
@@ -58,7 +60,7 @@ class Entry:
         git = run.manifest["git"]
         seconds = duration(run.manifest) if run.manifest["ended"] else None
         commit = f"{(git['commit'] or 'unknown')[:8]}{'+' if git['dirty'] else ''}"
-        tags, notes = ", ".join(config.get("tags") or []), config.get("notes") or ""
+        tags, notes = ", ".join(run.manifest.get("tags") or []), run.manifest.get("notes") or ""
         decisive = relevant({str(key): value for key, value in config.items()})
         return cls(path, label, run.status, decisive, commit, seconds, curves, tags, notes)
 
@@ -120,7 +122,8 @@ class Comparison:
         """Draw the first metric of every run that logged it into a PNG."""
         metric = self.metrics[0]
         drawn = [Curve(entry.label, (entry.curves[metric],)) for entry in self.entries if metric in entry.curves]
-        plot_curves(file, drawn, metric)
+        with atomic_file(file) as out:
+            plot_curves(out, drawn, metric)
 
 
 def compare(runs: Sequence[Path], metric: str | None = None) -> Comparison:
@@ -148,7 +151,7 @@ def compare(runs: Sequence[Path], metric: str | None = None) -> Comparison:
 
 
 def _runs(path: Path) -> list[Path]:
-    if not (path / "sweep.json").exists():
+    if not os.path.exists(path / "sweep.json"):  # a folder that cannot be looked into has none
         return [path]
     found = sorted(file.parent for file in path.glob("jobs/*/manifest.json"))
     if not found:

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.config.compose import compose, quoted
 from agentlab_runner.runners.config.extras import extras, install
 from agentlab_runner.runners.config.listing import CONF, search_path
 from agentlab_runner.runners.config.modules import nothing_from_here
@@ -134,10 +134,10 @@ def _one_line(fault: Exception) -> str:
 
 def _settings(folder: Path) -> list[str]:
     """Where Hydra itself writes: into the sweep folder, and as little as possible."""
-    added = [f"file://{extra}" for extra in search_path() if extra != CONF]
+    added = ",".join(quoted(f"file://{extra}") for extra in search_path() if extra != CONF)
     return [
-        f"hydra.searchpath={added}",
-        f"hydra.sweep.dir={str(folder)!r}",
+        f"hydra.searchpath=[{added}]",
+        "hydra.sweep.dir=" + quoted(str(folder).replace("${", "\\${")),  # which would be filled in
         "hydra.sweep.subdir='.'",
         "hydra.output_subdir=null",
         "hydra/job_logging=none",

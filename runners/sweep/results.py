@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from agentlab_runner.runners.files.atomic import write_atomic
+from agentlab_runner.runners.files.atomic import atomic_file, write_atomic
 from agentlab_runner.runners.sweep.job import Record, Status, course, logged
 from agentlab_runner.runners.sweep.plan import varied
 from agentlab_runner.runners.terminal.curves import Curve, plot_curves
@@ -188,7 +188,8 @@ class Results:
         write_atomic(folder / "results.csv", self._csv())
         write_atomic(folder / "results.json", json.dumps(self.as_dict(), indent=2) + "\n")
         curves = [Curve(arm.label, tuple(job.curve for job in arm.jobs if job.curve)) for arm in self.arms]
-        plot_curves(folder / "curves.png", [curve for curve in curves if curve.runs], self.metric)
+        with atomic_file(folder / "curves.png") as out:
+            plot_curves(out, [curve for curve in curves if curve.runs], self.metric)
 
     def as_dict(self) -> dict[str, Any]:
         arms = [

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.files.atomic import make_folder
 from agentlab_runner.runners.files.lock import take_lock
 from agentlab_runner.runners.files.names import bare, beside
 from agentlab_runner.runners.files.received import check_folder
@@ -25,7 +26,7 @@ from agentlab_runner.runners.sweep.plan import Plan, claim, line
 from agentlab_runner.runners.sweep.results import Results
 from agentlab_runner.runners.sweep.search import STUDY
 from agentlab_runner.runners.sweep.watch import Watch
-from agentlab_runner.runners.terminal.tables import print_table
+from agentlab_runner.runners.terminal.tables import print_table, visible
 
 
 def sweep(
@@ -60,7 +61,7 @@ def sweep(
     folder = (beside("sweeps", cfg.runs_dir) / called).resolve()
     hydra_config(plan, folder)  # and so is a launcher or sweeper that is not there
     new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "sweeps")
     check_folder(folder)
     with take_lock(folder), _claimed(folder, new):
         plan = claim(folder, plan)
@@ -74,7 +75,7 @@ def sweep(
         if results.jobs:
             results.write(folder)
             print_table(*results.rows(), always_head=True)
-            print(results.notes(folder))
+            print(visible(results.notes(folder)))
     if interrupted.asked:
         return interrupted.end()
     if broken:

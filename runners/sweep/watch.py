@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from agentlab_runner.runners.sweep.job import Record, Status, final_value, logged
 from agentlab_runner.runners.sweep.plan import called
+from agentlab_runner.runners.terminal.tables import visible
 
 
 class Watch:
@@ -74,7 +76,8 @@ class Watch:
                 self._seen[file] = record
         if self.console.is_terminal:
             now = "; ".join(self._headline(folder, record) for folder, record in running) or "waiting"
-            self._bar.update(self._task, description=escape(now), completed=self._ended, total=self._total or None)
+            shown = escape(visible(now))
+            self._bar.update(self._task, description=shown, completed=self._ended, total=self._total or None)
 
     def _report(self, folder: Path, record: Record) -> None:
         if record.status is Status.FAILED:
@@ -100,7 +103,8 @@ class Watch:
         return called(record.overrides, self.fixed)
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        with suppress(OSError, SystemExit):  # rich leaves when nobody reads any more; the jobs go on
+            self.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("jobs/*/job.json"))

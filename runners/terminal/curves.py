@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 from agentlab_runner.runners.terminal.statistics import bootstrap_interval
+from agentlab_runner.runners.terminal.tables import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Curve:
         return points
 
 
-def plot_curves(file: Path, curves: Sequence[Curve], metric: str, axis: str = "step") -> None:
+def plot_curves(file: BinaryIO, curves: Sequence[Curve], metric: str, axis: str = "step") -> None:
     """Draw the curves over what their runs count, `axis`, into a PNG."""
     from matplotlib.figure import Figure
 
@@ -39,10 +40,9 @@ def plot_curves(file: Path, curves: Sequence[Curve], metric: str, axis: str = "s
             continue
         steps, means, lows, highs = zip(*points, strict=True)
         n = f" (n = {len(curve.runs)})" if len(curve.runs) > 1 else ""
-        (drawn,) = axes.plot(steps, means, marker="." if len(steps) < 30 else None, label=curve.label + n)
+        (drawn,) = axes.plot(steps, means, marker="." if len(steps) < 30 else None, label=visible(curve.label) + n)
         axes.fill_between(steps, lows, highs, alpha=0.2, color=drawn.get_color(), linewidth=0)
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=120, format="png")

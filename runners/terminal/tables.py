@@ -1,7 +1,9 @@
 """What the CLI prints: a table on a terminal, plain aligned lines in a pipe, one JSON object for a script."""
 
 import json
+import logging
 import math
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,8 +12,25 @@ if TYPE_CHECKING:
     from agentlab_runner.runners.types import Metrics  # brings numpy, which `agentlab list` does without
 
 
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but tabs and line ends, marks that turn the order of reading round, halves of characters."""
+
+
+def visible(text: str) -> str:
+    """A text that may be somebody else's, for a terminal: what would command it is shown as Python writes it."""
+    return _HIDDEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+class Visible(logging.Formatter):
+    """Warnings, with what they quote made visible."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, always_head: bool = False) -> None:
     """Rows on stdout; the header only on a terminal, so that a pipe gets data alone, unless `always_head`."""
+    header, rows = _cells(header), [_cells(row) for row in rows]
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
@@ -25,6 +44,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, always_
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(header))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cells(row: Sequence[str]) -> list[str]:
+    return [visible(cell).replace("\n", r"\n") for cell in row]
 
 
 def print_json(data: Any) -> None:

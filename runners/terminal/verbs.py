@@ -18,6 +18,7 @@ from typer.models import OptionInfo
 from agentlab_runner.runners.config.listing import choices, purpose
 from agentlab_runner.runners.config.modules import find_own_modules
 from agentlab_runner.runners.errors import RunFailed, UnknownKey, UserError
+from agentlab_runner.runners.terminal.tables import visible
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -49,7 +50,14 @@ class Systems(TyperGroup):
 def _command(file: Path) -> Any:
     import yaml
 
-    module, _, name = yaml.safe_load(file.read_text(encoding="utf-8"))["_target_"].rpartition(".")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as fault:
+        raise UserError(f"{file} cannot be read ({fault}); mend or remove it") from fault
+    target = content.get("_target_") if isinstance(content, dict) else None
+    if not isinstance(target, str):
+        raise UserError(f"{file} names no verb; give it the _target_ of a Typer app, or remove it")
+    module, _, name = target.rpartition(".")
     find_own_modules()
     try:
         return typer.main.get_command(getattr(import_module(module), name))
@@ -123,10 +131,15 @@ def _with_option(
 
 
 def _fail(fault: BaseException, code: int, debug: bool) -> NoReturn:
+    say(fault, debug)
+    raise typer.Exit(code)
+
+
+def say(fault: BaseException, debug: bool = False) -> None:
+    """A fault as one sentence on stderr."""
     if debug:
         traceback.print_exception(fault)
     text = " ".join(str(fault).split())
     if not isinstance(fault, UserError | RunFailed | KeyboardInterrupt):
         text = f"{type(fault).__name__}: {text} (see it whole with --debug)"
-    print(f"agentlab: {text or 'interrupted'}", file=sys.stderr)
-    raise typer.Exit(code)
+    print(f"agentlab: {visible(text) or 'interrupted'}", file=sys.stderr)

@@ -59,6 +59,12 @@ def test_a_missing_adb_server_is_told_with_what_to_do(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("said", ["abc", "", "0", "65536", "²"])
+def test_a_port_that_is_none_is_told_of(monkeypatch, said):
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", said)
+    assert doctor.devices().detail == f"ANDROID_ADB_SERVER_PORT is {said!r}"
+
+
 @pytest.mark.parametrize(("text", "said"), [("machine api.wandb.ai login user password x\n", "logged in"), ("", "not")])
 def test_wandb_login_is_read_from_netrc(monkeypatch, tmp_path, text, said):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from agentlab_runner.runners import launch
 from agentlab_runner.runners.cli import app
 from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.config.older import complete
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.appear import new_folder
 from agentlab_runner.runners.run.config_file import as_yaml, check_unedited
@@ -141,6 +142,13 @@ def test_a_run_older_than_a_key_goes_on_and_says_what_is_filled_in(sent, verb, c
     assert line == "runs/sent is older than some keys, which are filled in: group_size=1"
     lab(verb, "run=latest")
     assert len(caplog.messages) == (1 if verb == "resume" else 2)  # resuming has written it down
+
+
+def test_nothing_is_filled_into_a_node_that_is_something_else_today(sent):
+    config = compose(["+exp=counting"])
+    assert config.logger._target_.endswith("NullTracker")
+    _, filled, _ = complete(config, [])  # where the logger would be W&B, with keys of its own
+    assert not [key for key in filled if key.startswith("logger.")]
 
 
 def test_a_key_without_default_can_be_said(sent):

@@ -1,5 +1,6 @@
 """Composition: what overrides make of conf, and the sentence for every way to get them wrong."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from agentlab_runner.runners.config.listing import catalogue, choices
 from agentlab_runner.runners.config.suggest import nearest
 from agentlab_runner.runners.config.validate import take_schemas, told
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.sweep.hydra import hydra_config
+from agentlab_runner.runners.sweep.plan import Plan
 from tests.runners.fake_experiment import ScmSettings, ToySettings
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -67,6 +70,11 @@ def test_overrides_of_every_kind_apply():
         (["+exp=counting", "callbacks={_target_: a.B}"], "callbacks is a list; write callbacks=[...]"),
         (["+exp=counting", "agent=[1]"], "agent has no choice '[1]'"),
         (["+exp=counting", "agent.scm=[1]"], "agent.scm is a group of keys; write agent.scm.KEY=VALUE"),
+        (["=1"], "'=1' is not an override; write key=value"),
+        (["~"], "'~' is not an override; write key=value"),
+        (["notes=\udcff"], "'notes=\\udcff' is not UTF-8 text"),
+        (["hydra.run.dir=x"], "'hydra.run.dir=x' is a setting of sweeps; give it to agentlab sweep or claim"),
+        (["hydra/launcher=joblib"], "is a setting of sweeps"),
         (["+exp=counting", "agent.lr=[1"], "'agent.lr=[1' is not an override"),
         (["+exp=counting", "seed=0,1"], "try them all with agentlab sweep, or write one list as seed=[a,b]"),
         (["+exp=counting", "agent=open"], "agent.lr has no value; add agent.lr=VALUE"),
@@ -118,6 +126,34 @@ def test_a_refused_value_is_told_with_its_key_and_what_it_may_be(override, sente
 )
 def test_what_would_fail_later_is_refused_before_the_run(overrides, sentence):
     assert sentence in refusal("+exp=team", *overrides)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"# \xff\n", "exp/mine.yaml ('utf-8' codec can't decode byte 0xff"),
+        (b"a: [\n", "a config file is not valid YAML"),
+        (b"a: " + b"[" * 5000 + b"]" * 5000, "a config file is nested too deeply"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_to_whoever_chooses_it_and_hides_no_other(tmp_path, content, sentence):
+    (tmp_path / "conf/exp/folder.yaml").mkdir(parents=True)
+    (tmp_path / "conf/exp/gone.yaml").symlink_to("nowhere")
+    (tmp_path / "conf/exp/mine.yaml").write_bytes(content)
+    assert "counting" in catalogue("experiments")
+    assert {"folder", "gone"}.isdisjoint(choices("exp"))
+    assert sentence in refusal("+exp=mine")
+    assert compose(["+exp=counting"]).total_iterations == 3
+
+
+@pytest.mark.parametrize("name", ["it's", "a \"b\"", "b\\s", "b\\", "a, [x]", "${HOME}", "é \n", "\udcff", "it\\'s"])
+def test_configs_are_found_in_a_folder_of_any_name(tmp_path, monkeypatch, name):
+    (tmp_path / name / "conf/exp").mkdir(parents=True)
+    shutil.copy(CONF / "exp/counting.yaml", tmp_path / name / "conf/exp/mine.yaml")
+    monkeypatch.chdir(tmp_path / name)
+    assert compose(["+exp=mine"]).total_iterations == 3
+    loaded, _ = hydra_config(Plan.parse(["+exp=mine", "seed=0,1"]), tmp_path / name / "sweep")
+    assert loaded.hydra.sweep.dir == str(tmp_path / name / "sweep")
 
 
 def test_a_typo_inside_a_file_is_told_like_one_on_the_command_line(tmp_path, monkeypatch):

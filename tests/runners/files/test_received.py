@@ -16,7 +16,7 @@ from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.config_file import check_unedited, read_config
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import read_manifest
-from tests.runners.received import ALIAS_BOMB, declare, png
+from tests.runners.received import ALIAS_BOMB, declare, forge, png
 
 CONFIG = {"seed": 3, "total_iterations": 10, "logger": None, "checkpoint": {"every": 1, "keep": 1}}
 
@@ -125,6 +125,13 @@ def test_a_config_is_plain_data_of_a_bounded_size(run, text, fault):
     assert not os.path.exists("ran")
 
 
+@pytest.mark.parametrize("keep", ["x", 0, None, [1], 1.5])
+def test_what_a_config_has_kept_of_checkpoints_is_a_count(run, keep):
+    forge(run, lambda config: config["checkpoint"].update(keep=keep))
+    with pytest.raises(UserError, match=r"checkpoint\.keep is"):
+        Run.open(run)
+
+
 def test_whatever_a_config_says_it_is_read_back_unedited(tmp_path):
     odd = ["1e3", "1:30", "yes", "null", "~", "- x", "é\u2028\x85\x07\U0001f600", "a\n\n b ", "", "'", "{", "0x1f"]
     config = {"odd": odd, "numbers": [1e-5, -0.0, float("inf"), 2**70, True, None], "": {"a.b": 1}}
@@ -165,6 +172,8 @@ def test_a_manifest_that_is_no_file_hides_no_other_run(run, caplog):
         {"command": "train"}, {"command": [1]}, {"wandb_id": "../../x"}, {"wandb_id": 1}, {"git": None}, {"git": {}},
         {"hardware": []}, {"resumed": {}}, {"config_hash": None}, {"seed": "x"}, {"packages": []}, {"name": None},
         {"seconds": 10**400}, {"seconds": "x"}, {"tags": [1]}, {"notes": 1}, {"group": []}, {"init_from": {}},
+        {"threads": {}}, {"threads": [2]}, {"threads": {"number": "2"}}, {"threads": {"number": 0}},
+        {"threads": {"number": 10**9}},
     ],
 )  # fmt: skip
 def test_what_a_manifest_is_relied_on_for_is_checked(run, said):
@@ -181,7 +190,7 @@ def test_the_latest_run_is_the_latest_whatever_its_time_zone(run):
     assert Run.latest(run.parent).path == later
 
 
-@pytest.mark.parametrize("content", [b"[]", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"[]", b"\xff", b"[" * 100_000, b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}"])
 def test_json_that_is_no_object(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(UserError, match=r"x\.json is damaged"):

@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 from agentlab_runner.runners import launch
-from agentlab_runner.runners.errors import RunFailed
+from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.online.experiment import OnlineExperiment
 from agentlab_runner.runners.online.warm_start import WarmStartCache
 from agentlab_runner.runners.run.folder import Run
@@ -181,6 +181,24 @@ def test_two_processes_may_make_the_same_warm_start(tmp_path, caplog):
     assert caplog.text == ""
     assert cache.restore("key", model) == {"agent": {"weight": 1.0}, "metrics": {}}
     assert [path.name for path in (tmp_path / "warm_start").iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "sentence"),
+    [
+        ("agentlab_runner.agents.twosome.agent.TwosomeAgent", "TwosomeAgent needs a language model; add model=NAME"),
+        ("agentlab_runner.agents.coso.agent.CosoAgent", "CosoAgent needs a language model; add model=NAME"),
+        ("tests.runners.online.test_online.Reader", "Reader needs an environment that reads what is said; choose"),
+    ],
+)
+def test_an_agent_that_lacks_a_part_says_what_brings_it(tmp_path, agent, sentence):
+    with pytest.raises(UserError, match=sentence):
+        train(config(agent={"_target_": agent}), tmp_path / "run")
+
+
+class Reader(Gambler):
+    def __init__(self, parser):
+        super().__init__()
 
 
 def test_a_rollout_is_made_of_whole_groups(tmp_path, monkeypatch):

@@ -79,6 +79,12 @@ def test_a_run_whose_ray_dies_saves_and_goes_on(victim, tmp_path):
     assert logged(tmp_path) == logged(whole)
 
 
+def test_a_cluster_that_happens_to_be_named_is_not_joined(tmp_path):
+    env = environment() | {"AGENTLAB_CONF": CONF, "RAY_ADDRESS": "127.0.0.1:1"}
+    played = agentlab("train", "+exp=gamble", "rollout=ray", cwd=tmp_path, env=env)
+    assert played.exit_code == 0, played.stderr
+
+
 @pytest.fixture
 def nodes():
     """A head without room for workers, and two nodes with room for two each."""

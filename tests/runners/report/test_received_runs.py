@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from agentlab_runner.runners.errors import RunFailed
+from agentlab_runner.runners.files import atomic
 from agentlab_runner.runners.report import report
 from tests.runners.received import ALIAS_BOMB, declare, png
 from tests.runners.report.test_report import Page, make_run
@@ -95,6 +97,47 @@ def test_one_run_that_cannot_be_read_is_a_notice_beside_the_others(sent, tmp_pat
     assert [run["name"] for run in shown.data["runs"]] == ["good", "sent"]
     for fault in ("none is no run", "has the alias *a0", "manifest.json is damaged"):
         assert fault in shown.text
+
+
+def test_an_evaluation_of_another_kind_is_shown_as_far_as_it_goes(sent):
+    (sent / "eval/iteration_2.json").write_text('{"episodes": 3}')
+    assert "no counted episode" in page(sent).text
+
+
+def test_a_nest_of_evaluations_is_a_notice(sent):
+    nest = {"episodes": 1, "success": 1.0}
+    for _ in range(200):
+        nest = {"episodes": 1, "success": 1.0, "tasks": {"a": nest}}
+    (sent / "eval/iteration_2.json").write_text(json.dumps(nest))
+    assert "iteration_2.json is damaged (it is nested too deeply)" in page(sent).text
+
+
+def test_what_is_said_in_episodes_counts_for_the_size_of_the_page(sent):
+    file = sent / "episodes/iteration_2/000/episode.json"
+    episode = json.loads(file.read_text())
+    episode["steps"] *= 20_000
+    episode["steps"] = [{**step, "text": "x" * 1000} for step in episode["steps"]]
+    file.write_text(json.dumps(episode))
+    shown = page(sent)
+    assert "are left out to keep the file below 15 MB" in shown.text
+    assert len(shown.text) < 15e6
+
+
+def test_a_step_that_no_run_has_done_is_left_out(sent):
+    with open(sent / "metrics.jsonl", "a") as file:
+        file.write(f'{{"step": {10**30}, "eval/success": 1}}\n')
+    assert "1 torn line of metrics.jsonl left out" in page(sent).text
+
+
+def test_a_page_that_cannot_be_written_leaves_no_empty_one(sent, tmp_path, monkeypatch):
+    def full(*_):
+        raise RunFailed("the disk is full")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(atomic, "write_atomic", full)
+    with pytest.raises(RunFailed):
+        report([sent])
+    assert not list(tmp_path.glob("*.html"))
 
 
 def test_a_config_edited_by_hand_is_told_of(sent):

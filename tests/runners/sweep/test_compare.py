@@ -1,12 +1,16 @@
 import json
+import logging
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.sweep.compare import compare
+from agentlab_runner.runners.terminal.tables import Visible, print_table
+from agentlab_runner.runners.terminal.verbs import say
+from tests.runners.received import declare, forge
 
 
 def make_run(path: Path, curves: dict[str, list[float]], **config: object) -> Path:
@@ -84,3 +88,34 @@ def test_nothing_and_no_run_are_named(tmp_path: Path) -> None:
         compare([])
     with pytest.raises(UserError, match="is not a run folder"):
         compare([tmp_path])
+
+
+def test_what_a_received_run_says_of_itself_commands_no_terminal(
+    runs: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    escape, turned, half = "\x1b]0;mine\x07", "\u202e", "\ud800"
+    forge(runs[0], lambda config: config.update({"k" + escape: turned, "tags": 5, "notes": [escape]}))
+    declare(runs[0], notes=escape + "\nnext", tags=[half])
+    comparison = compare(runs)
+    print_table(comparison.header(), comparison.rows(), always_head=True)
+    shown = capsys.readouterr().out
+    assert not {"\x1b", "\x07", turned, half} & {*shown}
+    assert r"\x1b]0;mine\x07\nnext" in shown
+    assert r"\ud800" in shown
+    say(UserError(f"{escape} is odd"))
+    assert capsys.readouterr().err == "agentlab: \\x1b]0;mine\\x07 is odd\n"
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "left out: %s", (escape,), None)
+    assert Visible().format(record) == r"left out: \x1b]0;mine\x07"
+
+
+@pytest.mark.parametrize("step", [10**30, -(10**30), 1.5, "1", True, None])
+def test_a_step_that_no_run_has_done_is_damage(runs: list[Path], step: object) -> None:
+    (runs[0] / "metrics.jsonl").write_text(json.dumps({"step": step, "loss": 1}) + "\n")
+    with pytest.raises(UserError, match="a line has no step"):
+        compare([runs[0]])
+
+
+def test_a_picture_is_written_whole_or_told_of(runs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFailed, match=r"file/curves.png cannot be written \(Not a directory|File exists\)"):
+        compare(runs).plot(tmp_path / "file" / "curves.png")

@@ -342,6 +342,12 @@ def test_a_command_that_begins_no_job_does_not_claim_a_folder_that_was_there(her
     assert (own / "table.md").exists()
 
 
+def test_a_place_where_no_sweep_can_be_made_is_bad_input(here: Folder) -> None:
+    (here.path / "file").touch()
+    with pytest.raises(UserError, match=r"sweeps cannot be made in .*file/sweeps"):
+        sweep(["+exp=climb", "seed=0,1", "runs_dir=file"])
+
+
 def test_sweeps_are_made_where_runs_are(here: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(here.path / "home"))
     assert sweep(["+exp=climb", "seed=0,1", "total_iterations=1", "runs_dir=~/there"], name="a") == 0

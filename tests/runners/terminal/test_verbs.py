@@ -1,5 +1,8 @@
 """Verbs that systems bring along."""
 
+import subprocess
+import sys
+
 import pytest
 
 APP = '''
@@ -51,6 +54,42 @@ def test_help_imports_no_system(hello, tmp_path):
     broken = hello("hello", "greet")
     assert broken.exit_code == 1
     assert "hello_system.app, which cannot be loaded: No module named 'no_such_package'" in broken.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"[1", "hello.yaml cannot be read ("),
+        (b"\xff", "hello.yaml cannot be read ('utf-8' codec"),
+        (b"- 1", "hello.yaml names no verb; give it the _target_ of a Typer app"),
+        (b"_target_: 5", "hello.yaml names no verb"),
+    ],
+)
+def test_a_verb_whose_file_is_broken_is_told_in_a_sentence_and_takes_no_other_away(hello, tmp_path, content, sentence):
+    (tmp_path / "conf" / "command" / "hello.yaml").write_bytes(content)
+    broken = hello("hello", "greet")
+    assert (broken.exit_code, broken.stderr.count("\n")) == (2, 1)
+    assert sentence in broken.stderr
+    assert hello("--help").exit_code == 0
+
+
+def test_what_is_wrong_before_there_is_a_verb_is_one_sentence_too(cli, cli_env, tmp_path):
+    cli_env["AGENTLAB_CONF"] = "/nowhere"
+    wrong = cli("list")
+    assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+    assert "/nowhere is not a folder" in wrong.stderr
+    del cli_env["AGENTLAB_CONF"]
+    gone = ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh"]
+    command = [*gone, sys.executable, "-m", "agentlab_runner.runners", "list"]
+    done = subprocess.run(command, cwd=tmp_path, env=cli_env, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "agentlab: the present folder was removed; change into one that is there\n"
+
+
+def test_streams_that_are_closed_lead_nowhere(cli_env, tmp_path):
+    command = ["sh", "-c", 'exec "$@" <&- >&-', "sh", sys.executable, "-m", "agentlab_runner.runners", "list"]
+    done = subprocess.run(command, cwd=tmp_path, env=cli_env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_verbs_of_this_project_are_found_wherever_it_is_called_from(cli):
