@@ -1,6 +1,7 @@
-"""The few interfaces a room implements to be run: Agent, LearningAgent, Experiment."""
+"""The few interfaces a room implements to be run: Agent, LearningAgent, Parser, Experiment."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from agentlab_runner.runners.types import Decision, Metrics, Observation, Trajectory
@@ -22,6 +23,18 @@ class Agent(Protocol):
 
     def end(self, trajectories: Sequence[Trajectory]) -> None:
         """These episodes are over."""
+
+
+@runtime_checkable
+class PreparingAgent(Agent, Protocol):
+    """An agent that keeps files in the run's folder, or builds something before episodes are played."""
+
+    def prepare(self, folder: Path, report: "Report") -> Metrics:
+        """Called once, after it is built and before the first episode, and again when the run is resumed.
+
+        Args:
+            folder: of the run; what the agent keeps there (`memory/`, `calls/`) is taken up again if it is there.
+        """
 
 
 @runtime_checkable
@@ -73,6 +86,30 @@ class Report(Protocol):
     """Called from inside long work so that the progress line moves."""
 
     def __call__(self, done: int, total: int, **headline: float) -> None: ...
+
+
+class Parser(Protocol):
+    """Between what an agent writes and what an environment does; comes with the environment's config (`env.parser`)."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes of actions, by `label`."""
+
+    @property
+    def api(self) -> str:
+        """The action language in a few lines, as one who has never seen it must be told."""
+
+    def parse(self, text: str) -> Any | None:
+        """The action a text means; None if it means none."""
+
+    def render(self, action: Any) -> str:
+        """What to write for an action, in exactly the form `env.step` receives; `parse` gives the action back."""
+
+    def label(self, action: Any) -> int:
+        """Class of an action."""
+
+    def same(self, first: Any, second: Any) -> bool:
+        """Whether two actions do the same."""
 
 
 class Demonstrator(Protocol):

@@ -1,9 +1,9 @@
 """The nouns that flow through the house: observation, decision, step, trajectory, metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,33 @@ class StopReason(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"          # the environment ended the episode and the task was not done
     HORIZON = "horizon"          # truncated by the step limit
-    DEVICE_LOST = "device_lost"  # the device or simulator went away; does not count as a failure
+    TIMEOUT = "timeout"          # truncated by the clock
+    GAVE_UP = "gave_up"          # the agent stopped (`Decision.give_up`)
+    DEVICE_LOST = "device_lost"  # the device or simulator went away
+    ERROR = "error"              # the task or its judge broke
+    CANCELLED = "cancelled"      # a person said no
+
+    @property
+    def counts(self) -> bool:
+        """Whether such an episode says something of the policy; the others are counted apart."""
+        return self not in (StopReason.DEVICE_LOST, StopReason.ERROR, StopReason.CANCELLED)
+
+
+class Call(TypedDict):
+    """One request to a model, as an agent that prompts puts it into `Decision.extras["calls"]`, a list of these."""
+
+    module: str
+    """Which part of the agent asked: `act`, `reflect`, ..."""
+    messages: Sequence[Mapping[str, Any]]
+    """`{"role", "parts"}`; a part is a text or `{"frame": NAME}`, see `runners.frames.frame_name`."""
+    reply: str
+    tokens_in: int
+    tokens_out: int
+    seconds: float
+    """Of the answer that counted: retries and waiting for a slot are left out; 0 from the cache."""
+    cost: float
+    """In the currency of the config's prices; 0 from the cache and where there are none."""
+    cached: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +54,10 @@ class Decision:
     action: Any
     """Exactly what `env.step` receives."""
     extras: Mapping[str, Any] = field(default_factory=dict)
-    """What the learner needs later: tokens, log-probs, value."""
+    """What the learner needs later: tokens, log-probs, value. Kept in recorded episodes: `calls` (a list of `Call`), and
+    `record`, small JSON for whoever looks at the episode."""
+    give_up: str | None = None
+    """Why the agent stops here; the episode ends as GAVE_UP, and `action` goes nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +69,8 @@ class Step:
     reward: float
     """Undiscounted, as the environment gave it."""
     info: Mapping[str, Any] = field(default_factory=dict)
-    """What the environment said of this step: `parsed` (canonical action text, None if unparsable), `marks` (below)."""
+    """What the environment said of this step: `parsed` (canonical action text, None if unparsable), `marks` (below),
+    `scores` (numbers of this step by name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +87,10 @@ class Trajectory:
     goal: str = ""
     level: int = 0
     """Difficulty of the task, 1 upwards; 0 where the environment has no levels."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """What the environment's last info calls the episode's `measures`, numbers by name; evaluations average each."""
+    reason: str = ""
+    """Why it stopped, in words, where somebody said so: the agent that gave up, the judge that broke."""
 
     @property
     def total_reward(self) -> float:
@@ -87,5 +121,24 @@ class Picture:
     caption: str = ""
 
 
-Metrics = Mapping[str, float | Histogram | Picture]
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Lines over a common axis."""
+
+    x: tuple[float, ...]
+    lines: Mapping[str, tuple[float, ...]]
+    """Each as long as `x`; NaN is a gap."""
+    x_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows worth reading."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | float | int | None, ...], ...]
+    """Each as long as `columns`."""
+
+
+Metrics = Mapping[str, float | Histogram | Picture | Series | Table]
 """What learning or evaluation reports, by name (`eval/success`, `causal/acc`, ...)."""
