@@ -54,8 +54,8 @@ class Decision:
     action: Any
     """Exactly what `env.step` receives."""
     extras: Mapping[str, Any] = field(default_factory=dict)
-    """What the learner needs later: tokens, log-probs, value. Kept in recorded episodes: `calls` (a list of `Call`), and
-    `record`, small JSON for whoever looks at the episode."""
+    """What the learner needs later: tokens, log-probs, value. Recorded episodes keep `calls` (a list of `Call`) and
+    `record` (small JSON for whoever looks at the episode)."""
     give_up: str | None = None
     """Why the agent stops here; the episode ends as GAVE_UP, and `action` goes nowhere."""
 
@@ -69,8 +69,8 @@ class Step:
     reward: float
     """Undiscounted, as the environment gave it."""
     info: Mapping[str, Any] = field(default_factory=dict)
-    """What the environment said of this step: `parsed` (canonical action text, None if unparsable), `marks` (below),
-    `scores` (numbers of this step by name)."""
+    """What the environment said of this step: `parsed` (canonical action text, None if unparsable), `marks`
+    (runners/run/episodes.py), `scores` (numbers of this step by name)."""
 
 
 @dataclass(frozen=True, slots=True)
