@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ class Call(TypedDict):
     module: str
     """Which part of the agent asked: `act`, `reflect`, ..."""
     messages: Sequence[Mapping[str, Any]]
-    """`{"role", "parts"}`; a part is a text or `{"frame": NAME}`, see `runners.frames.frame_name`."""
+    """`{"role", "parts"}`; a part is a text, a picture at rest (`runners.frames.Frame`, uint8 [H, W, 3]) or the name of
+    one that the episode's observations or calls hold, `{"frame": NAME}` (`runners.frames.frame_name`)."""
     reply: str
     tokens_in: int
     tokens_out: int
@@ -45,6 +46,8 @@ class Call(TypedDict):
     cost: float
     """In the currency of the config's prices; 0 from the cache and where there are none."""
     cached: bool
+    model: NotRequired[str]
+    """What the one who answered calls itself, so that a silently swapped model shows in the tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Step:
     """Undiscounted, as the environment gave it."""
     info: Mapping[str, Any] = field(default_factory=dict)
     """What the environment said of this step: `parsed` (canonical action text, None if unparsable), `marks`
-    (runners/run/episodes.py), `scores` (numbers of this step by name)."""
+    (runners/run/episodes.py), `scores` (numbers of this step by name), `measures` (of the episode so far)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from agentlab_runner.agents.rl.replay import TrajectoryReplay
 from agentlab_runner.agents.rl.streams import generator_state, next_seed, restore_generator
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.processes.rng import forked
-from agentlab_runner.runners.types import Decision, Histogram, Observation, Picture, Step, StopReason, Trajectory
+from agentlab_runner.runners.types import Decision, Histogram, Observation, Picture, Step, Trajectory
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
@@ -351,8 +351,8 @@ class CosoAgent:
 
 
 def _usable(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
-    """Episodes that say something of the policy: not those that ended because the device went away."""
-    return [trajectory for trajectory in trajectories if trajectory.steps and trajectory.stop != StopReason.DEVICE_LOST]
+    """Episodes that say something of the policy: not those that the device, the judge or a person ended."""
+    return [trajectory for trajectory in trajectories if trajectory.steps and trajectory.stop.counts]
 
 
 def _said(replay: TrajectoryReplay) -> list[Ids]:

@@ -89,7 +89,7 @@ class UtterancePpoAgent:
     def learn(self, trajectories: Sequence[Trajectory], trainer: "Trainer") -> Results:
         """One iteration: advantages, the SCM, then epochs of the clipped losses with the entropy bonus."""
         s, clock = self.settings, Clock()
-        usable = [t for t in trajectories if t.steps and t.stop != StopReason.DEVICE_LOST]
+        usable = [t for t in trajectories if t.steps and t.stop.counts]
         self.iteration += 1
         results: Results = {"rollout/lost": float(len(trajectories) - len(usable))}
         steps = [step for trajectory in usable for step in trajectory.steps]
@@ -139,7 +139,7 @@ class UtterancePpoAgent:
     def _expected_beyond(self, trajectories: Sequence[Trajectory]) -> list[float]:
         """V of each episode's final observation where the step limit cut it and `truncation` asks for it, else 0."""
         ahead = [0.0] * len(trajectories)
-        cut = [i for i, t in enumerate(trajectories) if t.stop == StopReason.HORIZON]
+        cut = [i for i, t in enumerate(trajectories) if t.stop in (StopReason.HORIZON, StopReason.TIMEOUT)]
         if self.settings.truncation == "bootstrap":
             end = [self.policy.encode("")] * self.settings.micro_batch
             for start in range(0, len(cut), self.settings.micro_batch):

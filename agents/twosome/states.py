@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agentlab_runner.agents.llm.candidates import Question
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.types import Observation, Step, StopReason, Trajectory
+from agentlab_runner.runners.types import Observation, Step, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def reward(step: Step) -> float:
 
 
 def usable(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
-    """Episodes that say something of the policy: not those that ended because the simulator went away."""
-    return [trajectory for trajectory in trajectories if trajectory.steps and trajectory.stop != StopReason.DEVICE_LOST]
+    """Episodes that say something of the policy: not those that the simulator, the judge or a person ended."""
+    return [trajectory for trajectory in trajectories if trajectory.steps and trajectory.stop.counts]
 
 
 def episode(trajectory: Trajectory) -> Episode:

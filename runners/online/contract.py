@@ -1,14 +1,26 @@
 """What environments and agents answer, held against what they promise: a breach is named where it happens."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from agentlab_runner.runners.types import Decision, Histogram, Metrics, Observation, Picture, StopReason
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.frames import Frame
+from agentlab_runner.runners.types import Decision, Histogram, Metrics, Observation, Picture, Series, StopReason, Table
 
 Outcome = tuple[Observation, float, bool, bool, Mapping[str, Any]]
+
+SUCCEEDED = {StopReason.SUCCESS: True} | dict.fromkeys(
+    (StopReason.FAILURE, StopReason.TIMEOUT, StopReason.GAVE_UP, StopReason.ERROR, StopReason.CANCELLED), False
+)
+"""What `success` must be beside a stop that settles it."""
+CALL = {"module": str, "messages": Sequence, "reply": str, "tokens_in": int, "tokens_out": int, "cached": bool}
+"""What a call holds beside `seconds` and `cost`, which are finite numbers."""
+LARGEST_RECORD = 2**16
+"""Characters of a decision's `record`."""
 
 
 def begun(env: Any, answer: Any) -> tuple[Observation, Mapping[str, Any]]:
@@ -42,7 +54,23 @@ def stepped(env: Any, answer: Any) -> Outcome:
         if told.get("stop", StopReason.SUCCESS) not in list(StopReason):
             reasons = ", ".join(StopReason)
             raise ValueError(f"{_name(env)}.step says stop={told['stop']!r}, but must say one of {reasons}")
+        if "stop" in told and SUCCEEDED.get(StopReason(told["stop"]), told["success"]) != told["success"]:
+            said = f"stop={str(told['stop'])!r} and success={bool(told['success'])}"
+            raise ValueError(f"{_name(env)}.step says {said}, which cannot both be; say what happened")
     return _seen(env, "step", observation), float(reward), bool(terminated), bool(truncated), told
+
+
+def taken(env: Any, task: str, start: Mapping[str, Any]) -> None:
+    """Whether `reset` began the task that was asked for by name.
+
+    Raises:
+        UserError: if it did not.
+    """
+    if start.get("task") != task:
+        raise UserError(
+            f"{_name(env)} was asked for the task {task!r} and began {start.get('task')!r}; it takes no task by name "
+            "(reset must obey options['task'] and say it in info['task']), so leave eval.tasks empty"
+        )
 
 
 def decided(agent: Any, answer: Any, count: int) -> Sequence[Decision]:
@@ -60,6 +88,13 @@ def decided(agent: Any, answer: Any, count: int) -> Sequence[Decision]:
     if len(decisions) != count:
         given = f"{_name(agent)}.act gave {len(decisions)} decisions for {count} observations"
         raise ValueError(f"{given}; give one for each, in their order")
+    for decision in decisions:
+        if decision.give_up is not None and not (isinstance(decision.give_up, str) and decision.give_up.strip()):
+            raise ValueError(f"{_name(agent)}.act gave up with {_short(decision.give_up)}; say why in words, or None")
+        if "calls" in decision.extras:
+            _check_calls(agent, decision.extras["calls"])
+        if "record" in decision.extras:
+            _check_record(agent, decision.extras["record"])
     return decisions
 
 
@@ -72,9 +107,14 @@ def reported(agent: Any, verb: str, answer: Any) -> Metrics:
     if not isinstance(answer, Mapping):
         raise ValueError(f"{_name(agent)}.{verb} gave {_shape(answer)}, but must give a dict of metrics; {{}} for none")
     for name, value in answer.items():
-        if not (isinstance(name, str) and (isinstance(value, Histogram | Picture) or _is_number(value))):
-            given = f"{_name(agent)}.{verb} gave the metric {name!r}: {_short(value)}"
-            raise ValueError(f"{given}, but a metric is a name with a number, a Histogram or a Picture")
+        given = f"{_name(agent)}.{verb} gave the metric {name!r}: {_short(value)}"
+        if not (isinstance(name, str) and (isinstance(value, Histogram | Picture | Series | Table) or _is_number(value))):
+            kinds = "a number, a Histogram, a Picture, a Series or a Table"
+            raise ValueError(f"{given}, but a metric is a name with {kinds}")
+        if isinstance(value, Series) and not all(len(line) == len(value.x) for line in value.lines.values()):
+            raise ValueError(f"{given}, but every line of a Series has as many values as its x")
+        if isinstance(value, Table) and not all(len(row) == len(value.columns) for row in value.rows):
+            raise ValueError(f"{given}, but every row of a Table has as many cells as it has columns")
     return answer
 
 
@@ -94,7 +134,45 @@ def _seen(env: Any, verb: str, observation: Any) -> Observation:
 def _told(env: Any, verb: str, info: Any) -> Mapping[str, Any]:
     if not isinstance(info, Mapping):
         raise ValueError(f"{_name(env)}.{verb} gave {_shape(info)} as info, but info is a dict")
+    for group in ("scores", "measures"):
+        numbers = info.get(group, {})
+        if not isinstance(numbers, Mapping):
+            raise ValueError(f"{_name(env)}.{verb} says {group}={_short(numbers)}, but {group} are numbers by name")
+        for name, value in numbers.items():
+            if not (isinstance(name, str) and _is_finite(value)):
+                said = f"{_name(env)}.{verb} says {name!r}: {_short(value)} in its {group}"
+                raise ValueError(f"{said}, but they are finite numbers by name; leave out what was not measured")
     return info
+
+
+def _check_calls(agent: Any, calls: Any) -> None:
+    if not isinstance(calls, list | tuple):
+        raise ValueError(f"{_name(agent)}.act gave {_shape(calls)} as extras['calls'], but they are a list of calls")
+    for call in calls:
+        wrong = [name for name, kind in CALL.items() if not (isinstance(call, Mapping) and isinstance(call.get(name), kind))]
+        wrong += [name for name in ("seconds", "cost") if not wrong and not _is_finite(call.get(name))]
+        if wrong or not all(map(_is_message, call["messages"])) or not isinstance(call.get("model", ""), str):
+            what = f"its {wrong[0]} is {_short(call.get(wrong[0]))}" if wrong and isinstance(call, Mapping) else _short(call)
+            raise ValueError(f"{_name(agent)}.act gave a call that is none ({what}); see runners.types.Call")
+
+
+def _is_message(message: Any) -> bool:
+    if not (isinstance(message, Mapping) and isinstance(message.get("role"), str)):
+        return False
+    parts = message.get("parts")
+    return isinstance(parts, list | tuple) and all(
+        isinstance(part, str | Frame) or (isinstance(part, Mapping) and isinstance(part.get("frame"), str)) for part in parts
+    )
+
+
+def _check_record(agent: Any, record: Any) -> None:
+    try:
+        size = len(json.dumps(record, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as fault:
+        raise ValueError(f"{_name(agent)}.act gave extras['record'] that JSON cannot hold: {fault}") from fault
+    if size > LARGEST_RECORD:
+        most = f"{LARGEST_RECORD} characters"
+        raise ValueError(f"{_name(agent)}.act gave extras['record'] of {size} characters; keep it below {most}")
 
 
 def _is_number(value: Any) -> bool:

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, Demonstrator
 from agentlab_runner.runners.frames import Frames
-from agentlab_runner.runners.online.contract import begun, decided, stepped
+from agentlab_runner.runners.online.contract import begun, decided, stepped, taken
 from agentlab_runner.runners.processes.collective import gather
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
@@ -35,26 +35,44 @@ def episode_seeds(seed: int, *stream: int, count: int) -> list[int]:
     return [int(word) for word in np.random.SeedSequence([seed, *stream]).generate_state(count)]
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How an episode begins."""
+
+    number: int
+    seed: int
+    options: Mapping[str, Any]
+    """For `env.reset`: `episode`, and `task` where one is asked for by name."""
+
+
 @dataclass(slots=True, eq=False)
 class _Live:
     """One environment and the episode it is playing."""
 
     env: gymnasium.Env[Any, Any]
-    group_size: int = 1
-    number: int = -1
-    seed: int = 0
+    begin: Start = Start(-1, 0, {})
     observation: Observation = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     frames: Frames = field(default_factory=Frames)
 
-    def reset(self, number: int, seed: int) -> None:
-        self.number, self.seed, self.steps = number, seed, []
-        options = {"episode": number // self.group_size}
-        observation, self.start = begun(self.env, self.env.reset(seed=seed, options=options))
+    def reset(self, begin: Start) -> None:
+        self.begin, self.steps = begin, []
+        options = dict(begin.options)
+        try:
+            answer = self.env.reset(seed=begin.seed, options=options)
+        except ValueError as fault:
+            if "task" not in options:
+                raise
+            raise UserError(f"the task {options['task']!r} cannot be played: {fault}") from fault
+        observation, self.start = begun(self.env, answer)
+        if "task" in options:
+            taken(self.env, options["task"], self.start)
         self.observation = self.frames.keep(observation)
 
     def step(self, decision: Decision) -> Trajectory | None:
+        if decision.give_up is not None:
+            return self._given_up(decision, decision.give_up)
         observation, reward, terminated, truncated, info = stepped(self.env, self.env.step(decision.action))
         self.steps.append(Step(self.observation, decision, reward, info))
         self.observation = self.frames.keep(observation)
@@ -62,15 +80,28 @@ class _Live:
             return None
         success = bool(info["success"])
         default = StopReason.SUCCESS if success else StopReason.HORIZON if truncated else StopReason.FAILURE
+        return self._ended(StopReason(info.get("stop", default)), success, str(info.get("reason") or ""), info)
+
+    def _given_up(self, decision: Decision, reason: str) -> Trajectory:
+        """The agent stops: its action goes nowhere, and what the environment measured before stands."""
+        said = self.steps[-1].info if self.steps else self.start
+        kept = {name: said[name] for name in ("measures", "episode_return") if name in said}
+        info = {"success": False, "parsed": None, "parse_failed": False, "reason": reason, **kept}
+        self.steps.append(Step(self.observation, decision, 0.0, info))
+        return self._ended(StopReason.GAVE_UP, False, reason, info)
+
+    def _ended(self, stop: StopReason, success: bool, reason: str, info: Mapping[str, Any]) -> Trajectory:
         return Trajectory(
             steps=tuple(self.steps),
             final_observation=self.observation,
-            stop=StopReason(info.get("stop", default)),
+            stop=stop,
             success=success,
-            seed=self.seed,
+            seed=self.begin.seed,
             task=str(self.start.get("task", "")),
             goal=str(self.start.get("goal", "")),
             level=int(self.start.get("level", 0)),
+            measures={name: float(value) for name, value in (info.get("measures") or {}).items()},
+            reason=reason,
         )
 
 
@@ -86,21 +117,34 @@ def collect(
 ) -> list[Trajectory]:
     """Play `group_size` episodes a seed, all from the same start, and return them in the order of `seeds`.
 
-    Of all these episodes only those in `share` are played; an episode keeps its number.
+    Of all these episodes only those in `share` are played; an episode keeps its number. Otherwise as `play`.
+    """
+    numbered = enumerate(seed for seed in seeds for _ in range(group_size))
+    starts = [Start(number, seed, {"episode": number // group_size}) for number, seed in numbered][share]
+    finished: dict[int, Trajectory] = {}
+    for number, trajectory in play(agent, envs, starts, deterministic=deterministic):
+        finished[number] = trajectory
+        if on_episode is not None:
+            on_episode(trajectory)
+    return [finished[start.number] for start in starts]
 
-    Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next seed.
+
+def play(
+    agent: Agent, envs: Sequence[gymnasium.Env[Any, Any]], starts: Sequence[Start], *, deterministic: bool = False
+) -> Iterator[tuple[int, Trajectory]]:
+    """Play the episodes that begin as `starts` say, and give each with its number when it is over; none is kept.
+
+    Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next start.
     Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads.
     An environment whose reset raises ConnectionError is retired and its episode goes to another.
 
     Raises:
         RunFailed: when every environment has been retired.
         ValueError: if an environment or the agent breaks its promise, see runners/online/contract.py.
+        UserError: if a task that is asked for by name is not played.
     """
-    waiting = deque(list(enumerate(seed for seed in seeds for _ in range(group_size)))[share])
-    numbers = [number for number, _ in waiting]
-    finished: dict[int, Trajectory] = {}
-    frames = Frames()
-    slots = [_Live(env, group_size, frames=frames) for env in envs]
+    waiting, frames = deque(starts), Frames()
+    slots = [_Live(env, frames=frames) for env in envs]
     blocking = any((env.metadata or {}).get("blocking") for env in envs)
     with _mapper(len(slots) if blocking else 0) as over:
         live = _start(slots, waiting, agent, over)
@@ -109,17 +153,13 @@ def collect(
             decisions = decided(agent, answer, len(live))
             outcomes = over(lambda pair: pair[0].step(pair[1]), list(zip(live, decisions, strict=True)))
             ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}
-            for slot, trajectory in ended.items():
-                finished[slot.number] = trajectory
-                if on_episode is not None:
-                    on_episode(trajectory)
             agent.end(list(ended.values()))
+            yield from [(slot.begin.number, trajectory) for slot, trajectory in ended.items()]
             live = [slot for slot in live if slot not in ended] + _start(list(ended), waiting, agent, over)
     if waiting:
         raise RunFailed(
             f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault"
         )
-    return [finished[number] for number in numbers]
 
 
 class Rollout:
@@ -190,7 +230,7 @@ def demonstrate(
     """Play one episode a seed with a scripted user, one after the other."""
     slot, trajectories = _Live(env), []
     for number, seed in enumerate(seeds):
-        slot.reset(number, seed)
+        slot.reset(Start(number, seed, {"episode": number}))
         demonstrator.begin(env, seed)
         trajectory = None
         while trajectory is None:
@@ -201,7 +241,7 @@ def demonstrate(
     return trajectories
 
 
-def _start(slots: Sequence[_Live], waiting: "deque[tuple[int, int]]", agent: Agent, over: "_Over") -> list[_Live]:
+def _start(slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_Over") -> list[_Live]:
     """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next."""
     started: list[_Live] = []
     free = deque(slots)
@@ -214,14 +254,14 @@ def _start(slots: Sequence[_Live], waiting: "deque[tuple[int, int]]", agent: Age
                 log.warning("an environment is retired: %s", fault)
                 waiting.appendleft(episode)
     if started:
-        agent.begin([slot.number for slot in started])
+        agent.begin([slot.begin.number for slot in started])
     return started
 
 
-def _reset(pair: tuple[_Live, tuple[int, int]]) -> str | None:
-    slot, (number, seed) = pair
+def _reset(pair: tuple[_Live, Start]) -> str | None:
+    slot, begin = pair
     try:
-        slot.reset(number, seed)
+        slot.reset(begin)
     except ConnectionError as fault:
         return str(fault)
     return None

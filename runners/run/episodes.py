@@ -1,11 +1,11 @@
 """Recorded episodes: what was seen, said and done, step by step, on disk and as moving pictures.
 
-    FOLDER/000/episode.json   step, time, task, goal, seed, success, stop, steps, final; one numbered folder an episode
-    FOLDER/frames/HASH.png    every distinct screenshot once; the JSON names it by HASH
+    FOLDER/000/episode.json   step, time, task, goal, seed, success, stop, reason, measures, steps, final, and what was
+                              said to models (`messages`, each distinct one once; calls name them by their place)
+    FOLDER/frames/HASH.png    every distinct picture once; the JSON names it by `runners.frames.frame_name`
     RUN/media/NAME_episode_000.gif   the first few of the episodes called NAME
 """
 
-import hashlib
 import io
 import json
 import math
@@ -22,6 +22,7 @@ from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.files.atomic import atomic_file, write_atomic
 from agentlab_runner.runners.files.pictures import read_picture
 from agentlab_runner.runners.files.received import read_object
+from agentlab_runner.runners.frames import Frame, frame_name
 from agentlab_runner.runners.run.metrics_file import is_finite
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
@@ -30,7 +31,7 @@ Mark = Mapping[str, Any]
 """Something to draw on the screenshot an action was chosen on; x and y are fractions of width and height.
 `{"kind": "tap", "x", "y"}`, `{"kind": "swipe", "x0", "y0", "x1", "y1"}`, `{"kind": "text" | "key" | "end", "text"}`."""
 
-RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks")
+RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks", "scores")
 """What is kept of a step's `info`."""
 
 PLACES = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
@@ -49,27 +50,39 @@ def save_episodes(folder: Path, trajectories: Sequence[Trajectory], said: Mappin
         said: of all of them, the step and the time at which they were recorded.
     """
     for number, trajectory in enumerate(trajectories):
-        steps = [
-            {
-                **_save_observation(folder, step.observation),
-                "action": step.decision.action,
-                "reward": step.reward,
-                **{key: step.info[key] for key in RECORDED_INFO if key in step.info},
-            }
-            for step in trajectory.steps
-        ]
-        episode = {
-            **(said or {}),
-            "task": trajectory.task,
-            "goal": trajectory.goal,
-            "seed": trajectory.seed,
-            "success": trajectory.success,
-            "stop": trajectory.stop.value,
-            "steps": steps,
-            "final": _save_observation(folder, trajectory.final_observation),
+        save_episode(folder, number, trajectory, said)
+
+
+def save_episode(
+    folder: Path, number: int, trajectory: Trajectory, said: Mapping[str, Any] | None = None
+) -> None:
+    """Write one episode; see `save_episodes`."""
+    messages: dict[str, int] = {}
+    steps = [
+        {
+            **_save_observation(folder, step.observation),
+            "action": step.decision.action,
+            "reward": step.reward,
+            **{key: step.info[key] for key in RECORDED_INFO if key in step.info},
+            **_save_extras(folder, step.decision, messages),
         }
-        text = json.dumps(episode, indent=1, ensure_ascii=False, default=str)
-        write_atomic(folder / f"{number:03d}" / "episode.json", text)
+        for step in trajectory.steps
+    ]
+    episode = {
+        **(said or {}),
+        "task": trajectory.task,
+        "goal": trajectory.goal,
+        "seed": trajectory.seed,
+        "success": trajectory.success,
+        "stop": trajectory.stop.value,
+        "reason": trajectory.reason,
+        "measures": dict(trajectory.measures),
+        "steps": steps,
+        "final": _save_observation(folder, trajectory.final_observation),
+        "messages": [json.loads(message) for message in messages],
+    }
+    text = json.dumps(episode, indent=1, ensure_ascii=False, default=str)
+    write_atomic(folder / f"{number:03d}" / "episode.json", text)
 
 
 def load_episodes(folder: Path) -> list[Trajectory]:
@@ -159,7 +172,7 @@ def _save_observation(folder: Path, observation: Observation) -> dict[str, Any]:
 
 
 def _save_frame(folder: Path, pixels: Pixels) -> str:
-    name = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()[:16]
+    name = frame_name(pixels)
     file = folder / f"{name}.png"
     if not file.exists():
         with atomic_file(file) as out:
@@ -167,25 +180,70 @@ def _save_frame(folder: Path, pixels: Pixels) -> str:
     return name
 
 
+def _save_extras(folder: Path, decision: Decision, messages: dict[str, int]) -> dict[str, Any]:
+    """What models were asked and answered, what is recorded beside, and whether the agent gave up."""
+    kept: dict[str, Any] = {}
+    if decision.give_up is not None:
+        kept["give_up"] = decision.give_up
+    if "record" in decision.extras:
+        kept["record"] = decision.extras["record"]
+    calls = [
+        {**call, "messages": [_save_message(folder, message, messages) for message in call["messages"]]}
+        for call in decision.extras.get("calls", ())
+    ]
+    return kept | ({"calls": calls} if calls else {})
+
+
+def _save_message(folder: Path, message: Mapping[str, Any], messages: dict[str, int]) -> int:
+    """The place of a message among those of its episode."""
+    parts = [
+        {"frame": _save_frame(folder / "frames", part.array())} if isinstance(part, Frame) else part
+        for part in message["parts"]
+    ]
+    text = json.dumps({"role": message["role"], "parts": parts}, ensure_ascii=False)
+    return messages.setdefault(text, len(messages))
+
+
 def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pixels]) -> Trajectory:
-    def observation(entry: Mapping[str, Any]) -> Observation:
-        name = entry["frame"]
-        if name is None:
-            return {"text": entry["text"]}
+    def picture(name: Any) -> Pixels:
         if name not in frames:
-            if not isinstance(name, str) or not name.isalnum():
-                raise ValueError(f"{name!r} is not the name of a frame")
-            frames[name] = read_picture(folder, f"frames/{name}.png")
+            frames[name] = read_picture(folder, f"frames/{_bare(name)}.png")
             if sum(pixels.size for pixels in frames.values()) > 3 * MOST_SEEN:
                 raise ValueError("its frames are more than is shown")
-        return {"text": entry["text"], "image": frames[name]}
+        return frames[name]
+
+    def observation(entry: Mapping[str, Any]) -> Observation:
+        shown = {} if entry["frame"] is None else {"image": picture(entry["frame"])}
+        return {"text": entry["text"]} | shown
+
+    def message(entry: Mapping[str, Any]) -> dict[str, Any]:
+        parts: list[Any] = []
+        for part in entry["parts"]:
+            if isinstance(part, str):
+                parts.append(part)
+            elif (folder / "frames" / f"{_bare(part['frame'])}.png").is_file():
+                parts.append(Frame.of(picture(part["frame"]), part["frame"]))
+            else:
+                parts.append({"frame": part["frame"]})  # the agent named a picture that it did not give
+        return {"role": str(entry["role"]), "parts": parts}
+
+    said = [message(entry) for entry in episode.get("messages", ())]
+
+    def decision(entry: Mapping[str, Any]) -> Decision:
+        extras: dict[str, Any] = {"record": entry["record"]} if "record" in entry else {}
+        if "calls" in entry:
+            extras["calls"] = [_load_call(call, said) for call in entry["calls"]]
+        give_up = entry.get("give_up")
+        return Decision(entry["action"], extras, None if give_up is None else str(give_up))
 
     def recorded(entry: Mapping[str, Any]) -> dict[str, Any]:
         info = {key: entry[key] for key in RECORDED_INFO if key in entry}
-        return info | ({"marks": [mark for mark in info["marks"] if _is_drawable(mark)]} if info.get("marks") else {})
+        if info.get("marks"):
+            info["marks"] = [mark for mark in info["marks"] if _is_drawable(mark)]
+        return info | ({"scores": _numbers(info["scores"])} if "scores" in info else {})
 
     steps = [
-        Step(observation(entry), Decision(entry["action"]), float(entry["reward"]), recorded(entry))
+        Step(observation(entry), decision(entry), float(entry["reward"]), recorded(entry))
         for entry in episode["steps"]
     ]
     return Trajectory(
@@ -196,7 +254,38 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         seed=int(episode["seed"]),
         task=str(episode["task"]),
         goal=str(episode["goal"]),
+        measures=_numbers(episode.get("measures", {})),
+        reason=str(episode.get("reason", "")),
     )
+
+
+def _bare(name: Any) -> str:
+    if not isinstance(name, str) or not name.isalnum():
+        raise ValueError(f"{name!r} is not the name of a frame")
+    return name
+
+
+def _load_call(call: Mapping[str, Any], said: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    places = [int(place) for place in call["messages"]]
+    if not all(0 <= place < len(said) for place in places):
+        raise ValueError("a call names a message that is not there")
+    numbers = {"tokens_in": int, "tokens_out": int, "seconds": float, "cost": float}
+    if not all(is_finite(call[name]) for name in numbers):
+        raise ValueError("a call has no finite number of tokens, seconds or cost")
+    return {
+        "module": str(call["module"]),
+        "messages": [said[place] for place in places],
+        "reply": str(call["reply"]),
+        **{name: kind(call[name]) for name, kind in numbers.items()},
+        "cached": bool(call["cached"]),
+        **({"model": str(call["model"])} if "model" in call else {}),
+    }
+
+
+def _numbers(group: Mapping[str, Any]) -> dict[str, float]:
+    if not all(is_finite(value) for value in group.values()):
+        raise ValueError("a score or measure is no finite number")
+    return {str(name): float(value) for name, value in group.items()}
 
 
 def _is_drawable(mark: Any) -> bool:

@@ -61,7 +61,7 @@ def step(**changes: Any) -> dict[str, Any]:
         (step(reward=np.array([1.0, 0.0])), "the reward array([1., 0.]), but a reward is one finite number"),
         (step(info=None), "Says.step gave None as info"),
         (step(info={}), "Says.step ended an episode, but its info does not say 'success'; add it"),
-        (step(info={"success": False, "stop": "timeout"}), "says stop='timeout', but must say one of success,"),
+        (step(info={"success": False, "stop": "bored"}), "says stop='bored', but must say one of success,"),
     ],
 )
 def test_an_environment_that_breaks_its_promise_is_named(answers, sentence):
