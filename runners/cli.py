@@ -71,15 +71,22 @@ Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Run or sweep 
 def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:
     """Run a long piece of work and print its end: the headline numbers and the run folder."""
     from agentlab_runner.runners.run.wandb_files import upload_line
-    from agentlab_runner.runners.terminal.tables import print_json, print_table, scalars
+    from agentlab_runner.runners.terminal.tables import (
+        as_json_tables,
+        print_json,
+        print_metric_tables,
+        print_table,
+        scalars,
+    )
 
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
         path, metrics = function()
     numbers = scalars(metrics)
     if as_json:
-        print_json({"run": str(path), "metrics": numbers})
+        print_json({"run": str(path), "metrics": numbers} | ({"tables": found} if (found := as_json_tables(metrics)) else {}))
     else:
         print_table(("metric", "value"), [(name, f"{value:.4g}") for name, value in numbers.items()])
+        print_metric_tables(metrics)
         print(f"run: {visible(str(path))}", flush=True)
     if upload := upload_line(path):
         print(f"offline; send it to W&B with: {upload}", file=sys.stderr)

@@ -128,7 +128,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None, trust: str | Non
     """Evaluate a run (`run=PATH|latest`, `checkpoint=last|best|N`), or the untrained agent of an experiment.
 
     The result is written into the run, called `name` if it is given, or into a new run folder of that name for an
-    untrained agent. Raises as `train` does.
+    untrained agent. An experiment that learns nothing is begun as `train` does. Raises as that.
     """
     own, rest = split(overrides)
     if "run" in own:
@@ -148,15 +148,18 @@ def evaluate(overrides: Sequence[str], name: str | None = None, trust: str | Non
     cfg = compose(overrides)
     if follows():
         follow(build)
-    with _new(cfg, "eval", overrides, name) as run, apart(run):
-        return run.path, _evaluate_in(run, run.config, "none")
+    with _new(cfg, "eval", overrides, name) as run:
+        if not getattr(build(run.config), "LEARNS", True):
+            return run.path, train_in(run, run.config)
+        with apart(run):
+            return run.path, _evaluate_in(run, run.config, "none")
 
 
 def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Metrics]:
     """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`; without one, from the start.
 
-    Overrides that do not change what is computed are taken, and so are a larger `total_iterations` and keys that the
-    run is older than. Raises as `train` and `open_run`.
+    Overrides that do not change what is computed are taken, and so are a larger `total_iterations`, keys that the run
+    is older than and those that its experiment names in `MAY_CHANGE`. Raises as `train` and `open_run`.
     """
     own, rest = split(overrides)
     if "run" not in own:
@@ -170,10 +173,10 @@ def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Me
     _settle_threads(cfg, run.manifest.get("threads"))
     if "checkpoint" in own:
         run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
-    run.check_config(cfg, absent)
     with _building():
-        build(cfg)
-    run.update_config(cfg, absent)
+        allowed = [*absent, *getattr(build(cfg), "MAY_CHANGE", ())]
+    run.check_config(cfg, allowed)
+    run.update_config(cfg, allowed)
     with _inside(run):
         if "checkpoint" in own:
             run.rewind(own["checkpoint"])

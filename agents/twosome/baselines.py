@@ -1,6 +1,6 @@
 """Agents that learn nothing: the language model as it is, and chance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -8,36 +8,15 @@ import torch
 from agentlab_runner.agents.twosome.actor import PhraseActor
 from agentlab_runner.agents.twosome.settings import RandomSettings, ZeroShotSettings
 from agentlab_runner.agents.twosome.states import question_of
-from agentlab_runner.runners.types import Decision, Metrics, Observation, Trajectory
+from agentlab_runner.agents.unlearning import Unlearning
+from agentlab_runner.runners.types import Decision, Observation
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
     from agentlab_runner.runners.processes.trainer import Trainer
 
 
-class _Unlearning:
-    """A `LearningAgent` that stays as it is."""
-
-    def setup(self, trainer: "Trainer") -> None:
-        """Nothing to optimise."""
-
-    def begin(self, episodes: Sequence[int]) -> None:
-        """Nothing is remembered between steps."""
-
-    def end(self, trajectories: Sequence[Trajectory]) -> None:
-        """Nothing is remembered between steps."""
-
-    def learn(self, trajectories: Sequence[Trajectory], trainer: "Trainer") -> Metrics:
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing was learnt."""
-
-
-class ZeroShotAgent(_Unlearning):
+class ZeroShotAgent(Unlearning):
     """Chooses among the admissible phrases by the untouched language model; `ZeroShotSettings` says how."""
 
     def __init__(self, policy: "LanguagePolicy", **settings: Any) -> None:
@@ -52,7 +31,7 @@ class ZeroShotAgent(_Unlearning):
         return self.actor.decide(observations, deterministic)
 
 
-class RandomAgent(_Unlearning):
+class RandomAgent(Unlearning):
     """Every admissible action is as likely, by torch's global generator; a model given is left aside."""
 
     def __init__(self, policy: "LanguagePolicy | None" = None, **settings: Any) -> None:

@@ -44,7 +44,8 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
         released: 50 won + g - illegal (RL4VLM), so g is paid again at every step;
         scaled: won + (g - g before) - illegal / 50; a return lies in [-1, 2] over 50 steps.
 
-    `reset(options={"episode": i})` takes the i-th task under `sequential` sampling. Its info holds `task` (one of the
+    `reset(options={"episode": i})` takes the i-th task under `sequential` sampling, `options["task"]` names the type of
+    the task, and `i` then counts those of this type. Its info holds `task` (one of the
     six types), `goal` and `level` (2 with an appliance or two things, else 1).
     The info of a step holds
         success: bool;
@@ -134,7 +135,8 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
-        world = self.scenes.make(int(self.np_random.integers(2**62)), (options or {}).get("episode", seed))
+        asked = options or {}
+        world = self.scenes.make(int(self.np_random.integers(2**62)), asked.get("episode", seed), asked.get("task"))
         self.turn = self.engine.start(world)
         self._events = [("", self.turn.text.split("\n\n")[1])]
         self._share = self._conditions()

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from agentlab_runner.envs.alfworld.scenes import Sampling, Split
+from agentlab_runner.envs.alfworld.scenes import Sampling, Split, of_type
 from agentlab_runner.envs.alfworld.world import Goal, Receptacle, State, TaskType, Thing, World, names
 
 FOLDERS: dict[Split, str] = {"train": "train", "test_seen": "valid_seen", "test": "valid_unseen"}
@@ -62,10 +62,14 @@ class Games:
                 "(it needs the internet) and give its json_2.1.1 folder as data, or data=null for scenes made here"
             )
 
-    def make(self, seed: int, episode: int | None = None) -> World:
-        """The world of an episode; an unsolvable game makes way for the next one of its type."""
+    def make(self, seed: int, episode: int | None = None, task: str | None = None) -> World:
+        """The world of an episode, of the type `task` if it is given; an unsolvable game makes way for the next one.
+
+        Raises:
+            ValueError: there is none of this type.
+        """
         rng = Random(f"game {seed}")
-        groups = list(self._by_task.values())
+        groups = list(self._by_task.values()) if task is None else of_type(self._by_task, task)
         if self.sampling == "sequential" and episode is not None:
             turn, kind = divmod(episode, len(groups))
             group = groups[kind]

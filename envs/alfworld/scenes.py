@@ -7,16 +7,17 @@ receptacle; about a quarter of every type's are for test. What lies where is dra
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from agentlab_runner.envs.alfworld import catalog
 from agentlab_runner.envs.alfworld.catalog import HOLDS, LAMP, OPENABLE, ROOMS, Kind
 from agentlab_runner.envs.alfworld.world import TREATMENT, Goal, Receptacle, State, TaskType, Thing, World, names
 
+T = TypeVar("T")
 Split = Literal["train", "test_seen", "test"]
 """`test`: new layouts and new combinations; `test_seen`: new combinations in the layouts of training."""
 Sampling = Literal["random", "sequential"]
@@ -189,10 +190,17 @@ class Scenes:
         """What can be asked for."""
         return [combination for group in self._by_task.values() for combination, _ in group]
 
-    def make(self, seed: int, episode: int | None = None) -> World:
-        """The world of an episode: everything random comes from `seed`, the task under `sequential` from `episode`."""
+    def make(self, seed: int, episode: int | None = None, task: str | None = None) -> World:
+        """The world of an episode: everything random comes from `seed`, the task under `sequential` from `episode`.
+
+        Args:
+            task: its type, if not any.
+
+        Raises:
+            ValueError: there is none of this type.
+        """
         rng = Random(f"scene {seed}")
-        groups = [self._by_task[task] for task in TaskType if task in self._by_task]
+        groups = of_type(self._by_task, task)
         if self.sampling == "sequential" and episode is not None:
             turn, kind = divmod(episode, len(groups))
             combination, fitting = groups[kind][turn % len(groups[kind])]
@@ -235,6 +243,20 @@ class Scenes:
             if group.isdisjoint(chosen):
                 chosen.append(left.pop(next(i for i, kind in enumerate(left) if kind in group)))
         return chosen + left[: self.receptacles - len(chosen)]
+
+
+def of_type(by_task: Mapping[TaskType, T], task: str | None) -> list[T]:
+    """What there is of a task type, or of each.
+
+    Raises:
+        ValueError: if nothing is of this type.
+    """
+    if task is None:
+        return [by_task[known] for known in TaskType if known in by_task]
+    if task not in list(TaskType) or TaskType(task) not in by_task:
+        known = ", ".join(one.value for one in TaskType if one in by_task)
+        raise ValueError(f"there is no task {task!r} here; ask for one of {known}")
+    return [by_task[TaskType(task)]]
 
 
 def _receptacles(kinds: Sequence[Kind]) -> tuple[Receptacle, ...]:

@@ -37,7 +37,7 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
     `observation` is `tree`, `image` (the screenshot, uint8 [H, W, 3]). An action is the agent's raw utterance.
 
     `reset(options={"episode": i})` takes the i-th task under `sequential` sampling (without it: the seed-th, and
-    without a seed the next one). Its info holds `task` (template), `goal`, `level`.
+    without a seed the next one); `options["task"]` names its template. Its info holds `task` (template), `goal`, `level`.
     The info of a step holds
         success: bool;
         parsed: the canonical text of the action, None if the utterance was unparsable, and `parse_failed`;
@@ -128,7 +128,8 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
-        self.task = self.tasks.choose(self.np_random, (options or {}).get("episode", seed))
+        asked = options or {}
+        self.task = self.tasks.choose(self.np_random, asked.get("episode", seed), asked.get("task"))
         self._actions = []
         self._ended = False
         device_seed = int(self.np_random.integers(2**31))

@@ -46,9 +46,19 @@ class TaskSource:
         self.horizon = HORIZONS.get(task_set, 20)
         self._listed: list[TaskSpec] | None = read_goals(Path(task_set)) if self.from_file else None
         self._next = 0
+        self._single: dict[str, TaskSource] = {}
 
-    def choose(self, rng: np.random.Generator, episode: int | None) -> TaskSpec:
-        """The next episode's task; `episode` numbers it under sequential sampling (None: the one after the last)."""
+    def choose(self, rng: np.random.Generator, episode: int | None, template: str | None = None) -> TaskSpec:
+        """The next episode's task; `episode` numbers it under sequential sampling (None: the one after the last).
+
+        Args:
+            template: its name, if not any of those that are played.
+
+        Raises:
+            ValueError: if this one is not played.
+        """
+        if template is not None:
+            return self._of(template).choose(rng, episode)
         if self.sampling == "sequential":
             index = self._next if episode is None else episode
             self._next = index + 1
@@ -60,6 +70,17 @@ class TaskSource:
         from agentlab_runner.envs.android.tasks import sample
 
         return sample(rng, self.task_set, self.split, self.templates, uniform=self.sampling == "uniform")
+
+    def _of(self, template: str) -> "TaskSource":
+        """A source of this template alone; a file is one."""
+        if self.from_file and template == Path(self.task_set).stem:
+            return self
+        if self.from_file or (self.templates and template not in self.templates):
+            known = ", ".join(self.templates) or Path(self.task_set).stem
+            raise ValueError(f"no task {template!r} is played here; ask for one of {known}")
+        if template not in self._single:
+            self._single[template] = TaskSource(self.task_set, self.split, self.sampling, (template,))
+        return self._single[template]
 
     def _tasks(self) -> list[TaskSpec]:
         if self._listed is None:

@@ -28,7 +28,7 @@ class CardsEnv(gymnasium.Env[Observation, str]):
     is the agent's raw utterance; the index of an action is taken as well. An utterance the parser makes nothing of is
     replaced by an action drawn uniformly from the environment's own generator.
 
-    The info of `reset` holds `task` (the game), `goal`, `level` (0) and `state`; that of `step`
+    `reset(options={"task": NAME})` takes the game's own name alone. Its info holds `task` (the game), `goal`, `level` (0) and `state`; that of `step`
         success: the episode is won (NumberLine: a return above 0; Blackjack: a win; Points: the target), False before;
         parsed: the canonical text of the action, None if the utterance was unparsable, and `parse_failed`;
         executed: the name of the action that was carried out;
@@ -105,6 +105,8 @@ class CardsEnv(gymnasium.Env[Observation, str]):
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
+        if (task := (options or {}).get("task", self.game.name)) != self.game.name:
+            raise ValueError(f"this table plays {self.game.name}, not {task!r}; ask for {self.game.name}")
         if seed is not None:
             self._seed_chance()
         self.game.deal(self._cards)

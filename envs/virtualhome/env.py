@@ -96,9 +96,12 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Every episode begins alike, in the kitchen; the task is that of the episode's number."""
+        """Every episode begins alike, in the kitchen; the task is `options["task"]` or that of the episode's number."""
         super().reset(seed=seed)
-        turn = int((options or {}).get("episode", 0)) % len(self.tasks)
+        asked = options or {}
+        if (name := asked.get("task", self.name)) not in self.names:
+            raise ValueError(f"this household does not play {name!r}; ask for {' or '.join(self.names)}, or set env.task")
+        turn = self.names.index(name) if "task" in asked else int(asked.get("episode", 0)) % len(self.tasks)
         self.name, self.task = self.names[turn], self.tasks[turn]
         graph = self.household.reset(self.strict_original)
         self._ids = self.task.find(graph)

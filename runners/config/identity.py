@@ -12,7 +12,9 @@ HARMLESS = (
     "checkpoint", "tags", "notes",
 )  # fmt: skip
 """Config keys that do not change what a run computes: a resumed run may change them, the config hash omits them."""
-SILENT: dict[str, Any] = {"init_from": None, "callbacks": [], "eval.also": None}
+SILENT: dict[str, Any] = {
+    "init_from": None, "callbacks": [], "eval.also": None, "eval.tasks": [], "eval.seeds": None, "eval.repeats": 1,
+}  # fmt: skip
 """Keys that older runs do not have, with the value that says what their absence says."""
 
 

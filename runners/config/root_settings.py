@@ -21,13 +21,27 @@ class EvalSettings(Settings):
     env: Node
     also: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Node] | None = None
     """Further sets of episodes, by name: what their environments have otherwise than those of `env`."""
+    tasks: list[Annotated[str, Field(min_length=1)]] = []
+    """Names that the environment knows; none: what it plays of itself. This and the next two are of experiments that
+    evaluate alone (runners/evaluation)."""
+    seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)] | None = None
+    """How many, or which, each task is played from; None: `episodes` of them."""
+    repeats: int = Field(default=1, ge=1)
+    """How often each is played again from the same start."""
 
     @field_validator("also")
     @classmethod
     def _not_task(cls, sets: dict[str, Node] | None) -> dict[str, Node] | None:
-        if sets and "task" in sets:
-            raise ValueError("eval/task/... is what single tasks are reported as; call the set otherwise")
+        for name in sorted({"task", "measures", "macro"} & (sets or {}).keys()):
+            raise ValueError(f"eval/{name}/... is what evaluations report themselves; call the set otherwise")
         return sets
+
+    @field_validator("tasks", "seeds")
+    @classmethod
+    def _each_once(cls, named: Any) -> Any:
+        if isinstance(named, list) and len({*named}) < len(named):
+            raise ValueError(f"{named} name one twice; each is played once, and `repeats` plays it again")
+        return named
 
 
 class WarmStartSettings(Settings):

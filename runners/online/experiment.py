@@ -1,27 +1,26 @@
 """The Experiment every online agent shares: warm start, then rollout, learn, evaluate, again and again."""
 
-import inspect
 import math
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
+from hydra.utils import instantiate
+from omegaconf import DictConfig
 
 from agentlab_runner.runners.callbacks import Callbacks
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent, TransferableAgent
 from agentlab_runner.runners.online.contract import reported
-from agentlab_runner.runners.online.evaluation import headline, summarise
+from agentlab_runner.runners.online.evaluation import headline, summarise, tables, uncounted
 from agentlab_runner.runners.online.held_out import HeldOut, evaluated
 from agentlab_runner.runners.online.origin import Origin
-from agentlab_runner.runners.online.rollout import Rollout, demonstrate, episode_seeds
+from agentlab_runner.runners.online.parts import check, make_agent, make_rollout, model_maker
+from agentlab_runner.runners.online.rollout import DEMO, EVAL, OFFLINE, TRAIN, Rollout, demonstrate, episode_seeds
 from agentlab_runner.runners.online.warm_start import WarmStartCache, cache_key, corpus, env_settings
 from agentlab_runner.runners.processes.collective import from_first, gather
-from agentlab_runner.runners.processes.device import decided
 from agentlab_runner.runners.processes.rng import seed_everything
 from agentlab_runner.runners.run.checkpoint import restore_rng, rng_state
 from agentlab_runner.runners.run.signals import Patience
@@ -31,19 +30,19 @@ from agentlab_runner.runners.types import Metrics, Trajectory
 if TYPE_CHECKING:
     from agentlab_runner.runners.run.folder import Run
 
-TRAIN, EVAL, DEMO, OFFLINE = range(4)
-"""Names of the seed streams; the episodes of one never repeat those of another."""
-
 
 class OnlineExperiment:
     """Rollout, learn, evaluate, for any agent on any Gymnasium environment."""
 
     def __init__(self, cfg: DictConfig) -> None:
-        _check(cfg)
+        check(cfg)
+        _check_eval(cfg)
         self.cfg = cfg
         self._env_steps = 0
         self._stopped = False
         """A callback has ended the run."""
+        self._summary: Mapping[str, Any] = {}
+        """Of the newest evaluation."""
 
     def train(self, run: "Run") -> Metrics:
         cfg = self.cfg
@@ -51,7 +50,7 @@ class OnlineExperiment:
         trainer = instantiate(cfg.trainer)
         callbacks = Callbacks(cfg)
         with ExitStack() as opened:  # devices first: what is not there is told before demonstrations are given
-            rollout = opened.enter_context(closing(self._rollout(trainer)))
+            rollout = opened.enter_context(closing(make_rollout(cfg, trainer)))
             held_out = opened.enter_context(closing(self._held_out(trainer)))
             resumes = run.has_checkpoint()
             if resumes:
@@ -73,7 +72,9 @@ class OnlineExperiment:
                     run.log(result, step=done)
                     self._checkpoint(run, done, trainer, agent, result, callbacks)
                 restore_rng(from_first(rng_state()))  # all draw what the process that leads draws
-                return self._iterate(run, trainer, agent, rollout, held_out, done, callbacks)
+                result = self._iterate(run, trainer, agent, rollout, held_out, done, callbacks)
+        self._refuse_uncounted()
+        return result
 
     def evaluate(self, run: "Run", checkpoint: str) -> Metrics:
         cfg = self.cfg
@@ -88,7 +89,9 @@ class OnlineExperiment:
                 agent.load_state_dict(state["agent"])
                 name = f"checkpoint_{step}"
             with Progress(cfg.eval.episodes, "evaluating") as progress:
-                return self._evaluate(agent, held_out, run, name, step, progress)
+                result = self._evaluate(agent, held_out, run, name, step, progress)
+        self._refuse_uncounted()
+        return {**result, **tables(self._summary)}
 
     def _iterate(
         self,
@@ -194,7 +197,16 @@ class OnlineExperiment:
         trajectories, summary = held_out.play(agent, on_episode)
         run.write_eval(name, summary, step)
         run.save_episodes(name, trajectories, limit=self.cfg.eval.record, step=step)
+        self._summary = summary
         return evaluated(summary)
+
+    def _refuse_uncounted(self) -> None:
+        """
+        Raises:
+            RunFailed: if no episode of the last evaluation says anything of the agent.
+        """
+        if self._summary and (said := uncounted(self._summary)):
+            raise RunFailed(said)
 
     def _start(self, run: "Run", trainer: Any) -> LearningAgent:
         """An agent that has learnt nothing yet, but in another run or from demonstrations where the config says so."""
@@ -209,7 +221,7 @@ class OnlineExperiment:
         """In place of a warm start: the weights that another run has learnt, and the model if that run made it."""
         origin = Origin.find(self.cfg).as_begun(run) if trainer.is_main else None
         model = run.path / "model"
-        if origin is not None and self._maker is not None and not model.exists():
+        if origin is not None and model_maker(self.cfg) is not None and not model.exists():
             origin.copy_model(model)
         learnt = from_first(origin.agent_state() if origin is not None else None)  # and the model is there
         assert learnt is not None
@@ -264,33 +276,12 @@ class OnlineExperiment:
 
     def _make_model(self, folder: Path, demonstrations: Sequence[Trajectory]) -> None:
         """A model made here (`model.make`) gets its vocabulary from the demonstrations."""
-        if self._maker is not None and not folder.exists():
+        if model_maker(self.cfg) is not None and not folder.exists():
             texts = [(s.observation["text"], s.decision.action) for t in demonstrations for s in t.steps]
-            instantiate(self._maker, folder=folder, corpus=corpus(texts))
-
-    @property
-    def _maker(self) -> DictConfig | None:
-        """What makes the model, if it is made here; the sizes an experiment gives the tiny one make no other."""
-        make = self.cfg.model.get("make") if self.cfg.model else None
-        return make if make and "_target_" in make else None
+            instantiate(model_maker(self.cfg), folder=folder, corpus=corpus(texts))
 
     def _agent(self, run: "Run", trainer: Any) -> LearningAgent:
-        cfg = self.cfg
-        parts: dict[str, Any] = {}
-        if cfg.model:
-            model = OmegaConf.to_container(cfg.model, resolve=True)
-            assert isinstance(model, dict)
-            model.pop("make", None)
-            if self._maker is not None:
-                if not (run.path / "model").exists():
-                    raise UserError("this model is made from demonstrations; give the experiment a warm_start")
-                model["name"] = str(run.path / "model")
-            parts["policy"] = instantiate(model)
-        if "parser" in cfg.env:
-            parts["parser"] = instantiate(cfg.env.parser)
-        _check_parts(cfg.agent._target_, parts)
-        agent: LearningAgent = instantiate(cfg.agent, **parts)
-        agent.setup(trainer)
+        agent: LearningAgent = make_agent(self.cfg, run.path, trainer)
         return agent
 
     def _fixed_episodes(self) -> list[Trajectory] | None:
@@ -314,15 +305,7 @@ class OnlineExperiment:
             run.log(reported(agent, "learn_offline", learnt), step=0)
 
     def _held_out(self, trainer: Any) -> HeldOut:
-        return HeldOut(self.cfg.eval, EVAL, lambda changes: self._rollout(trainer, changes))
-
-    def _rollout(self, trainer: Any, changes: Mapping[str, Any] | None = None) -> Rollout:
-        settings = env_settings(self.cfg, changes)
-        number = settings.pop("num_envs")
-        if not self.cfg.get("rollout"):
-            return Rollout(settings, number, trainer)  # a run older than the choice
-        made: Rollout = instantiate(self.cfg.rollout, env=settings, num_envs=number, trainer=trainer, _recursive_=False)
-        return made
+        return HeldOut(self.cfg.eval, EVAL, lambda changes: make_rollout(self.cfg, trainer, changes))
 
 
 def _score(result: Metrics) -> float | None:
@@ -331,34 +314,14 @@ def _score(result: Metrics) -> float | None:
     return score if isinstance(score, float) else None
 
 
-def _check_parts(target: str, parts: Collection[str]) -> None:
-    """Whether this config makes what an agent cannot do without.
-
-    Raises:
-        UserError: naming what is missing and what brings it.
+def _check_eval(cfg: DictConfig) -> None:
     """
-    brings = {"policy": "a language model; add model=NAME (see: agentlab list models)",
-              "parser": "an environment that reads what is said; choose another env=NAME"}  # fmt: skip
-    for name, given in inspect.signature(get_object(target)).parameters.items():
-        if name in brings and name not in parts and given.default is inspect.Parameter.empty:
-            raise UserError(f"{target} needs {brings[name]}")
-
-
-def _check(cfg: DictConfig) -> None:
-    """What can be refused before anything is made.
-
     Raises:
-        UserError: if a part is not chosen, or the trainer asks for what this machine lacks.
+        UserError: if the config asks for what only an evaluation by itself does.
     """
-    if not cfg.agent or not cfg.env:
-        lacks = " and ".join(f"no {part}" for part in ("agent", "env") if not cfg[part])
+    asked = [key for key, plain in (("tasks", []), ("seeds", None), ("repeats", 1)) if cfg.eval.get(key, plain) != plain]
+    if asked:
         raise UserError(
-            f"there is nothing to run: the config has {lacks}; start from an experiment with +exp=NAME "
-            "(see: agentlab list), or choose agent=NAME env=NAME"
+            f"eval.{asked[0]} is for experiments that evaluate alone; leave it out, or add "
+            "experiment._target_=agentlab_runner.runners.evaluation.experiment.EvaluationExperiment"
         )
-    if not cfg.trainer:
-        raise UserError("the config has no trainer; add trainer=cpu")
-    number = cfg.env.get("num_envs")
-    if not isinstance(number, int) or number < 1:
-        raise UserError(f"env.num_envs is {number}, but must be a count of live environments; give env.num_envs=N")
-    decided(cfg.trainer.get("device", "cpu"), cfg.trainer.get("precision", "no"))

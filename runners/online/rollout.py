@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 OnEpisode = Callable[[Trajectory], None]
 
+TRAIN, EVAL, DEMO, OFFLINE = range(4)
+"""Names of the seed streams; the episodes of one never repeat those of another."""
+
 
 def episode_seeds(seed: int, *stream: int, count: int) -> list[int]:
     """Independent seeds for the episodes of one stream (phase, iteration), a function of the counters alone.

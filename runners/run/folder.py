@@ -5,6 +5,7 @@
     metrics.jsonl   see runners/run/metrics_file.py  eval/         one JSON file an evaluation
     error.txt       traceback, if the run failed     media/        pictures that were logged, recorded episodes as GIFs
     code/           diffs, see runners/run/repositories.py
+    journal.jsonl   episodes played, see runners/evaluation/journal.py
     lock            held by the live process         wandb/        W&B's own files
     mirrored.json   how much of it W&B has, see runners/run/wandb_files.py
 """
@@ -37,9 +38,12 @@ from agentlab_runner.runners.run.metrics_file import MetricsFile
 from agentlab_runner.runners.run.repositories import record
 from agentlab_runner.runners.run.signals import Stops, whole
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
-from agentlab_runner.runners.types import Histogram, Metrics, Picture, Trajectory
+from agentlab_runner.runners.types import Histogram, Metrics, Picture, Series, Table, Trajectory
 
 log = logging.getLogger(__name__)
+
+JOURNAL = "journal.jsonl"
+"""What an evaluation has played."""
 
 
 class Run:
@@ -169,7 +173,7 @@ class Run:
             self._lock = take_lock(self.path)
             self.manifest = read_manifest(self.path)
         ended = {"status": self.manifest["status"], "ended": self.manifest["ended"]}
-        self._before = ended if self.has_checkpoint() else {}
+        self._before = ended if self.has_checkpoint() or (self.path / JOURNAL).exists() else {}
         self.checkpoints.sweep()
         if self.has_checkpoint():
             self._metrics.repair()
@@ -312,7 +316,7 @@ class Run:
         They say when they were recorded and at which step, the last logged one if None. As many as the tracker wants
         become GIFs, `media/NAME_episode_000.gif` and so on.
         """
-        from agentlab_runner.runners.run.episodes import gif, save_clips, save_episodes
+        from agentlab_runner.runners.run.episodes import save_episodes
 
         kept, name = list(trajectories)[:limit], self._called(name)
         folder = self.path / "episodes" / name
@@ -325,12 +329,32 @@ class Run:
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+        self._show(name, kept)
+        return folder
+
+    def add_episode(self, name: str, number: int, trajectory: Trajectory, step: int | None = None) -> None:
+        """Write one episode to `episodes/NAME/` beside those that are there; `show_episodes` makes them move."""
+        from agentlab_runner.runners.run.episodes import save_episode
+
+        save_episode(self.path / "episodes" / self._called(name), number, trajectory, self._said(step))
+
+    def show_episodes(self, name: str) -> None:
+        """As many of the episodes in `episodes/NAME/` as the tracker wants become GIFs."""
+        from agentlab_runner.runners.run.episodes import load_episodes
+
+        name = self._called(name)
+        folder = self.path / "episodes" / name
+        if folder.is_dir():
+            self._show(name, load_episodes(folder))
+
+    def _show(self, name: str, kept: Sequence[Trajectory]) -> None:
+        from agentlab_runner.runners.run.episodes import gif, save_clips
+
         tracker = make_tracker(self.config.get("logger")) if self.apart else self.tracker
         gifs = [gif(trajectory) for trajectory in kept[: tracker.clips]]
         save_clips(self.path, name, gifs)
         if not self.apart:
             tracker.episodes(name, gifs)
-        return folder
 
     # -- its config ----------------------------------------------------------------------------------------------------
 
@@ -423,6 +447,11 @@ class Run:
             return {"counts": list(value.counts), "edges": list(value.edges)}
         if isinstance(value, Picture):
             return {"file": self._save_picture(name, value, step), "caption": value.caption}
+        if isinstance(value, Series):
+            lines = {line: [float(one) for one in values] for line, values in value.lines.items()}
+            return {"x": [float(one) for one in value.x], "lines": lines, "x_label": value.x_label}
+        if isinstance(value, Table):
+            return {"columns": list(value.columns), "rows": [list(row) for row in value.rows]}
         return float(cast(float, value))
 
     def _save_picture(self, name: str, picture: Picture, step: int) -> str:
@@ -435,10 +464,10 @@ class Run:
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether a run has left something that was computed: a logged line, a checkpoint or an evaluation."""
+    """Whether a run has left something that was computed: a logged line, an episode, a checkpoint or an evaluation."""
     return any(
         next((folder / place).glob(pattern), None) is not None
-        for place, pattern in ((".", "metrics.jsonl"), ("checkpoints", "*.json"), ("eval", "*.json"))
+        for place, pattern in ((".", "metrics.jsonl"), (".", JOURNAL), ("checkpoints", "*.json"), ("eval", "*.json"))
     )
 
 

@@ -14,7 +14,8 @@ from agentlab_runner.runners.files.received import LINES_LIMIT, read_bytes
 class MetricsFile:
     """The metrics of one run.
 
-    A line is `{"step": int, "time": unix seconds, NAME: number | {"counts", "edges"} | {"file", "caption"}}`;
+    A line is `{"step": int, "time": unix seconds, NAME: number | {"counts", "edges"} | {"file", "caption"} |
+    {"x", "lines", "x_label"} | {"columns", "rows"}}`;
     not-a-number and infinity are written as Python's json does (`NaN`, `Infinity`).
     """
 

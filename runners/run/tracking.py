@@ -16,7 +16,7 @@ from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.manifest import Manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
 from agentlab_runner.runners.run.wandb_files import keep_rows, mirrored_rows, sync_command
-from agentlab_runner.runners.types import Histogram, Metrics, Picture
+from agentlab_runner.runners.types import Histogram, Metrics, Picture, Series, Table
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ FINISH_SECONDS = 300
 OWN_FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")
 """Where W&B keeps what it stages; in the run folder, unless the user has said otherwise."""
 
-OF_ITSELF = ("step", "time", "apart", "overrides")
-"""What an evaluation says of itself beside its result."""
+OF_ITSELF = ("step", "time", "apart", "overrides", "played")
+"""What an evaluation says of itself and of single episodes beside its result."""
 
 
 class Tracker(Protocol):
@@ -202,7 +202,7 @@ class WandbTracker:
             except (FileNotFoundError, UserError, TypeError, AttributeError) as fault:
                 log.warning("W&B: %s is left out, it cannot be read (%s)", file, fault)
                 continue
-            values |= {f"eval/{file.stem}/{key}": value for key, value in result.items() if _is_number(key, value)}
+            values |= {f"eval/{file.stem}/{key}": value for key, value in _flat(result).items() if _is_number(key, value)}
             if videos := _videos(file.stem, self._recorded(file.stem)):
                 values[f"eval/{file.stem}/recorded"] = videos
         return values
@@ -284,15 +284,25 @@ def _as_wandb(value: object) -> object:
         return wandb.Histogram(np_histogram=(np.array(value.counts), np.array(value.edges)))
     if isinstance(value, Picture):
         return wandb.Image(value.pixels, caption=value.caption or None)
+    if isinstance(value, Series):
+        lines = [list(line) for line in value.lines.values()]
+        return wandb.plot.line_series(list(value.x), lines, keys=list(value.lines), xname=value.x_label or "x")
+    if isinstance(value, Table):
+        return wandb.Table(list(value.columns), data=[list(row) for row in value.rows], allow_mixed_types=True)
     return value
 
 
 def _from_file(line: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers and histograms of a line of `metrics.jsonl`."""
+    """The numbers, histograms, series and tables of a line of `metrics.jsonl`."""
     values: dict[str, Any] = {}
     for name, value in line.items():
         if isinstance(value, Mapping) and {"counts", "edges"} <= value.keys():
             values[name] = _as_wandb(Histogram(tuple(value["counts"]), tuple(value["edges"])))
+        elif isinstance(value, Mapping) and {"x", "lines"} <= value.keys():
+            lines = {str(line): tuple(values_) for line, values_ in value["lines"].items()}
+            values[name] = _as_wandb(Series(tuple(value["x"]), lines, str(value.get("x_label", ""))))
+        elif isinstance(value, Mapping) and {"columns", "rows"} <= value.keys():
+            values[name] = _as_wandb(Table(tuple(value["columns"]), tuple(map(tuple, value["rows"]))))
         elif _is_number(name, value):
             values[name] = value
     return values
@@ -302,10 +312,15 @@ def _table(result: Mapping[str, Any]) -> Any:
     """A row for all of an evaluation and one a task."""
     import wandb
 
-    columns = [key for key, value in result.items() if not isinstance(value, Mapping) and key not in OF_ITSELF]
-    rows = {"all": result, **result.get("tasks", {})}
+    rows = {"all": _flat(result), **{name: _flat(rates) for name, rates in result.get("tasks", {}).items()}}
+    columns = [key for key, value in rows["all"].items() if not isinstance(value, Mapping) and key not in OF_ITSELF]
     cells = [[task, *(_cell(row.get(column)) for column in columns)] for task, row in rows.items()]
     return wandb.Table(columns=["task", *columns], data=cells, allow_mixed_types=True)
+
+
+def _flat(rates: Mapping[str, Any]) -> dict[str, Any]:
+    """What an episode used and what was measured of it, beside the rest."""
+    return {**rates, **(rates.get("usage") or {}), **(rates.get("measures") or {})}
 
 
 def _videos(name: str, gifs: Sequence[bytes]) -> list[Any]:

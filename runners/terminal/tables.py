@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentlab_runner.runners.types import Metrics  # brings numpy, which `agentlab list` does without
+    from agentlab_runner.runners.types import Metrics, Table  # brings numpy, which `agentlab list` does without
 
 
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -58,6 +58,28 @@ def print_json(data: Any) -> None:
 def scalars(metrics: "Metrics") -> dict[str, float]:
     """The metrics that are plain numbers."""
     return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def print_metric_tables(metrics: "Metrics") -> None:
+    """The metrics that are tables, each under its name."""
+    for name, table in _tables(metrics).items():
+        print(f"\n{visible(name)}")
+        print_table(table.columns, [[_cell(cell) for cell in row] for row in table.rows], always_head=True)
+
+
+def as_json_tables(metrics: "Metrics") -> dict[str, Any]:
+    """The same for a script."""
+    return {name: {"columns": table.columns, "rows": table.rows} for name, table in _tables(metrics).items()}
+
+
+def _tables(metrics: "Metrics") -> "dict[str, Table]":
+    from agentlab_runner.runners.types import Table
+
+    return {name: value for name, value in metrics.items() if isinstance(value, Table)}
+
+
+def _cell(value: str | float | None) -> str:
+    return "-" if value is None else value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _finite(data: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Agents played as they stand, task by task and seed by seed, in a run that can be gone on with."""

@@ -1,0 +1,164 @@
+"""The Experiment that learns nothing: plays an agent as it stands, and can be gone on with in mid-table."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from agentlab_runner.runners.callbacks import Callbacks
+from agentlab_runner.runners.errors import RunFailed, Unreachable, UserError
+from agentlab_runner.runners.evaluation.journal import Journal
+from agentlab_runner.runners.evaluation.plan import Plan
+from agentlab_runner.runners.evaluation.repeats import best_and_worst, headline, table
+from agentlab_runner.runners.experiment import PreparingAgent
+from agentlab_runner.runners.online.contract import reported
+from agentlab_runner.runners.online.evaluation import Line, line_of, summarised, tables, uncounted
+from agentlab_runner.runners.online.held_out import evaluated
+from agentlab_runner.runners.online.parts import check, make_agent, make_rollout, model_maker
+from agentlab_runner.runners.online.rollout import EVAL, Start, episode_seeds, play
+from agentlab_runner.runners.processes.rng import seed_everything
+from agentlab_runner.runners.terminal.progress import Progress
+from agentlab_runner.runners.types import Metrics, Trajectory
+
+if TYPE_CHECKING:
+    from agentlab_runner.runners.run.folder import Run
+
+log = logging.getLogger(__name__)
+
+NAME = "evaluation"
+"""What its table and recorded episodes are called."""
+
+OnNumbered = Callable[[int, Trajectory], None]
+
+
+class EvaluationExperiment:
+    """Tasks x seeds x repeats in lockstep over `env.num_envs` environments, for any agent.
+
+    An agent that learns is played untrained. Every episode that ends is in the journal before the next one counts, so
+    that a run that was killed plays what is missing; no trajectory is kept but the first `eval.record`, on disk.
+    """
+
+    LEARNS: ClassVar[bool] = False
+    """`agentlab eval` begins a run of it as `agentlab train` does."""
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = (
+        "env.num_envs", "eval.record", "model.max_cost", "model.max_calls", "model.max_tokens_per_run",
+        "model.parallel", "model.record",
+    )  # fmt: skip
+    """Keys that change no answer: a resumed run may have others."""
+
+    def __init__(self, cfg: DictConfig) -> None:
+        """
+        Raises:
+            UserError: if the config asks for what an evaluation by itself does not do.
+        """
+        check(cfg)
+        if cfg.trainer.get("strategy", "single") != "single":
+            raise UserError("an evaluation plays in one process; use trainer=cpu or trainer=gpu")
+        if cfg.get("init_from"):
+            raise UserError("an evaluation plays agents as they start; leave out init_from, or use agentlab eval run=RUN")
+        if cfg.eval.get("also"):
+            raise UserError("an evaluation plays one set of episodes; give eval.also=null and choose it by eval.env")
+        if model_maker(cfg) is not None:
+            raise UserError("this model is made from demonstrations, of which an evaluation has none; choose another model")
+        self.cfg = cfg
+        self.plan = Plan.of(cfg.eval)
+
+    def train(self, run: "Run") -> Metrics:
+        """Play what the journal lacks and write the table; an end in between leaves one of what was played."""
+        journal, callbacks = Journal(run.path, self.plan), Callbacks(self.cfg)
+        journal.repair()
+        missing, steps = journal.missing(), len(self.plan.starts)
+        with callbacks.during(run):
+
+            def keep(number: int, trajectory: Trajectory) -> None:
+                if number < self.cfg.eval.record:
+                    run.add_episode(NAME, number, trajectory, step=steps)
+                journal.append(self._line(number, trajectory))
+
+            try:
+                if missing:
+                    self._play(run, [self.plan.starts[number] for number in missing], keep)
+            except BaseException as fault:
+                if lines := journal.lines():
+                    self._write(run, lines)
+                if isinstance(fault, RunFailed) and not isinstance(fault, Unreachable) and "agentlab resume" not in str(fault):
+                    raise RunFailed(f"{fault}; go on with: agentlab resume run={run.path}") from fault
+                raise
+            summary = self._write(run, journal.lines())
+            run.show_episodes(NAME)
+            metrics = self._told(summary)
+            run.log(metrics, step=steps)
+            callbacks.on_eval(run, steps, metrics)
+        return self._result(metrics, summary)
+
+    def evaluate(self, run: "Run", checkpoint: str) -> Metrics:
+        """Play all of it once more, apart from the run's own table and journal.
+
+        Raises:
+            UserError: if a certain checkpoint is asked for.
+        """
+        if checkpoint not in ("last", "none"):
+            raise UserError(f"an evaluation keeps no checkpoints; leave out checkpoint={checkpoint}")
+        lines: list[Line] = []
+        recorded: dict[int, Trajectory] = {}
+
+        def keep(number: int, trajectory: Trajectory) -> None:
+            lines.append(self._line(number, trajectory))
+            if number < self.cfg.eval.record:
+                recorded[number] = trajectory
+
+        self._play(run, self.plan.starts, keep)
+        summary = self._write(run, sorted(lines, key=lambda line: line["number"]))
+        run.save_episodes(NAME, [recorded[number] for number in sorted(recorded)], step=len(lines))
+        return self._result(self._told(summary), summary)
+
+    def _play(self, run: "Run", starts: Sequence[Start], keep: OnNumbered) -> None:
+        cfg, before = self.cfg, len(self.plan.starts) - len(starts)
+        for part in ("warm_start", "offline"):
+            if cfg.get(part):
+                log.warning("%s is left out: an evaluation learns nothing", part)
+        seed_everything(cfg.seed)
+        trainer = instantiate(cfg.trainer)
+        with closing(make_rollout(cfg, trainer, cfg.eval.env)) as rollout:
+            agent = make_agent(cfg, run.path, trainer)
+            if isinstance(agent, PreparingAgent):
+                with Progress(1, "preparing") as progress:
+                    made = reported(agent, "prepare", agent.prepare(run.path, progress.report))
+                if made and run.owned and not run.apart:
+                    run.log(made, step=0)
+            # what draws from the global generators draws nothing again that the episodes before have drawn
+            seed_everything(episode_seeds(cfg.seed, EVAL, before, count=1)[0])
+            wins = played = 0
+            with Progress(len(self.plan.starts), "playing", done=before) as progress:
+                for number, trajectory in play(agent, rollout.envs, starts, deterministic=cfg.eval.deterministic):
+                    keep(number, trajectory)
+                    played, wins = played + 1, wins + trajectory.success
+                    progress.advance(success=wins / played)
+
+    def _line(self, number: int, trajectory: Trajectory) -> dict[str, Any]:
+        return {**line_of(number, trajectory), "repeat": number % self.plan.repeats}
+
+    def _write(self, run: "Run", lines: Sequence[Line]) -> dict[str, Any]:
+        """The table of these episodes, as a file of the run."""
+        repeated = best_and_worst(lines, self.plan.repeats)
+        summary = {"planned": len(self.plan.starts), **summarised(lines), "repeats": repeated}
+        run.write_eval(NAME, summary, step=len(lines))
+        return summary
+
+    def _told(self, summary: dict[str, Any]) -> Metrics:
+        found = {f"eval/{name}": one for name, one in tables(summary).items()}
+        if summary["repeats"]:
+            found["eval/repeats"] = table(summary["repeats"])
+        return {**evaluated(summary), **headline(summary["repeats"]), **found}
+
+    def _result(self, metrics: Metrics, summary: dict[str, Any]) -> Metrics:
+        """
+        Raises:
+            RunFailed: if no episode says anything of the agent.
+        """
+        if said := uncounted(summary):
+            raise RunFailed(said)
+        return metrics
