@@ -18,7 +18,7 @@ from agentlab_runner.runners.online.contract import reported
 from agentlab_runner.runners.online.evaluation import Line, line_of, summarised, tables, uncounted
 from agentlab_runner.runners.online.held_out import evaluated
 from agentlab_runner.runners.online.parts import check, make_agent, make_rollout, model_maker
-from agentlab_runner.runners.online.rollout import EVAL, Start, episode_seeds, play
+from agentlab_runner.runners.online.rollout import EVAL, Start, check_tasks, episode_seeds, play
 from agentlab_runner.runners.processes.rng import seed_everything
 from agentlab_runner.runners.terminal.progress import Progress
 from agentlab_runner.runners.types import Metrics, Trajectory
@@ -123,6 +123,8 @@ class EvaluationExperiment:
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
         with closing(make_rollout(cfg, trainer, cfg.eval.env)) as rollout:
+            if not before:
+                check_tasks(rollout.envs[0], self.plan.by_task)
             agent = make_agent(cfg, run.path, trainer)
             if isinstance(agent, PreparingAgent):
                 with Progress(1, "preparing") as progress:

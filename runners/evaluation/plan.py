@@ -26,6 +26,11 @@ class Plan:
         seeds = episode_seeds(cfg.seed, EVAL, count=asked) if isinstance(asked, int) else [int(seed) for seed in asked]
         return cls(list(cfg.get("tasks") or []), seeds, cfg.get("repeats", 1))
 
+    @property
+    def by_task(self) -> list[Start]:
+        """The first start of each task that is asked for by name."""
+        return self.starts[:: len(self.seeds) * self.repeats] if self.tasks else []
+
     @cached_property
     def starts(self) -> list[Start]:
         """By number; an environment that goes through a list of tasks begins it anew for every task of ours."""

@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +163,17 @@ def play(
         raise RunFailed(
             f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault"
         )
+
+
+def check_tasks(env: gymnasium.Env[Any, Any], starts: Sequence[Start]) -> None:
+    """Whether an environment begins the tasks that are asked for by name, before anything is played.
+
+    Raises:
+        UserError: if it does not.
+    """
+    for start in starts:
+        with suppress(ConnectionError):  # which playing deals with
+            _Live(env).reset(start)
 
 
 class Rollout:
