@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 CONF = Path(__file__).parent.parent / "conf"
-UNBOUNDED = {"ExpectSettings.margin", "OvercookedSettings.rewards"}
+UNBOUNDED = {"ExpectSettings.margin", "ExpectSettings.equals", "OvercookedSettings.rewards"}
 """Numbers that may be negative."""
 
 

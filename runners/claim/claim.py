@@ -4,6 +4,7 @@ claims/NAME/jobs/HASH/   one run a job, known by its config as in a sweep: the s
 claims/NAME/table.md, results.json, curves-SETTING.png   (runners/claim/results.py)
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -167,7 +168,12 @@ class Jobs:
         values, axis = course(job, metric) if is_finished(job) else {}, self.settings.over
         if axis is None or not values:
             return values
-        return read_off(values, {0: 0.0} | course(job, axis.metric), axis.every)
+        places = {step: float(step) for step in values} if axis.metric == "step" else course(job, axis.metric)
+        if not places:
+            names = {name for line in logged(job) for name in line} - {"step", "time"}
+            hint = did_you_mean(axis.metric, names) or f"; it logged: {', '.join(sorted(names))}"
+            raise UserError(f"{job} did not log {axis.metric}, over which this claim is drawn{hint} (the runs are kept)")
+        return read_off(values, {0: 0.0} | places, axis.every)
 
     def folder(self, folder: Path, setting: str, arm: str, tuned: Tuned, seed: int) -> Path:
         return self._place(folder, self.overrides(setting, arm, tuned, seed))
@@ -228,10 +234,15 @@ def _grid(arm: ArmSettings) -> Iterator[Tuned]:
 
 
 def read_off(values: Mapping[int, float], places: Mapping[int, float], every: int) -> dict[int, float]:
-    """`values` at multiples of `every` of what `places` counts, both by step: on lines between the known ones."""
-    known = sorted(places.keys() & values.keys(), key=places.__getitem__)
-    grid = range(0, int(places[known[-1]]) + 1, every)
-    found = np.interp(list(grid), [places[step] for step in known], [values[step] for step in known])
+    """`values` at multiples of `every` of what `places` counts, both by step: on lines between the known ones.
+
+    A value logged at a step at which nothing was counted stands where the count stood last.
+    """
+    counted = sorted(places)
+    at = {step: places[counted[max(0, bisect_right(counted, step) - 1)]] for step in values}
+    known = sorted(values, key=lambda step: (at[step], step))
+    grid = range(0, int(at[known[-1]]) + 1, every)
+    found = np.interp(list(grid), [at[step] for step in known], [values[step] for step in known])
     return dict(zip(grid, found.tolist(), strict=True))
 
 

@@ -43,19 +43,24 @@ class ArmResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One expectation in one setting: the difference of two arms over the seeds both finished."""
+    """One expectation in one setting: the difference of two arms, or of one to a number, over the seeds finished."""
 
     setting: str
     expected: ExpectSettings
     difference: float | None
     interval: Interval | None
-    """Student's, of the paired differences; None for fewer than two pairs."""
+    """Student's, of the differences; None for fewer than two."""
     n: int
 
     @property
     def verdict(self) -> Verdict:
         if self.interval is None:
             return Verdict.UNDECIDED
+        if (within := self.expected.within) is not None:
+            if -within <= self.interval.low and self.interval.high <= within:
+                return Verdict.SUPPORTED
+            apart = self.interval.low > within or self.interval.high < -within
+            return Verdict.CONTRADICTED if apart else Verdict.UNDECIDED
         if self.interval.low > self.expected.margin:
             return Verdict.SUPPORTED
         return Verdict.CONTRADICTED if self.interval.high < self.expected.margin else Verdict.UNDECIDED
@@ -76,7 +81,7 @@ class ClaimResults:
     def comparisons(self) -> list[Comparison]:
         found = {(arm.setting, arm.arm): arm.values for arm in self.arms}
         return [
-            _compare(setting, expected, found[setting, expected.arm], found[setting, expected.above])
+            _compare(setting, expected, found[setting, expected.arm], _other(setting, expected, found))
             for setting in self.claim.settings
             for expected in self.claim.expect
         ]
@@ -151,6 +156,16 @@ class ClaimResults:
         }
 
 
+def _other(
+    setting: str, expected: ExpectSettings, found: Mapping[tuple[str, str], Mapping[int, float]]
+) -> Mapping[int, float]:
+    """What an arm is compared with, by seed: another arm, or the same number for every seed."""
+    if expected.others:
+        return found[setting, expected.others[0]]
+    assert isinstance(expected.equals, float | int)
+    return dict.fromkeys(found[setting, expected.arm], float(expected.equals))
+
+
 def _compare(
     setting: str, expected: ExpectSettings, arm: Mapping[int, float], other: Mapping[int, float]
 ) -> Comparison:
@@ -174,6 +189,8 @@ def _signed(comparison: Comparison) -> str:
 
 
 def _expectation(expected: ExpectSettings) -> str:
+    if expected.equals is not None:
+        return f"{expected.arm} = {expected.equals} +- {expected.within:g}"
     margin = f" {'+' if expected.margin > 0 else '-'} {abs(expected.margin):g}" if expected.margin else ""
     return f"{expected.arm} > {expected.above}{margin}"
 

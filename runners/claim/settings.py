@@ -17,19 +17,40 @@ class ArmSettings(Settings):
 
 
 class ExpectSettings(Settings):
-    """`arm` is expected above `above` by more than `margin`, seed by seed, in every setting."""
+    """What is expected of `arm`, seed by seed, in every setting: that it is above another, or equal to something.
+
+    `{arm, above, margin}`: above `above` by more than `margin`. `{arm, equals, within}`: the interval of its metric, less
+    the number `equals` or the metric of the arm `equals`, lies between `-within` and `within`.
+    """
 
     arm: str
-    above: str
+    above: str | None = None
     margin: float = 0.0
     """A negative one says `not worse by so much`."""
+    equals: str | float | None = None
+    within: float | None = Field(default=None, gt=0)
+
+    @property
+    def others(self) -> list[str]:
+        """The arms it is compared with."""
+        return [name for name in (self.above, self.equals) if isinstance(name, str)]
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.above is None) == (self.equals is None):
+            raise ValueError("expect either {arm, above} or {arm, equals, within}")
+        if (self.equals is None) != (self.within is None):
+            raise ValueError("equals and within go together: {arm: a, equals: b, within: 0.05}")
+        if self.equals is not None and self.margin:
+            raise ValueError("margin goes with above; an equivalence has within")
+        return self
 
 
 class AxisSettings(Settings):
     """What curves are drawn over instead of steps, so that learners are compared at equal cost."""
 
     metric: str
-    """A count that the runs log, as `train/env_steps`; 0 at step 0."""
+    """A count that the runs log, as `train/env_steps`, 0 at step 0; or `step` itself."""
     every: PositiveInt
     """Curves are read off, between two evaluations on a line, at multiples of it."""
 
@@ -53,7 +74,8 @@ class ClaimSettings(Settings):
     """None: curves are drawn over steps, one point an evaluation."""
     seeds: list[NonNegativeInt] = Field(min_length=2)
     tuning_seeds: list[NonNegativeInt] = Field(default_factory=list)
-    arms: dict[str, ArmSettings] = Field(min_length=2)
+    arms: dict[str, ArmSettings] = Field(min_length=1)
+    """One alone may be expected to equal a number."""
     expect: list[ExpectSettings] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -62,7 +84,7 @@ class ClaimSettings(Settings):
             if len({*seeds}) < len(seeds):
                 raise ValueError(f"{name} {seeds} name a seed twice; each counts once")
         for expected in self.expect:
-            for name in (expected.arm, expected.above):
+            for name in (expected.arm, *expected.others):
                 if name not in self.arms:
                     raise ValueError(f"expect names the arm {name!r}, but the arms are {', '.join(self.arms)}")
         tuned = [name for name, arm in self.arms.items() if arm.tune]

@@ -54,6 +54,10 @@ def stepped(env: Any, answer: Any) -> Outcome:
         if told.get("stop", StopReason.SUCCESS) not in list(StopReason):
             reasons = ", ".join(StopReason)
             raise ValueError(f"{_name(env)}.step says stop={told['stop']!r}, but must say one of {reasons}")
+        if not _is_finite(told.get("episode_return", 0.0)):
+            raise ValueError(
+                f"{_name(env)}.step says episode_return={_short(told['episode_return'])}, but it is one finite number"
+            )
         if "stop" in told and SUCCEEDED.get(StopReason(told["stop"]), told["success"]) != told["success"]:
             said = f"stop={str(told['stop'])!r} and success={bool(told['success'])}"
             raise ValueError(f"{_name(env)}.step says {said}, which cannot both be; say what happened")

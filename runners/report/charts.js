@@ -237,6 +237,34 @@ function histograms() {
   }
 }
 
+// Lines over an axis of their own, as they were logged last.
+function series() {
+  const room = document.getElementById("series-room"), width = 420, height = 190, left = 48, right = 10, top = 8, bottom = 22;
+  const palette = ["#1f83c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f"];
+  for (const one of data.series) {
+    const label = `${one.name}${data.runs.length > 1 ? ` · ${data.runs[one.run].name}` : ""}, step ${one.step}`;
+    const [x0, x1] = range(one.x, 0), [y0, y1] = range(Object.values(one.lines).flat(), 0.06);
+    const px = (x) => left + ((x - x0) / (x1 - x0)) * (width - left - right), py = (y) => height - bottom - ((y - y0) / (y1 - y0)) * (height - top - bottom);
+    const svg = node("svg", { role: "img", "aria-label": label, viewBox: `0 0 ${width} ${height}` });
+    for (const y of ticks(y0, y1, 4)) svg.append(node("line", { class: "grid", x1: left, x2: width - right, y1: py(y), y2: py(y) }),
+      node("text", { x: left - 5, y: py(y) + 4, "text-anchor": "end" }, number(y)));
+    for (const x of ticks(x0, x1, 5)) svg.append(node("text", { x: Math.min(px(x), width - right - 8), y: height - 6, "text-anchor": "middle" }, number(x)));
+    const names = Object.keys(one.lines);
+    names.forEach((name, k) => {
+      let path = "", pen = "M";
+      one.lines[name].forEach((y, i) => {
+        if (y === null || one.x[i] === null) { pen = "M"; return; }
+        path += `${pen}${px(one.x[i]).toFixed(1)} ${py(y).toFixed(1)}`;
+        pen = "L";
+      });
+      svg.append(node("path", { d: path, fill: "none", stroke: palette[k % palette.length], "stroke-width": 2 }));
+    });
+    room.append(node("figure", {}, node("figcaption", {}, label), svg, node("div", { class: "readout" },
+      ...names.map((name, k) => node("span", {}, node("i", { class: "key", style: `background:${palette[k % palette.length]}` }), name)),
+      one.x_label ? node("span", { class: "quiet" }, `over ${one.x_label}`) : null)));
+  }
+}
+
 function pictures() {
   for (const figure of document.querySelectorAll("[data-pictures]")) {
     const all = JSON.parse(figure.dataset.pictures), slider = figure.querySelector("input"), image = figure.querySelector("img");
@@ -251,4 +279,5 @@ function pictures() {
 
 if (document.getElementById("curve-groups")) curves();
 if (document.getElementById("histogram-room")) histograms();
+if (document.getElementById("series-room")) series();
 pictures();

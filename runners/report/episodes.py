@@ -2,19 +2,22 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.files.received import inside, read_object
+from agentlab_runner.runners.frames import Frame
 from agentlab_runner.runners.report.frames import FrameStore
 from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.report.record import RunRecord
 from agentlab_runner.runners.run.episodes import load_episodes
-from agentlab_runner.runners.types import Trajectory
+from agentlab_runner.runners.terminal.tables import stripped
+from agentlab_runner.runners.types import Step, Trajectory
 
 
 def recorded_episodes(runs: Sequence[RunRecord], store: FrameStore, notices: list[str]) -> list[dict[str, Any]]:
@@ -80,32 +83,94 @@ def _by_interest(folders: Sequence[Path]) -> list[Path]:
 def _episode(trajectory: Trajectory, store: FrameStore) -> dict[str, Any] | None:
     """One episode for the player; None when its frames do not fit any more."""
     seen = [step.observation for step in trajectory.steps] + [trajectory.final_observation]
-    images = [observation.get("image") for observation in seen]
+    images: list[NDArray[np.uint8]] = []
+
+    def place(image: Any) -> int | None:
+        """Of a picture among those of the episode."""
+        if image is None:
+            return None
+        images.append(np.asarray(image, np.uint8))
+        return len(images) - 1
+
+    frames = [place(observation.get("image")) for observation in seen]
+    messages = _Messages(place)
+    last = str(trajectory.steps[-1].info.get("reason") or "") if trajectory.steps else ""
     record = {
         "task": trajectory.task,
-        "goal": trajectory.goal,
+        "goal": stripped(trajectory.goal),
         "success": trajectory.success,
         "stop": trajectory.stop.value,
-        "reason": str(trajectory.steps[-1].info.get("reason") or "") if trajectory.steps else "",
+        "reason": stripped(trajectory.reason or last),
+        "measures": trajectory.measures,
         "seed": trajectory.seed,
         "reward": _finite(trajectory.total_reward),
-        "prompts": [str(observation.get("text", "")) for observation in seen],
-        "steps": [
-            {
-                "said": str(step.decision.action),
-                "parsed": step.info.get("parsed", str(step.decision.action)),
-                "reward": _finite(step.reward),
-                "marks": list(step.info.get("marks") or []),
-            }
-            for step in trajectory.steps
-        ],
+        "prompts": [stripped(str(observation.get("text", ""))) for observation in seen],
+        "steps": [_step(step, messages) for step in trajectory.steps],
     }
-    words = len(json.dumps(record, default=str))
-    indices = store.add([np.asarray(image, np.uint8) for image in images if image is not None], words)
+    words = len(json.dumps([record, messages.kept], default=str))
+    indices = store.add(images, words)
     if indices is None:
         return None
-    remaining = iter(indices)
-    return record | {"frames": [None if image is None else next(remaining) for image in images]}
+    for message in messages.kept:
+        for part in message["parts"]:
+            if isinstance(part, dict) and part["frame"] is not None:
+                part["frame"] = indices[part["frame"]]
+    shown = [None if frame is None else indices[frame] for frame in frames]
+    return record | {"messages": messages.kept, "frames": shown}
+
+
+def _step(step: Step, messages: "_Messages") -> dict[str, Any]:
+    parsed = step.info.get("parsed", str(step.decision.action))
+    extras = step.decision.extras
+    shown: dict[str, Any] = {
+        "said": stripped(step.decision.give_up or str(step.decision.action)),
+        "parsed": parsed if parsed is None else stripped(str(parsed)),
+        "reward": _finite(step.reward),
+        "marks": list(step.info.get("marks") or []),
+    }
+    if "scores" in step.info:
+        shown["scores"] = step.info["scores"]
+    if "record" in extras:
+        shown["record"] = json.dumps(_stripped(extras["record"]), ensure_ascii=False, default=str)
+    if "calls" in extras:
+        shown["calls"] = [
+            {
+                **{name: stripped(str(call.get(name, ""))) for name in ("module", "model", "reply")},
+                **{name: call[name] for name in ("tokens_in", "tokens_out", "seconds", "cost", "cached")},
+                "messages": [messages.place(message) for message in call["messages"]],
+            }
+            for call in extras["calls"]
+        ]
+    return shown
+
+
+def _stripped(value: Any) -> Any:
+    """Of JSON, every text."""
+    if isinstance(value, dict):
+        return {stripped(str(name)): _stripped(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_stripped(one) for one in value]
+    return stripped(value) if isinstance(value, str) else value
+
+
+class _Messages:
+    """What was said to models in one episode, each message once."""
+
+    def __init__(self, picture: Callable[[Any], int | None]) -> None:
+        self.kept: list[dict[str, Any]] = []
+        self._picture = picture
+        self._places: dict[int, int] = {}
+
+    def place(self, message: Mapping[str, Any]) -> int:
+        if id(message) not in self._places:  # one object a distinct message, see runners/run/episodes.py
+            self._places[id(message)] = len(self.kept)
+            self.kept.append({"role": stripped(message["role"]), "parts": [self._part(part) for part in message["parts"]]})
+        return self._places[id(message)]
+
+    def _part(self, part: Any) -> str | dict[str, int | None]:
+        if isinstance(part, str):
+            return stripped(part)
+        return {"frame": self._picture(part.array()) if isinstance(part, Frame) else None}
 
 
 def _finite(value: float) -> float | None:

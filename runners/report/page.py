@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from agentlab_runner.runners.report.record import RunRecord
-from agentlab_runner.runners.report.tables import config_table, evaluation_table, number_table, result
+from agentlab_runner.runners.report.tables import config_table, evaluation_table, logged_tables, number_table, result
 
 PALETTE = ("#1f83c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d", "#1b9e77")
 """Distinguishable without red-green vision, on light and dark ground alike."""
@@ -45,9 +45,11 @@ def render(
         ],
         "charts": charts,
         "histograms": _histograms(runs, left_out),
+        "series": _series(runs),
         "frames": frames,
         "episodes": episodes,
     }
+    tables = logged_tables(runs, left_out)
     headers = [_header(run, colour) for run, colour in zip(runs, colours, strict=True)]
     arms: dict[str, list[dict[str, Any]]] = {}
     for run, header in zip(runs, headers, strict=True):
@@ -70,6 +72,7 @@ def render(
         config=config_table(runs),
         filters=_filters(runs, episodes),
         pictures=pictures,
+        tables=tables,
         moving=moving,
         constant=constant,
         payload=payload,
@@ -247,6 +250,22 @@ def _histograms(runs: Sequence[RunRecord], notices: list[str]) -> list[dict[str,
     if thinned:
         notices.append(f"histograms logged more than {MOST_HISTOGRAMS} times show every k-th of them")
     return records
+
+
+def _series(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Every series that was logged, as it was last, thinned as curves are."""
+    found = []
+    for name in sorted({name for run in runs for name in run.series}):
+        for index, run in enumerate(runs):
+            if not run.series.get(name):
+                continue
+            step = max(run.series[name])
+            one = run.series[name][step]
+            stride = max(1, math.ceil(len(one["x"]) / MOST_POINTS))
+            lines = {line: values[::-stride][::-1] for line, values in one["lines"].items()}
+            head = {"name": name, "run": index, "step": step, "x_label": one["x_label"]}
+            found.append({**head, "x": one["x"][::-stride][::-1], "lines": lines})
+    return found
 
 
 def _filters(runs: Sequence[RunRecord], episodes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

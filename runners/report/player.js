@@ -37,7 +37,28 @@ function describe(marks) {
 
 function outcome(episode) {
   if (episode.success) return ["✓ success", "good"];
-  return episode.stop === "device_lost" ? ["device lost", "warn"] : ["✗ failure", "bad"];
+  const apart = { device_lost: "device lost", error: "task or judge broke", cancelled: "cancelled" }[episode.stop];
+  return apart ? [apart, "warn"] : [episode.stop === "gave_up" ? "✗ gave up" : "✗ failure", "bad"];
+}
+
+// What models were asked in a step and what they answered.
+function transcript(calls, messages) {
+  const shown = (part) => typeof part === "string" ? node("div", { class: "said-by mono" }, part)
+    : data.frames[part.frame] ? node("img", { src: data.frames[part.frame].uri, alt: "a picture the model was shown" })
+    : node("p", { class: "quiet" }, "a picture that was not recorded");
+  return calls.map((call) => {
+    const about = [call.module, call.model, `${number(call.tokens_in)} tokens in, ${number(call.tokens_out)} out`, call.cached ? "cached" : `${number(call.seconds)} s`,
+      call.cost ? `cost ${number(call.cost)}` : null].filter(Boolean).join(" · ");
+    const said = call.messages.map((place) => messages[place]);
+    return node("section", { class: "call" }, node("h4", {}, about),
+      node("details", {}, node("summary", {}, said.length === 1 ? "1 message" : `${said.length} messages`),
+        ...said.flatMap((message) => [node("p", { class: "quiet" }, message.role), ...message.parts.map(shown)])),
+      node("div", { class: "said-by mono" }, call.reply));
+  });
+}
+
+function numbers(group) {
+  return Object.entries(group ?? {}).map(([name, value]) => `${name} ${number(value)}`).join(", ");
 }
 
 function player() {
@@ -84,7 +105,7 @@ function player() {
     part("outcome").textContent = word;
     part("outcome").className = `badge ${tone}`;
     part("goal").textContent = one.goal || one.title;
-    part("about").textContent = [data.runs[one.run].name, one.set, one.task, `seed ${one.seed}`, `ended by ${one.stop}`]
+    part("about").textContent = [data.runs[one.run].name, one.set, one.task, `seed ${one.seed}`, `ended by ${one.stop}`, numbers(one.measures)]
       .filter(Boolean).join(" · ");
     show(0);
     current();
@@ -108,6 +129,12 @@ function player() {
     part("parsed").textContent = taken ? taken.parsed ?? "could not be parsed" : "–";
     part("parsed").className = taken && taken.parsed === null ? "bad" : "mono wrap";
     part("reward").textContent = taken ? number(taken.reward) : `${number(episode.reward)} in all`;
+    part("calls").replaceChildren(...transcript(taken?.calls ?? [], episode.messages));
+    const beside = { scores: numbers(taken?.scores), record: taken?.record ?? "" };
+    for (const [name, text] of Object.entries(beside)) {
+      part(name).textContent = text;
+      part(name).hidden = part(`${name}-name`).hidden = !text;
+    }
     part("prompt").textContent = episode.prompts[step];
     [...film.children].forEach((button, i) => button.setAttribute("aria-current", String(i === step)));
     const chosen = film.children[step];

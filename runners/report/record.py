@@ -16,6 +16,7 @@ from agentlab_runner.runners.run.config_file import check_unedited
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import Manifest, duration, moment, read_manifest
 from agentlab_runner.runners.run.metrics_file import is_finite, is_step
+from agentlab_runner.runners.terminal.tables import stripped
 
 Scalars = dict[int, tuple[float | None, float | None]]
 """step -> (unix seconds, value); the value is None where it was not finite."""
@@ -38,6 +39,10 @@ class RunRecord:
     """name -> step -> (counts, edges)."""
     pictures: dict[str, dict[int, tuple[str, str]]] = field(default_factory=dict)
     """name -> step -> (file inside the folder, caption)."""
+    series: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    """name -> step -> `{"x", "lines", "x_label"}`; what is not finite is None."""
+    tables: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    """name -> step -> `{"columns", "rows"}`."""
     evals: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By step."""
     notices: list[str] = field(default_factory=list)
@@ -76,8 +81,6 @@ def read_run(path: Path, arm: str = "", label: str = "") -> RunRecord:
     _read_metrics(run)
     _read_evals(run)
     return run
-
-
 
 
 def _read_config(run: RunRecord) -> None:
@@ -136,18 +139,38 @@ def _lines(run: RunRecord) -> Iterator[tuple[int, float | None, dict[str, Any]]]
 
 
 def _known(value: Any) -> Any:
-    """A logged value that is a number, a histogram or a picture; None for anything else.
+    """A logged value that is a number, a histogram, a picture, a series or a table; None for anything else.
 
     Raises:
-        OverflowError, TypeError: for a number too large or a histogram that is none.
+        OverflowError, TypeError, ValueError: for a number too large, or a histogram, series or table that is none.
     """
     if isinstance(value, int | float):
         return float(value)
+    if isinstance(value, dict) and {"x", "lines"} <= value.keys():
+        x, lines = _gapped(value["x"]), {str(name): _gapped(line) for name, line in value["lines"].items()}
+        if not all(len(line) == len(x) for line in lines.values()):
+            raise ValueError("a line has not as many values as the axis")
+        return {"x": x, "lines": lines, "x_label": str(value.get("x_label", ""))}
+    if isinstance(value, dict) and {"columns", "rows"} <= value.keys():
+        columns, rows = list(map(str, value["columns"])), [list(map(_as_cell, row)) for row in value["rows"]]
+        if not all(len(row) == len(columns) for row in rows):
+            raise ValueError("a row has not as many cells as there are columns")
+        return {"columns": columns, "rows": rows}
     if isinstance(value, dict) and {"counts", "edges"} <= value.keys():
         counts, edges = value["counts"], value["edges"]
         whole = len(edges) == len(counts) + 1 and all(map(math.isfinite, [*counts, *edges]))
         return {"counts": counts, "edges": edges} if whole else None
     return value if isinstance(value, dict) and "file" in value else None
+
+
+def _gapped(values: list[Any]) -> list[float | None]:
+    return [float(value) if is_finite(value) else None for value in values]
+
+
+def _as_cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, int | float) else stripped(str(value))
 
 
 def _read_metrics(run: RunRecord) -> None:
@@ -166,6 +189,10 @@ def _read_metrics(run: RunRecord) -> None:
                     gaps.add(name)
             elif isinstance(value, dict) and "counts" in value:
                 run.histograms.setdefault(name, {})[step] = (value["counts"], value["edges"])
+            elif isinstance(value, dict) and "lines" in value:
+                run.series.setdefault(name, {})[step] = value
+            elif isinstance(value, dict) and "rows" in value:
+                run.tables.setdefault(name, {})[step] = value
             elif isinstance(value, dict):
                 file = str(value["file"])
                 if _is_in(run.path, file):
@@ -193,6 +220,9 @@ def _is_evaluation(summary: Any) -> bool:
     interval = summary.get("interval")
     ends = interval if isinstance(interval, list) and len(interval) == 2 else []
     if not all(is_finite(one) for one in [*(one for one in numbers if one is not None), *ends]):
+        return False
+    counts = [summary.get(name) or {} for name in ("usage", "measures", "gave_up", "models")]
+    if not all(isinstance(group, dict) and all(map(is_finite, group.values())) for group in counts):
         return False
     parts = [summary.get(name) or {} for name in ("tasks", "levels", "also")]
     return (interval is None or bool(ends)) and all(

@@ -5,8 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentlab_runner.runners.config.identity import flatten
+from agentlab_runner.runners.online.evaluation import USAGE
 from agentlab_runner.runners.report.record import RunRecord
 from agentlab_runner.runners.terminal.statistics import bootstrap_interval
+from agentlab_runner.runners.terminal.tables import stripped
+
+MOST_ROWS = 300
+"""Of one logged table."""
 
 Cell = dict[str, Any] | None
 """Success, its Wilson interval and the number of episodes, as `runners.online.evaluation` writes them."""
@@ -43,6 +48,7 @@ def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
     return {
         "columns": [name for name, _ in columns],
         "over_seeds": bool(arms),
+        "asked": any(summary.get("usage") for run in runs for summary in run.evals.values()),
         "total": cells,
         "groups": [(heading, rows) for heading, rows in groups if rows],
         "all": [
@@ -52,12 +58,37 @@ def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
                 "cell": summary,
                 "total_reward": _short(summary.get("return")),
                 "length": _short(summary.get("length")),
-                "device_lost": summary.get("device_lost", 0),
+                **{name: summary.get(name, 0) for name in ("device_lost", "error", "cancelled")},
+                "usage": _usage(summary),
+                "gave_up": {stripped(reason): count for reason, count in (summary.get("gave_up") or {}).items()},
+                "models": ", ".join(map(stripped, summary.get("models") or {})),
             }
             for run in runs
             for name, summary in run.evals.items()
         ],
     }
+
+
+def _usage(summary: dict[str, Any]) -> dict[str, str] | None:
+    """What an episode asked of models; None where none was asked."""
+    usage = summary.get("usage") or {}
+    share = {"cached": f"{100 * usage['cached']:.0f} %"} if "cached" in usage else {}
+    return {name: _short(usage.get(name)) for name in USAGE} | share if usage else None
+
+
+def logged_tables(runs: Sequence[RunRecord], notices: list[str]) -> list[dict[str, Any]]:
+    """Every table that was logged, as it was last."""
+    found, cut = [], 0
+    for run in runs:
+        for name, by_step in sorted(run.tables.items()):
+            step = max(by_step)
+            label = name if len(runs) == 1 else f"{name} · {run.name}"
+            rows = by_step[step]["rows"]
+            cut += len(rows) > MOST_ROWS
+            found.append({"label": label, "step": step, "columns": by_step[step]["columns"], "rows": rows[:MOST_ROWS]})
+    if cut:
+        notices.append(f"{cut} tables show their first {MOST_ROWS} rows; metrics.jsonl has them whole")
+    return found
 
 
 def _mean(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:

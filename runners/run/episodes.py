@@ -283,7 +283,7 @@ def _load_call(call: Mapping[str, Any], said: Sequence[Mapping[str, Any]]) -> di
 
 
 def _numbers(group: Mapping[str, Any]) -> dict[str, float]:
-    if not all(is_finite(value) for value in group.values()):
+    if not isinstance(group, dict) or not all(map(is_finite, group.values())):
         raise ValueError("a score or measure is no finite number")
     return {str(name): float(value) for name, value in group.items()}
 

@@ -15,6 +15,7 @@ from agentlab_runner.runners.files.atomic import atomic_file
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.manifest import duration
 from agentlab_runner.runners.run.metrics_file import is_finite
+from agentlab_runner.runners.sweep.played import Played, rows_of
 from agentlab_runner.runners.sweep.watch import clock
 from agentlab_runner.runners.terminal.curves import Curve, plot_curves
 
@@ -41,6 +42,8 @@ class Entry:
     """Value by step, of every number the run logged."""
     tags: str = ""
     notes: str = ""
+    played: Played = Played()
+    """The episodes of its newest evaluation."""
 
     @property
     def steps(self) -> int:
@@ -62,7 +65,7 @@ class Entry:
         commit = f"{(git['commit'] or 'unknown')[:8]}{'+' if git['dirty'] else ''}"
         tags, notes = ", ".join(run.manifest.get("tags") or []), run.manifest.get("notes") or ""
         decisive = relevant({str(key): value for key, value in config.items()})
-        return cls(path, label, run.status, decisive, commit, seconds, curves, tags, notes)
+        return cls(path, label, run.status, decisive, commit, seconds, curves, tags, notes, Played.of(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,8 @@ class Comparison:
         return {key: row for key, row in values.items() if any(value != row[0] for value in row[1:])}
 
     def rows(self) -> list[list[str]]:
-        """The table: one line a metric, config key or fact, one column a run, its name first."""
-        rows = []
+        """The table: what episodes were like, then one line a metric, config key or fact; one column a run, its name first."""
+        rows = rows_of([entry.played for entry in self.entries])
         for metric in self.metrics:
             curves = [entry.curves.get(metric, {}) for entry in self.entries]
             rows.append([metric, *(f"{curve[max(curve)]:.4g}" if curve else "-" for curve in curves)])
@@ -113,6 +116,8 @@ class Comparison:
                 "commit": entry.commit,
                 "seconds": entry.seconds,
                 "metrics": {name: _summary(entry.curves[name]) for name in self.metrics if name in entry.curves},
+                "episode": entry.played.as_dict(),
+                "against_first": entry.played.differences(self.entries[0].played) if entry is not self.entries[0] else {},
             }
             for entry in self.entries
         ]

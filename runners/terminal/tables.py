@@ -21,6 +21,17 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+_SEQUENCE = re.compile(
+    "\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[\\]P^_X].{0,4096}?(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]|\x9b[0-?]*[ -/]*[@-~]", re.DOTALL
+)
+"""What commands a terminal: colours and the like, titles and links, single commands."""
+
+
+def stripped(text: str) -> str:
+    """A text that may be somebody else's, for a page: without what commands a terminal or is not to be seen."""
+    return _HIDDEN.sub("", _SEQUENCE.sub("", text))
+
+
 class Visible(logging.Formatter):
     """Warnings, with what they quote made visible."""
 

@@ -128,6 +128,39 @@ def test_curves_over_a_count_are_read_off_at_its_multiples() -> None:
     assert found == pytest.approx({0: 1.0, 4: 1.8, 8: 2.6, 12: 5.0})
 
 
+def test_values_logged_apart_from_the_count_stand_where_it_stood_last() -> None:
+    found = read_off({1: 1.0, 4: 3.0, 6: 5.0}, {0: 0.0, 3: 8.0, 5: 16.0}, 8)
+    assert found == pytest.approx({0: 1.0, 8: 3.0, 16: 5.0})
+
+
+def test_curves_may_be_over_steps_and_over_no_other_name(tmp_path: Path) -> None:
+    budget = ["total_iterations=2", "claim.arms.tuned.tune={}", "claim.seeds=[0,1]"]
+    said = claim(tmp_path, "steeper", *budget, "+claim.over={metric: step, every: 1}")
+    assert "over step" in said
+    said = claim(tmp_path, "steeper", *budget, "+claim.over={metric: eval/succes, every: 1}", code=2)
+    assert "did not log eval/succes, over which this claim is drawn; did you mean eval/success?" in said
+
+
+@pytest.mark.parametrize(
+    ("tuned", "within", "verdict"),
+    [
+        ({0: 0.20, 1: 0.21, 2: 0.19}, 0.05, Verdict.SUPPORTED),
+        ({0: 0.20, 1: 0.21, 2: 0.19}, 0.005, Verdict.UNDECIDED),
+        ({0: 0.90, 1: 0.91, 2: 0.89}, 0.05, Verdict.CONTRADICTED),
+        ({0: 0.20}, 0.05, Verdict.UNDECIDED),
+    ],
+)
+@pytest.mark.parametrize("equals", ["flat", 0.2])
+def test_two_are_equal_where_the_whole_interval_is_close(
+    steeper: ClaimSettings, tuned: dict[int, float], within: float, verdict: Verdict, equals: str | float
+) -> None:
+    expected = {"arm": "tuned", "equals": equals, "within": within}
+    claim = ClaimSettings(**{**steeper.model_dump(), "expect": [expected]})
+    found = results({0: 0.2, 1: 0.2, 2: 0.2}, tuned, claim)
+    assert found.verdict is verdict
+    assert f"tuned = {equals} +- {within:g}" in found.tables()[1][1][1][0]
+
+
 def test_a_missing_seed_supports_nothing(steeper: ClaimSettings) -> None:
     found = results({0: 0.1, 1: 0.2, 2: 0.15}, {0: 0.5, 1: 0.61}, steeper)
     assert found.verdict is Verdict.UNDECIDED
@@ -169,7 +202,14 @@ def test_arms_with_the_same_overrides_share_their_runs(steeper: ClaimSettings) -
         ("claim.tuning_seeds=[]", "give tuning_seeds"),
         ("claim.expect=[]", "claim.expect"),
         ("claim.expect=[{arm: steep, above: flat}]", "the arms are flat, tuned"),
-        ("~claim.arms.tuned", "claim.arms"),
+        ("~claim.arms.tuned", "but the arms are flat"),
+        ("claim.expect=[{arm: tuned}]", "either {arm, above} or {arm, equals, within}"),
+        ("claim.expect=[{arm: tuned, above: flat, equals: 0.5, within: 0.1}]", "either {arm, above} or"),
+        ("claim.expect=[{arm: tuned, equals: flat}]", "equals and within go together"),
+        ("claim.expect=[{arm: tuned, above: flat, within: 0.1}]", "equals and within go together"),
+        ("claim.expect=[{arm: tuned, equals: flat, within: 0}]", "must be greater than 0"),
+        ("claim.expect=[{arm: tuned, equals: flat, within: 0.1, margin: 0.1}]", "an equivalence has within"),
+        ("claim.expect=[{arm: tuned, equals: steep, within: 0.1}]", "the arms are flat, tuned"),
         ("claim.seedz=x", "did you mean 'claim.seeds'"),
         ("+claim.metrik=x", "did you mean 'claim.metric'"),
     ],

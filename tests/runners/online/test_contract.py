@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from agentlab_runner.runners.frames import Frame
 from agentlab_runner.runners.online.contract import reported
 from agentlab_runner.runners.online.rollout import collect
-from agentlab_runner.runners.types import Decision, Histogram
+from agentlab_runner.runners.types import Decision, Histogram, Series, Table
 from tests.runners.online.test_rollout import Countdown, Scripted
 
 SEEN, TOLD = {"text": "3"}, {"task": "goal3", "goal": "count"}
@@ -62,6 +63,13 @@ def step(**changes: Any) -> dict[str, Any]:
         (step(info=None), "Says.step gave None as info"),
         (step(info={}), "Says.step ended an episode, but its info does not say 'success'; add it"),
         (step(info={"success": False, "stop": "bored"}), "says stop='bored', but must say one of success,"),
+        (step(info={"success": True, "stop": "timeout"}), "says stop='timeout' and success=True, which cannot both be"),
+        (step(info={"success": False, "stop": "success"}), "says stop='success' and success=False"),
+        (step(info={"success": True, "scores": [1]}), "says scores=[1], but scores are numbers by name"),
+        (step(info={"success": True, "scores": {"speed": "fast"}}), "says 'speed': 'fast' in its scores, but they are"),
+        (step(info={"success": True, "measures": {"f1": float("nan")}}), "says 'f1': nan in its measures, but they are"),
+        (step(info={"success": True, "episode_return": float("inf")}), "says episode_return=inf, but it is one finite"),
+        ({"reset": (SEEN, {"measures": {1: 1.0}})}, "Says.reset says 1: 1.0 in its measures"),
     ],
 )
 def test_an_environment_that_breaks_its_promise_is_named(answers, sentence):
@@ -94,9 +102,41 @@ def test_an_agent_that_breaks_its_promise_is_named(answer, sentence):
         collect(Answers(answer), [Countdown()], [3])
 
 
+CALL = {"module": "act", "messages": [{"role": "user", "parts": ["hi", {"frame": "a0"}, Frame.of(IMAGE)]}],
+        "reply": "3", "tokens_in": 1, "tokens_out": 1, "seconds": 0.5, "cost": 0, "cached": False}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("decision", "sentence"),
+    [
+        (Decision(3, give_up=""), "Answers.act gave up with ''; say why in words, or None"),
+        (Decision(3, give_up=True), "Answers.act gave up with True"),
+        (Decision(3, {"calls": CALL}), "gave a dict as extras['calls'], but they are a list of calls"),
+        (Decision(3, {"calls": ["hi"]}), "gave a call that is none ('hi')"),
+        (Decision(3, {"calls": [CALL | {"tokens_in": "9"}]}), "gave a call that is none (its tokens_in is '9')"),
+        (Decision(3, {"calls": [CALL | {"cost": float("nan")}]}), "(its cost is nan)"),
+        (Decision(3, {"calls": [CALL | {"messages": [{"role": "user", "parts": "hi"}]}]}), "gave a call that is none"),
+        (Decision(3, {"calls": [CALL | {"messages": [{"role": "user", "parts": [IMAGE]}]}]}), "gave a call that is"),
+        (Decision(3, {"record": {"at": object()}}), "gave extras['record'] that JSON cannot hold"),
+        (Decision(3, {"record": float("nan")}), "gave extras['record'] that JSON cannot hold"),
+        (Decision(3, {"record": "x" * 2**17}), "gave extras['record'] of 131074 characters; keep it below 65536"),
+    ],
+)
+def test_what_a_decision_brings_is_checked(decision, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        collect(Answers([decision]), [Countdown()], [3])
+
+
+def test_calls_as_they_are_to_be_are_taken():
+    (played,) = collect(Answers([Decision(3, {"calls": [CALL], "record": {"plan": [1]}})]), [Countdown()], [3])
+    assert played.steps[0].decision.extras["calls"] == [CALL]
+
+
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
+        ({"curve": Series((1.0, 2.0), {"loss": (1.0,)})}, "every line of a Series has as many values as its x"),
+        ({"best": Table(("a", "b"), (("x",),))}, "every row of a Table has as many cells as it has columns"),
         (None, "Scripted.learn gave None, but must give a dict of metrics; {} for none"),
         ({"loss": "low"}, "Scripted.learn gave the metric 'loss': 'low', but a metric is a name with a number"),
         ({"loss": None}, "the metric 'loss': None"),
@@ -113,4 +153,5 @@ def test_a_metric_that_is_none_is_named(answer, sentence):
 
 def test_metrics_of_every_kind_are_taken():
     metrics = {"a": 1, "b": np.float32(1), "c": torch.tensor(1.0), "d": float("nan"), "e": Histogram((1,), (0.0, 1.0))}
+    metrics |= {"f": Series((1.0,), {"y": (float("nan"),)}), "g": Table(("name",), (("x",), (None,)))}
     assert reported(Scripted(3), "learn", metrics) is metrics

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from agentlab_runner.runners.errors import RunFailed
-from agentlab_runner.runners.online.rollout import collect, demonstrate, episode_seeds
-from agentlab_runner.runners.types import Decision, Observation, StopReason
+from agentlab_runner.runners.online.evaluation import summarise, uncounted
+from agentlab_runner.runners.online.rollout import Start, collect, demonstrate, episode_seeds, play
+from agentlab_runner.runners.types import Decision, Observation, StopReason, Trajectory
 
 
 class Countdown(gymnasium.Env):
@@ -69,6 +70,68 @@ def test_why_an_episode_stopped_is_data(seed, action, stop):
     (trajectory,) = collect(Scripted(action), [Countdown()], [seed])
     assert trajectory.stop is StopReason(stop)
     assert trajectory.task == "goal4"
+
+
+class Measured(Countdown):
+    """Says what it measures at every step, and ends as it is told."""
+
+    def __init__(self, stop: str | None = None):
+        super().__init__()
+        self.stop = stop
+
+    def step(self, action):
+        *seen, info = super().step(action)
+        said = info | {"measures": {"time": self.time}, "scores": {"left": 3 - self.time}, "episode_return": self.time}
+        if self.stop:
+            return seen[0], seen[1], False, True, said | {"success": False, "stop": self.stop, "reason": "because"}
+        return *seen, said
+
+
+class Quitter(Scripted):
+    """Gives up at its second decision of an episode."""
+
+    def act(self, observations, deterministic):
+        return [
+            Decision(None, {"calls": []}, "no way on") if one["text"].startswith("t") else Decision(self.action)
+            for one in observations
+        ]
+
+
+def test_an_agent_that_gives_up_ends_its_episode_and_its_action_goes_nowhere():
+    agent = Quitter(1)
+    played = collect(agent, [Measured(), Measured()], [2, 3, 4, 21])
+    assert [trajectory.stop for trajectory in played] == [StopReason.GAVE_UP] * 3 + [StopReason.SUCCESS]
+    first = played[0]
+    assert (first.reason, first.success, len(first.steps), first.steps[-1].reward) == ("no way on", False, 2, 0.0)
+    assert first.measures == {"time": 1.0}  # as it stood
+    assert first.episode_return == 1.0
+    assert first.final_observation is first.steps[-1].observation
+    assert agent.ended == 4
+    (at_once,) = collect(Quitter(1), [Countdown()], [3])
+    assert at_once.measures == {}
+
+
+@pytest.mark.parametrize("stop", list(StopReason))
+def test_an_environment_may_say_any_reason(stop):
+    if stop is StopReason.SUCCESS:
+        return
+    (played,) = collect(Scripted(1), [Measured(stop.value)], [5])
+    assert (played.stop, played.reason, played.measures) == (stop, "because", {"time": 1.0})
+    summary = summarise([played])
+    apart = stop in (StopReason.DEVICE_LOST, StopReason.ERROR, StopReason.CANCELLED)
+    assert (summary["episodes"], summary["success"]) == ((0, None) if apart else (1, 0.0))
+    assert summary["stops"] == {stop.value: 1}
+    if apart:
+        assert summary[stop.value] == 1
+        assert uncounted(summary) == f"no episode says anything of the agent: 1 {stop.value} (because)"
+
+
+def test_episodes_are_given_as_they_end_and_keep_their_numbers():
+    starts = [Start(number, seed, {"episode": 0}) for number, seed in ((7, 1), (2, 3), (9, 5))]
+    agent = Scripted(3)
+    ends: list[tuple[int, Trajectory]] = list(play(agent, [Countdown()], starts))
+    assert [number for number, _ in ends] == agent.begun == [7, 2, 9]
+    assert [trajectory.success for _, trajectory in ends] == [False, True, False]
 
 
 @pytest.mark.parametrize("blocking", [False, True])

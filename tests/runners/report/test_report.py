@@ -15,11 +15,21 @@ from PIL import Image
 
 import agentlab_runner.runners.report
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.frames import Frame
 from agentlab_runner.runners.online.evaluation import headline, summarise
 from agentlab_runner.runners.report import report
 from agentlab_runner.runners.run.episodes import gif, save_clips
 from agentlab_runner.runners.run.folder import Run
-from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
+from agentlab_runner.runners.types import (
+    Decision,
+    Histogram,
+    Picture,
+    Series,
+    Step,
+    StopReason,
+    Table,
+    Trajectory,
+)
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \"'"
 VOID = {"meta", "img", "input", "br", "link"}
@@ -305,6 +315,62 @@ def test_what_is_no_run_is_refused_in_one_sentence(run_path, tmp_path):
     with pytest.raises(UserError, match="is a folder"):
         report([run_path], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def asked(said: str, stop: StopReason = StopReason.GAVE_UP) -> Trajectory:
+    """An episode of one step in which a model was asked twice."""
+    parts = [said, Frame.of(screenshot(150)), {"frame": "gone"}]
+    call = {"module": "act", "messages": [{"role": "user", "parts": parts}], "reply": said, "tokens_in": 12,
+            "tokens_out": 3, "seconds": 0.5, "cost": 0.25, "cached": True, "model": said}  # fmt: skip
+    extras = {"calls": [call, call], "record": {"plan": said}}
+    step = Step({"text": said, "image": screenshot(10)}, Decision("x", extras, said), 0.0, {"scores": {"left": 2.0}})
+    return Trajectory(
+        (step,), {"text": ""}, stop, False, 0, "ask", "goal", measures={"f1": 0.5}, reason=said
+    )
+
+
+@pytest.mark.parametrize("said", ["look", EVIL, "a\x1b[31mred\x1b[0m \x1b]0;title\x07b\x1b]open \x9b2Jc\x08"])
+def test_transcripts_are_shown_escaped_and_without_what_commands_a_terminal(tmp_path, said):
+    path = make_run(tmp_path / "run")
+    played = [asked(said), asked(said, StopReason.ERROR)]
+    Run.open(path).write_eval("asked", summarise(played), step=3)
+    Run.open(path).save_episodes("asked", played, step=3)
+    page = Page(report([path], tmp_path / "report.html"))
+    shown = {"look": "look", EVIL: EVIL}.get(said, "ared bopen c")
+    first = next(one for one in page.data["episodes"] if one["set"] == "asked")
+    assert (first["stop"], first["reason"], first["measures"]) == ("gave_up", shown, {"f1": 0.5})
+    (step,) = first["steps"]
+    assert (step["said"], step["scores"], json.loads(step["record"])) == (shown, {"left": 2.0}, {"plan": shown})
+    assert [call["reply"] for call in step["calls"]] == [shown, shown]
+    assert step["calls"][0]["cached"] is True
+    assert step["calls"][0]["messages"] == step["calls"][1]["messages"] == [0]
+    words, picture, gone = first["messages"][0]["parts"]
+    assert (words, gone) == (shown, {"frame": None})
+    frame = Image.open(io.BytesIO(base64.b64decode(page.data["frames"][picture["frame"]]["uri"].split(",")[1])))
+    np.testing.assert_array_equal(np.asarray(frame.convert("RGB")), screenshot(150))
+    assert "\\u001b" not in page.source
+    assert "\x1b" not in page.source
+    for told in ("tokens in", "models, as they call themselves", "cancelled", f"1 × {shown}", "100 %"):
+        assert " ".join(told.split()) in page.text
+
+
+def test_series_and_tables_are_shown_as_they_were_last(tmp_path):
+    path = make_run(tmp_path / "run")
+    with Run.open(path) as run:
+        for step in (3, 4):
+            curve = Series((0.0, 1.0, 2.0), {"up": (0.0, float("nan"), 1.0 * step)}, x_label="share of data")
+            rows = (("first", step, None), ("<b>second</b>", 0.123456, "\x1b[1mbold"))
+            run.log({"curve": curve, "best": Table(("name", "score", "why"), rows)}, step=step)
+    page = Page(report([path], tmp_path / "report.html"))
+    assert page.data["series"] == [
+        {"name": "curve", "run": 0, "step": 4, "x_label": "share of data", "x": [0, 1, 2], "lines": {"up": [0, None, 4]}}
+    ]
+    assert "best, step 4 name score why first 4 – <b>second</b> 0.1235 bold" in page.text
+    line = next(one for one in Run.open(path).metrics() if one["step"] == 4)
+    assert line["best"]["rows"][0] == ["first", 4, None]
+    with open(path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 5, "curve": {"x": [1], "lines": {"up": [1, 2]}}}\n{"step": 6, "best": {"columns": 1, "rows": []}}\n')
+    assert "2 torn lines of metrics.jsonl left out" in Page(report([path], tmp_path / "report.html")).text
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="draws the page in a real browser; needs chromium")

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.frames import Frame, frame_name
 from agentlab_runner.runners.run.episodes import draw_marks, gif, load_episodes, save_episodes
 from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 
@@ -46,6 +47,63 @@ def test_episodes_come_back(tmp_path):
     assert first.steps[0].info == {"parsed": None, "parse_failed": True, "marks": [TAP]}
     np.testing.assert_array_equal(first.steps[1].observation["image"], screen(20))
     np.testing.assert_array_equal(second.final_observation["image"], screen(99))
+
+
+def talk(*said, reply="ok"):
+    messages = [{"role": "system", "parts": ["Be brief."]}, {"role": "user", "parts": list(said)}]
+    return {"module": "act", "messages": messages, "reply": reply, "tokens_in": 7, "tokens_out": 2, "seconds": 0.5,
+            "cost": 0.25, "cached": False, "model": "m-1"}  # fmt: skip
+
+
+def test_what_models_were_asked_comes_back_each_message_and_picture_once(tmp_path):
+    seen, own = screen(10), Frame.of(screen(77))
+    calls = [talk("what now?", {"frame": frame_name(seen)}), talk("and now?", own)]
+    steps = [
+        Step({"text": "", "image": seen}, Decision("a", {"calls": calls, "record": {"plan": ["b"]}}), 0.0,
+             {"scores": {"left": 2.0}}),
+        Step({"text": "", "image": seen}, Decision("a", {"calls": [talk({"frame": "elsewhere"})]}, "no way"), 0.0),
+    ]  # fmt: skip
+    played = Trajectory(
+        tuple(steps), {"text": ""}, StopReason.GAVE_UP, False, 7, "alarm", measures={"f1": 0.5}, reason="no way"
+    )
+    save_episodes(tmp_path, [played])
+    assert sorted(file.stem for file in (tmp_path / "frames").iterdir()) == sorted([frame_name(seen), own.name])
+    assert len(json.loads((tmp_path / "000" / "episode.json").read_text())["messages"]) == 4
+    (loaded,) = load_episodes(tmp_path)
+    assert (loaded.stop, loaded.reason, loaded.measures) == (StopReason.GAVE_UP, "no way", {"f1": 0.5})
+    assert loaded.steps[0].info == {"scores": {"left": 2.0}}
+    assert loaded.steps[0].decision.extras["record"] == {"plan": ["b"]}
+    assert loaded.steps[1].decision.give_up == "no way"
+    first, second = loaded.steps[0].decision.extras["calls"]
+    assert {**first, "messages": None} == {**calls[0], "messages": None}
+    assert first["messages"][0] is second["messages"][0]
+    np.testing.assert_array_equal(first["messages"][1]["parts"][1].array(), seen)
+    np.testing.assert_array_equal(second["messages"][1]["parts"][1].array(), screen(77))
+    assert loaded.steps[1].decision.extras["calls"][0]["messages"][1]["parts"] == [{"frame": "elsewhere"}]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda episode: episode["steps"][0]["calls"][0].update(messages=[9]),
+        lambda episode: episode["steps"][0]["calls"][0].update(messages=[-1]),
+        lambda episode: episode["steps"][0]["calls"][0].update(tokens_in="many"),
+        lambda episode: episode["messages"][0].update(parts=[{"frame": "../../secret"}]),
+        lambda episode: episode["messages"].clear(),
+        lambda episode: episode.update(measures={"f1": "high"}),
+        lambda episode: episode.update(measures=[1]),
+        lambda episode: episode["steps"][0].update(calls=[1]),
+    ],
+)
+def test_a_damaged_transcript_is_refused_by_name(tmp_path, damage):
+    step = Step({"text": ""}, Decision("a", {"calls": [talk("hi")]}), 0.0)
+    save_episodes(tmp_path, [Trajectory((step,), {"text": ""}, StopReason.HORIZON, False, 7, "alarm")])
+    file = tmp_path / "000" / "episode.json"
+    episode = json.loads(file.read_text())
+    damage(episode)
+    file.write_text(json.dumps(episode))
+    with pytest.raises(UserError, match=r"000/episode\.json is damaged"):
+        load_episodes(tmp_path)
 
 
 def test_a_screen_is_stored_once(tmp_path):

@@ -1,5 +1,6 @@
 """W&B as users meet it: offline without an account, one id for a run's whole life, never a reason for a run to stop."""
 
+import json
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ from agentlab_runner.runners.config.settings import WandbSettings
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.tracking import WandbTracker
 from agentlab_runner.runners.run.wandb_files import records
-from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
+from agentlab_runner.runners.types import Decision, Histogram, Picture, Series, Step, StopReason, Table, Trajectory
 
 SCREEN = np.full((24, 16, 3), 200, np.uint8)
 EPISODE = Trajectory(
@@ -77,6 +78,28 @@ def test_a_resumed_run_goes_on_under_the_same_id(run, tmp_path):
     assert len(list(first.rglob("*.png"))) == 1
     assert not (tmp_path / "home").exists(), "all files stay in the run folder"
     assert "WANDB_DATA_DIR" not in os.environ
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_series_and_tables_are_mirrored_at_once_and_when_brought_after(run, later):
+    run = run()
+    logger = run.config["logger"]
+    if later:
+        run.config["logger"] = None
+    with run:
+        curve, best = Series((0.0, 1.0), {"rise": (0.5, 1.0)}), Table(("name", "n"), (("winner", 1), (None, 2.5)))
+        run.log({"toy/curve": curve, "toy/best": best}, step=1)
+        run.save_checkpoint(1, {})
+    if later:
+        run.config["logger"] = logger
+        with run:
+            run.load_checkpoint()
+            run.log({"toy/later": 1.0}, step=2)
+    assert missing(run, "toy/curve", "toy/best") == []
+    tables = [json.loads(file.read_text()) for file in run.path.glob("wandb/offline-run-*/files/media/table/**/*.json")]
+    assert {"columns": ["name", "n"], "data": [["winner", 1], [None, 2.5]]} in [
+        {key: table[key] for key in ("columns", "data")} for table in tables
+    ]
 
 
 @pytest.mark.parametrize("unreachable", [False, True])
