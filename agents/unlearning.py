@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Unlearning:
-    """A `LearningAgent` that stays as it is; whoever inherits writes `act`, and the rest where there is something to do."""
+    """A `LearningAgent` that stays as it is; whoever inherits writes `act`, and the rest where it does something."""
 
     def setup(self, trainer: "Trainer") -> None:
         """Nothing to optimise."""

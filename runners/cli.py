@@ -83,7 +83,8 @@ def _work(function: Callable[[], tuple[Path, Any]], as_json: bool) -> None:
         path, metrics = function()
     numbers = scalars(metrics)
     if as_json:
-        print_json({"run": str(path), "metrics": numbers} | ({"tables": found} if (found := as_json_tables(metrics)) else {}))
+        found = as_json_tables(metrics)
+        print_json({"run": str(path), "metrics": numbers} | ({"tables": found} if found else {}))
     else:
         print_table(("metric", "value"), [(name, f"{value:.4g}") for name, value in numbers.items()])
         print_metric_tables(metrics)

@@ -37,7 +37,8 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
     `observation` is `tree`, `image` (the screenshot, uint8 [H, W, 3]). An action is the agent's raw utterance.
 
     `reset(options={"episode": i})` takes the i-th task under `sequential` sampling (without it: the seed-th, and
-    without a seed the next one); `options["task"]` names its template. Its info holds `task` (template), `goal`, `level`.
+    without a seed the next one); `options["task"]` names its template. Its info holds `task` (template), `goal`,
+    `level`.
     The info of a step holds
         success: bool;
         parsed: the canonical text of the action, None if the utterance was unparsable, and `parse_failed`;

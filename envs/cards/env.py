@@ -28,7 +28,8 @@ class CardsEnv(gymnasium.Env[Observation, str]):
     is the agent's raw utterance; the index of an action is taken as well. An utterance the parser makes nothing of is
     replaced by an action drawn uniformly from the environment's own generator.
 
-    `reset(options={"task": NAME})` takes the game's own name alone. Its info holds `task` (the game), `goal`, `level` (0) and `state`; that of `step`
+    `reset(options={"task": NAME})` takes the game's own name alone. Its info holds `task` (the game), `goal`,
+    `level` (0) and `state`; that of `step`
         success: the episode is won (NumberLine: a return above 0; Blackjack: a win; Points: the target), False before;
         parsed: the canonical text of the action, None if the utterance was unparsable, and `parse_failed`;
         executed: the name of the action that was carried out;

@@ -100,7 +100,8 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
         super().reset(seed=seed)
         asked = options or {}
         if (name := asked.get("task", self.name)) not in self.names:
-            raise ValueError(f"this household does not play {name!r}; ask for {' or '.join(self.names)}, or set env.task")
+            known = " or ".join(self.names)
+            raise ValueError(f"this household does not play {name!r}; ask for {known}, or set env.task")
         turn = self.names.index(name) if "task" in asked else int(asked.get("episode", 0)) % len(self.tasks)
         self.name, self.task = self.names[turn], self.tasks[turn]
         graph = self.household.reset(self.strict_original)

@@ -172,7 +172,7 @@ class Jobs:
         if not places:
             names = {name for line in logged(job) for name in line} - {"step", "time"}
             hint = did_you_mean(axis.metric, names) or f"; it logged: {', '.join(sorted(names))}"
-            raise UserError(f"{job} did not log {axis.metric}, over which this claim is drawn{hint} (the runs are kept)")
+            raise UserError(f"{job} did not log {axis.metric}, over which this claim is drawn{hint} (runs are kept)")
         return read_off(values, {0: 0.0} | places, axis.every)
 
     def folder(self, folder: Path, setting: str, arm: str, tuned: Tuned, seed: int) -> Path:

@@ -19,8 +19,8 @@ class ArmSettings(Settings):
 class ExpectSettings(Settings):
     """What is expected of `arm`, seed by seed, in every setting: that it is above another, or equal to something.
 
-    `{arm, above, margin}`: above `above` by more than `margin`. `{arm, equals, within}`: the interval of its metric, less
-    the number `equals` or the metric of the arm `equals`, lies between `-within` and `within`.
+    `{arm, above, margin}`: above `above` by more than `margin`. `{arm, equals, within}`: the interval of its metric,
+    less the number `equals` or the metric of the arm `equals`, lies between `-within` and `within`.
     """
 
     arm: str

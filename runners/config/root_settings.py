@@ -21,7 +21,7 @@ class EvalSettings(Settings):
     env: Node
     also: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Node] | None = None
     """Further sets of episodes, by name: what their environments have otherwise than those of `env`."""
-    tasks: list[Annotated[str, Field(min_length=1)]] = []
+    tasks: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
     """Names that the environment knows; none: what it plays of itself. This and the next two are of experiments that
     evaluate alone (runners/evaluation)."""
     seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)] | None = None

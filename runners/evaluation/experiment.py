@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from agentlab_runner.runners.callbacks import Callbacks
-from agentlab_runner.runners.errors import RunFailed, Unreachable, UserError
+from agentlab_runner.runners.errors import RolloutLost, RunFailed, Unreachable, UserError
 from agentlab_runner.runners.evaluation.journal import Journal
 from agentlab_runner.runners.evaluation.plan import Plan
 from agentlab_runner.runners.evaluation.repeats import best_and_worst, headline, table
@@ -58,11 +58,11 @@ class EvaluationExperiment:
         if cfg.trainer.get("strategy", "single") != "single":
             raise UserError("an evaluation plays in one process; use trainer=cpu or trainer=gpu")
         if cfg.get("init_from"):
-            raise UserError("an evaluation plays agents as they start; leave out init_from, or use agentlab eval run=RUN")
+            raise UserError("an evaluation plays agents as they start; leave out init_from, or evaluate that run")
         if cfg.eval.get("also"):
             raise UserError("an evaluation plays one set of episodes; give eval.also=null and choose it by eval.env")
         if model_maker(cfg) is not None:
-            raise UserError("this model is made from demonstrations, of which an evaluation has none; choose another model")
+            raise UserError("this model is made from demonstrations, and an evaluation has none; choose another model")
         self.cfg = cfg
         self.plan = Plan.of(cfg.eval)
 
@@ -84,9 +84,9 @@ class EvaluationExperiment:
             except BaseException as fault:
                 if lines := journal.lines():
                     self._write(run, lines)
-                if isinstance(fault, RunFailed) and not isinstance(fault, Unreachable) and "agentlab resume" not in str(fault):
-                    raise RunFailed(f"{fault}; go on with: agentlab resume run={run.path}") from fault
-                raise
+                if not isinstance(fault, RunFailed) or isinstance(fault, Unreachable | RolloutLost):
+                    raise
+                raise RunFailed(f"{fault}; go on with: agentlab resume run={run.path}") from fault
             summary = self._write(run, journal.lines())
             run.show_episodes(NAME)
             metrics = self._told(summary)

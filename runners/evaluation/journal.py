@@ -57,7 +57,7 @@ class Journal:
         return [found[number] for number in sorted(found)]
 
     def missing(self) -> list[int]:
-        """The numbers of the episodes to play: those without a line, and those that something else than the agent ended."""
+        """The numbers of the episodes to play: those without a line, and those that ended as `AGAIN` says."""
         done = {line["number"] for line in self.lines() if line["stop"] not in AGAIN}
         return [start.number for start in self.plan.starts if start.number not in done]
 

@@ -34,11 +34,8 @@ class Plan:
     @cached_property
     def starts(self) -> list[Start]:
         """By number; an environment that goes through a list of tasks begins it anew for every task of ours."""
-        begins = [
-            (seed, {"episode": place} | ({} if task is None else {"task": task}))
-            for task in self.tasks or [None]
-            for place, seed in enumerate(self.seeds)
-        ]
+        asked: list[dict[str, str]] = [{"task": task} for task in self.tasks] or [{}]
+        begins = [(seed, {"episode": place, **task}) for task in asked for place, seed in enumerate(self.seeds)]
         return [
             Start(group * self.repeats + repeat, seed, options)
             for group, (seed, options) in enumerate(begins)

@@ -112,7 +112,8 @@ def reported(agent: Any, verb: str, answer: Any) -> Metrics:
         raise ValueError(f"{_name(agent)}.{verb} gave {_shape(answer)}, but must give a dict of metrics; {{}} for none")
     for name, value in answer.items():
         given = f"{_name(agent)}.{verb} gave the metric {name!r}: {_short(value)}"
-        if not (isinstance(name, str) and (isinstance(value, Histogram | Picture | Series | Table) or _is_number(value))):
+        known = isinstance(value, Histogram | Picture | Series | Table) or _is_number(value)
+        if not (isinstance(name, str) and known):
             kinds = "a number, a Histogram, a Picture, a Series or a Table"
             raise ValueError(f"{given}, but a metric is a name with {kinds}")
         if isinstance(value, Series) and not all(len(line) == len(value.x) for line in value.lines.values()):
@@ -153,11 +154,24 @@ def _check_calls(agent: Any, calls: Any) -> None:
     if not isinstance(calls, list | tuple):
         raise ValueError(f"{_name(agent)}.act gave {_shape(calls)} as extras['calls'], but they are a list of calls")
     for call in calls:
-        wrong = [name for name, kind in CALL.items() if not (isinstance(call, Mapping) and isinstance(call.get(name), kind))]
-        wrong += [name for name in ("seconds", "cost") if not wrong and not _is_finite(call.get(name))]
-        if wrong or not all(map(_is_message, call["messages"])) or not isinstance(call.get("model", ""), str):
-            what = f"its {wrong[0]} is {_short(call.get(wrong[0]))}" if wrong and isinstance(call, Mapping) else _short(call)
-            raise ValueError(f"{_name(agent)}.act gave a call that is none ({what}); see runners.types.Call")
+        if wrong := _wrong(call):
+            raise ValueError(f"{_name(agent)}.act gave a call that is none ({wrong}); see runners.types.Call")
+
+
+def _wrong(call: Any) -> str:
+    """What keeps something from being a call; "" if nothing does."""
+    if not isinstance(call, Mapping):
+        return _short(call)
+    for name, kind in CALL.items():
+        if not isinstance(call.get(name), kind):
+            return f"its {name} is {_short(call.get(name))}"
+    for name in ("seconds", "cost"):
+        if not _is_finite(call.get(name)):
+            return f"its {name} is {_short(call.get(name))}"
+    if not isinstance(call.get("model", ""), str):
+        return f"its model is {_short(call['model'])}"
+    odd = next((message for message in call["messages"] if not _is_message(message)), None)
+    return "" if odd is None else f"a message is {_short(odd)}"
 
 
 def _is_message(message: Any) -> bool:
@@ -165,7 +179,8 @@ def _is_message(message: Any) -> bool:
         return False
     parts = message.get("parts")
     return isinstance(parts, list | tuple) and all(
-        isinstance(part, str | Frame) or (isinstance(part, Mapping) and isinstance(part.get("frame"), str)) for part in parts
+        isinstance(part.get("frame"), str) if isinstance(part, Mapping) else isinstance(part, str | Frame)
+        for part in parts
     )
 
 

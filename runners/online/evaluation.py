@@ -24,9 +24,9 @@ def line_of(number: int, trajectory: Trajectory) -> dict[str, Any]:
     """An episode as evaluations and journals keep it.
 
     Returns:
-        `{"number", "task", "level", "seed", "success", "stop", "reason", "return", "length", "measures": {NAME: number},
-        "calls", "tokens_in", "tokens_out", "cached", "cost", "seconds", "models": {NAME: calls}}`; `seconds` are those
-        that its answers took, `cost` what they cost.
+        `{"number", "task", "level", "seed", "success", "stop", "reason", "return", "length",
+        "measures": {NAME: number}, "calls", "tokens_in", "tokens_out", "cached", "cost", "seconds",
+        "models": {NAME: calls}}`; `seconds` are those that its answers took, `cost` what they cost.
     """
     calls = [call for step in trajectory.steps for call in step.decision.extras.get("calls", ())]
     return {
@@ -41,7 +41,7 @@ def line_of(number: int, trajectory: Trajectory) -> dict[str, Any]:
         "length": len(trajectory.steps),
         "measures": dict(trajectory.measures),
         "calls": len(calls),
-        **{name: sum(call[name] for call in calls) for name in ("tokens_in", "tokens_out", "cached", "cost", "seconds")},
+        **{name: sum(call[name] for call in calls) for name in USAGE if name != "calls"},
         "models": dict(Counter(call["model"] for call in calls if call.get("model"))),
     }
 

@@ -122,7 +122,7 @@ class OnlineExperiment:
                 collected = time.perf_counter()
                 self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
                 played = summarise(trajectories)
-                metrics = {**headline(played, "train"), "train/env_steps": float(self._env_steps)}
+                metrics: dict[str, Any] = {**headline(played, "train"), "train/env_steps": float(self._env_steps)}
                 metrics |= reported(agent, "learn", agent.learn(trajectories, trainer))
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
                 self._stopped = callbacks.on_iteration(run, iteration, metrics)
@@ -319,7 +319,8 @@ def _check_eval(cfg: DictConfig) -> None:
     Raises:
         UserError: if the config asks for what only an evaluation by itself does.
     """
-    asked = [key for key, plain in (("tasks", []), ("seeds", None), ("repeats", 1)) if cfg.eval.get(key, plain) != plain]
+    plain: dict[str, Any] = {"tasks": [], "seeds": None, "repeats": 1}
+    asked = [key for key, value in plain.items() if cfg.eval.get(key, value) != value]
     if asked:
         raise UserError(
             f"eval.{asked[0]} is for experiments that evaluate alone; leave it out, or add "

@@ -137,7 +137,8 @@ def play(
 ) -> Iterator[tuple[int, Trajectory]]:
     """Play the episodes that begin as `starts` say, and give each with its number when it is over; none is kept.
 
-    Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next start.
+    Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next
+    start.
     Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads.
     An environment whose reset raises ConnectionError is retired and its episode goes to another.
 

@@ -164,7 +164,8 @@ class _Messages:
     def place(self, message: Mapping[str, Any]) -> int:
         if id(message) not in self._places:  # one object a distinct message, see runners/run/episodes.py
             self._places[id(message)] = len(self.kept)
-            self.kept.append({"role": stripped(message["role"]), "parts": [self._part(part) for part in message["parts"]]})
+            parts = [self._part(part) for part in message["parts"]]
+            self.kept.append({"role": stripped(message["role"]), "parts": parts})
         return self._places[id(message)]
 
     def _part(self, part: Any) -> str | dict[str, int | None]:

@@ -202,7 +202,8 @@ class WandbTracker:
             except (FileNotFoundError, UserError, TypeError, AttributeError) as fault:
                 log.warning("W&B: %s is left out, it cannot be read (%s)", file, fault)
                 continue
-            values |= {f"eval/{file.stem}/{key}": value for key, value in _flat(result).items() if _is_number(key, value)}
+            numbers = {key: value for key, value in _flat(result).items() if _is_number(key, value)}
+            values |= {f"eval/{file.stem}/{key}": value for key, value in numbers.items()}
             if videos := _videos(file.stem, self._recorded(file.stem)):
                 values[f"eval/{file.stem}/recorded"] = videos
         return values

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,7 +42,7 @@ class Entry:
     """Value by step, of every number the run logged."""
     tags: str = ""
     notes: str = ""
-    played: Played = Played()
+    played: Played = field(default_factory=Played)
     """The episodes of its newest evaluation."""
 
     @property
@@ -84,7 +84,7 @@ class Comparison:
         return {key: row for key, row in values.items() if any(value != row[0] for value in row[1:])}
 
     def rows(self) -> list[list[str]]:
-        """The table: what episodes were like, then one line a metric, config key or fact; one column a run, its name first."""
+        """The table: what episodes were like, a line a metric, config key or fact; a column a run, its name first."""
         rows = rows_of([entry.played for entry in self.entries])
         for metric in self.metrics:
             curves = [entry.curves.get(metric, {}) for entry in self.entries]
@@ -117,9 +117,9 @@ class Comparison:
                 "seconds": entry.seconds,
                 "metrics": {name: _summary(entry.curves[name]) for name in self.metrics if name in entry.curves},
                 "episode": entry.played.as_dict(),
-                "against_first": entry.played.differences(self.entries[0].played) if entry is not self.entries[0] else {},
+                "against_first": {} if place == 0 else entry.played.differences(self.entries[0].played),
             }
-            for entry in self.entries
+            for place, entry in enumerate(self.entries)
         ]
         return {"runs": runs, "differences": self.differences}
 

@@ -1,4 +1,4 @@
-"""What an episode of a run's newest evaluation was like, beside those of other runs: on the same starts, where there are."""
+"""What an episode of a run's newest evaluation was like, beside other runs', on the same starts if there are."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class Played:
 
     @classmethod
     def of(cls, run: Path) -> Self:
-        """Those of its newest evaluation, of one made apart where there is no other; none where there is no such file."""
+        """Those of its newest evaluation, of one made apart where there is no other; none where there is no file."""
         newest: tuple[tuple[Any, ...], list[Line]] = ((False, -1, 0.0), [])
         for file in sorted((run / "eval").glob("*.json")):
             try:
@@ -92,7 +92,9 @@ class Played:
         """For `--json`: what `against` says of everything shown."""
         found = {key: self.against(other, key) for key in self._keys()}
         return {
-            key: {"difference": one.mean, "interval": one.interval, "starts": one.n} for key, one in found.items() if one
+            key: {"difference": one.mean, "interval": one.interval, "starts": one.n}
+            for key, one in found.items()
+            if one is not None
         }
 
     def _keys(self) -> list[str]:
@@ -100,7 +102,7 @@ class Played:
 
 
 def rows_of(played: Sequence[Played]) -> list[list[str]]:
-    """A row for each thing shown and, below it, the paired difference of every run to the first; none without episodes."""
+    """A row for each thing shown and, below it, the paired difference of every run to the first."""
     if not any(one.lines for one in played):
         return []
     rows = [["episodes", *(str(len(one.lines)) if one.lines else "-" for one in played)]]

@@ -41,7 +41,8 @@ def test_a_task_that_is_not_there_is_refused_with_those_that_are(env):
 def test_several_of_a_kind_are_told_apart():
     rollout = make_rollout(compose(["env=virtualhome", "env.num_envs=1", "env.task=[cheese,pizza]"]), Trainer())
     (made,) = rollout.envs
-    assert [made.reset(seed=0, options={"task": task})[1]["task"] for task in ("pizza", "cheese")] == ["pizza", "cheese"]
+    for task in ("pizza", "cheese"):
+        assert made.reset(seed=0, options={"task": task})[1]["task"] == task
     rollout.close()
 
 

@@ -13,10 +13,10 @@ from agentlab_runner.runners.types import Decision, StopReason
 
 
 class Riddle(gymnasium.Env):
-    """Three tries; solved by the word `TASK-SEED%4` from the second try on. `broken` seeds end with the judge's fault."""
+    """Three tries; solved by the word `TASK-SEED%4` from the second on. The judge of `broken` seeds breaks."""
 
-    def __init__(self, worker: int = 0, tasks: Sequence[str] = ("sums", "names"), broken: Sequence[int] = (), image=True):
-        self.tasks, self.broken, self.image = list(tasks), list(broken), image
+    def __init__(self, worker: int = 0, tasks: Sequence[str] = ("sums", "names"), broken: Sequence[int] = ()):
+        self.tasks, self.broken = list(tasks), list(broken)
         self.metadata = {}
 
     def reset(self, *, seed=None, options=None):
@@ -34,12 +34,13 @@ class Riddle(gymnasium.Env):
         info["measures"] = {"effort": self.tries / 3, "odd": self.seed % 2}
         over = self.tries == 3
         if self.seed in self.broken:
-            return self._seen(), 0.0, False, True, info | {"success": False, "stop": "error", "reason": "the judge broke"}
+            info |= {"success": False, "stop": "error", "reason": "the judge broke"}
+            return self._seen(), 0.0, False, True, info
         return self._seen(), float(won), won, over and not won, info
 
     def _seen(self):
-        shown = {"image": np.full((64, 64, 3), self.seed % 200, np.uint8)} if self.image else {}
-        return {"text": f"{self.task} {self.seed} try {self.tries}"} | shown
+        shade = np.full((64, 64, 3), self.seed % 200, np.uint8)
+        return {"text": f"{self.task} {self.seed} try {self.tries}", "image": shade}
 
 
 class Deaf(Riddle):
@@ -84,7 +85,8 @@ class Talker:
     def _decide(self, text: str) -> Decision:
         task, seed, _, tries = text.split()
         messages = [{"role": "system", "parts": ["Solve it."]}, {"role": "user", "parts": [text]}]
-        call = {"module": "act", "messages": messages, "reply": f"{task}-2", "tokens_in": 10, "tokens_out": int(tries) + 1,
-                "seconds": 0.5, "cost": 0.25, "cached": tries == "0", "model": "talk-1"}  # fmt: skip
+        call = {"module": "act", "messages": messages, "reply": f"{task}-2", "tokens_in": 10,
+                "tokens_out": int(tries) + 1, "seconds": 0.5, "cost": 0.25, "cached": tries == "0",
+                "model": "talk-1"}  # fmt: skip
         reason = "no idea" if self.gives_up and seed.endswith("7") else None
         return Decision(call["reply"], {"calls": [call], "record": {"tries": int(tries)}}, reason)

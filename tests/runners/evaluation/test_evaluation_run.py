@@ -79,9 +79,10 @@ def test_a_table_of_tasks_seeds_and_repeats(talk, tmp_path):
 def test_killed_at_any_moment_it_plays_what_is_missing_and_ends_with_the_same_table(talk, tmp_path, cli_env):
     straight = table(made(talk("eval", "+exp=talk", "agent.pause=0.05"), tmp_path))
     (tmp_path / "begun").unlink()
-    command = [sys.executable, "-m", "agentlab_runner.runners", "eval", "+exp=talk", "agent.pause=0.05", "--name", "cut"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=cli_env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (lines := [file for file in tmp_path.glob("runs/*cut/journal.jsonl") if file.read_bytes().count(b"\n") >= 7]):
+    command = [sys.executable, "-m", "agentlab_runner.runners", "eval", "+exp=talk", "agent.pause=0.05"]
+    told = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*command, "--name", "cut"], cwd=tmp_path, env=cli_env, **told)
+    while not (lines := [f for f in tmp_path.glob("runs/*cut/journal.jsonl") if f.read_bytes().count(b"\n") >= 7]):
         assert process.poll() is None
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
@@ -134,7 +135,7 @@ def test_a_change_of_answers_is_refused_by_its_key(talk, tmp_path, change, key):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["env._target_=tests.runners.talk.Deaf"], "Deaf was asked for the task 'names' and began 'sums'; it takes no task"),
+        (["env._target_=tests.runners.talk.Deaf"], "was asked for the task 'names' and began 'sums'; it takes no task"),
         (["eval.tasks=[sums,fly]"], "the task 'fly' cannot be played: there is no fly; ask for sums, names"),
         (["eval.tasks=[sums,sums]"], "name one twice"),
         (["eval.seeds=0"], "eval.seeds is 0, but must be"),
@@ -180,7 +181,14 @@ def test_an_evaluation_is_made_again_under_other_overrides_and_compared(talk, tm
     assert table(one)["episodes"] == 10
     compared = talk("compare", str(one), str(other))
     assert compared.exit_code == 0
-    assert "no episode" not in compared.stdout
+    rows = {line.split("  ")[0].strip(): line for line in compared.stdout.splitlines()}
+    assert "0.4 [0.1682, 0.6873]" in rows["success"]
+    assert {"tokens in, an episode", "tokens out, an episode", "calls, an episode", "cost, an episode"} <= set(rows)
+    assert compared.stdout.count("than the first, on the same starts") == 6
+    assert "of 10" in rows["than the first, on the same starts"]
+    both = json.loads(talk("compare", str(one), str(other), "--json").stdout)["runs"]
+    assert both[1]["against_first"]["success"] == {"difference": 0.0, "interval": [0.0, 0.0], "starts": 10}
+    assert both[1]["against_first"]["calls"]["difference"] == pytest.approx(2 * 2 / 10)  # two episodes go on twice more
     assert talk("report", str(one), "-o", "page.html").exit_code == 0
     page = (tmp_path / "page.html").read_text()
     assert "talk-1" in page

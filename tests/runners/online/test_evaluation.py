@@ -39,7 +39,8 @@ def measured(task: str, **measures: float) -> Trajectory:
 
 
 def test_measures_are_averaged_by_episode_and_by_task_whatever_their_names():
-    summary = summarise([measured("a", f1=1.0), measured("a", f1=0.0), measured("a", f1=0.5), measured("b", f1=0.1, x=2.0)])
+    of_a = [measured("a", f1=value) for value in (1.0, 0.0, 0.5)]
+    summary = summarise([*of_a, measured("b", f1=0.1, x=2.0)])
     assert summary["measures"] == {"f1": pytest.approx(0.4), "x": 2.0}
     assert summary["macro"] == {"success": 0.0, "f1": pytest.approx(0.3), "x": 2.0}
     assert summary["tasks"]["b"]["measures"] == {"f1": 0.1, "x": 2.0}

@@ -363,13 +363,15 @@ def test_series_and_tables_are_shown_as_they_were_last(tmp_path):
             run.log({"curve": curve, "best": Table(("name", "score", "why"), rows)}, step=step)
     page = Page(report([path], tmp_path / "report.html"))
     assert page.data["series"] == [
-        {"name": "curve", "run": 0, "step": 4, "x_label": "share of data", "x": [0, 1, 2], "lines": {"up": [0, None, 4]}}
+        {"name": "curve", "run": 0, "step": 4, "x_label": "share of data", "x": [0, 1, 2],
+         "lines": {"up": [0, None, 4]}}
     ]
     assert "best, step 4 name score why first 4 – <b>second</b> 0.1235 bold" in page.text
     line = next(one for one in Run.open(path).metrics() if one["step"] == 4)
     assert line["best"]["rows"][0] == ["first", 4, None]
     with open(path / "metrics.jsonl", "a") as file:
-        file.write('{"step": 5, "curve": {"x": [1], "lines": {"up": [1, 2]}}}\n{"step": 6, "best": {"columns": 1, "rows": []}}\n')
+        file.write('{"step": 5, "curve": {"x": [1], "lines": {"up": [1, 2]}}}\n')
+        file.write('{"step": 6, "best": {"columns": 1, "rows": []}}\n')
     assert "2 torn lines of metrics.jsonl left out" in Page(report([path], tmp_path / "report.html")).text
 
 
