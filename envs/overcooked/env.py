@@ -118,7 +118,7 @@ class OvercookedEnv(gymnasium.Env[dict[str, Any], Any]):
         """Every episode begins alike: nothing in this kitchen is left to chance; `options["task"]` is its own task."""
         super().reset(seed=seed)
         if (task := (options or {}).get("task", self.task)) != self.task:
-            raise ValueError(f"this kitchen is built for {self.task}, not {task!r}; ask for that, or set env.task")
+            raise ValueError(f"this kitchen is built for {self.task}, not {task!r}; ask for {self.task} alone")
         self.state = self.kitchen.start()
         self._steps, self._return, self._ended = 0, 0.0, False
         goal = f"serve a salad of {' and '.join(self.kitchen.dish)}"

@@ -181,7 +181,7 @@ def test_an_evaluation_is_made_again_under_other_overrides_and_compared(talk, tm
     assert table(one)["episodes"] == 10
     compared = talk("compare", str(one), str(other))
     assert compared.exit_code == 0
-    rows = {line.split("  ")[0].strip(): line for line in compared.stdout.splitlines()}
+    rows = {line.strip().split("  ")[0]: line for line in compared.stdout.splitlines()}
     assert "0.4 [0.1682, 0.6873]" in rows["success"]
     assert {"tokens in, an episode", "tokens out, an episode", "calls, an episode", "cost, an episode"} <= set(rows)
     assert compared.stdout.count("than the first, on the same starts") == 6
