@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
+from agentlab_runner.agents.llm.settings import Address
 from agentlab_runner.runners.config.settings import Settings
 
 
@@ -23,10 +24,11 @@ class MiniLMSettings(Settings):
 class EndpointSettings(Settings):
     """Any OpenAI-compatible /embeddings (agentlab_runner.agents.memory.endpoint.Endpoint)."""
 
-    model: str = Field(min_length=1)
-    base_url: str = Field(pattern=r"^https?://")
+    name: str = Field(min_length=1)
+    """What the server calls the model."""
+    base_url: Address
     """Up to and including `/v1`; `_yours_` in a config, as is `key_env`."""
-    key_env: str = "OPENAI_API_KEY"
+    key_env: str = Field(default="OPENAI_API_KEY", min_length=1)
     """Environment variable with the key; a key in a config would be written into the run folder."""
     dimensions: PositiveInt | None = None
     """To which the server is to shorten its vectors, where it can."""
@@ -34,6 +36,11 @@ class EndpointSettings(Settings):
     """Texts in one request."""
     timeout: PositiveFloat = 60.0
     """Seconds for an answer."""
+    retries: int = Field(default=5, ge=0)
+    pause: float = Field(default=1.0, ge=0)
+    """Seconds before the first retry; doubled for each further one."""
+    longest_wait: float = Field(default=120.0, ge=0)
+    """Seconds that the server may ask to be left alone."""
 
 
 class MemorySettings(Settings):

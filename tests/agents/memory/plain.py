@@ -1,4 +1,4 @@
-"""A memory as one would first write it: lists, one record after the other. Slow, and a different way to the same answers."""
+"""A memory as one would first write it: lists, one record after the other; a slow way to the same answers."""
 
 import math
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class PlainMemory:
         fits = [
             record
             for record, _ in self.pairs
-            if self.sees(record, kind, now) and all(record.payload.get(key, ...) == value for key, value in where.items())
+            if self.sees(record, kind, now) and all(record.payload.get(key) == value for key, value in where.items())
         ]
         return sorted(fits, key=lambda record: record.id)
 

@@ -11,7 +11,7 @@ from agentlab_runner.agents.memory.settings import MemorySettings
 from agentlab_runner.agents.memory.store import Memory, Provenance, Record, Store, search_each
 from tests.agents.memory.plain import PlainMemory
 
-WORDS = "open close drawer door apple knife lamp wash cool heat sell buy hold the a in on".split()
+WORDS = ["open", "close", "drawer", "door", "apple", "knife", "lamp", "wash", "heat", "sell", "buy", "hold", "the", "a"]
 KINDS = ("lesson", "exemplar", "news")
 
 
@@ -56,7 +56,8 @@ def test_a_walk_through_layers_answers_as_lists_do(seed, tmp_path):
         elif move < 0.6:
             made += 1
             ours, plain = chance.choice(stores + layers)
-            for one in [record(chance, f"{chance.randrange(40):02}" if move < 0.3 else f"n{made}")] * chance.choice([1, 2]):
+            key = f"{chance.randrange(40):02}" if move < 0.3 else f"n{made}"
+            for one in [record(chance, key)] * chance.choice([1, 2]):
                 there = ours.get(one.id)
                 if there is None or there == one:
                     ours.add(one)
@@ -87,7 +88,8 @@ def test_gates_never_leak(seed):
     times = [None, 0, 3.5, 5, 9.999, 1e9]
     for now in times:
         early = Memory(embedder)
-        early.add(*(one for one in records if one.available_from is None or (now is not None and one.available_from <= now)))
+        gates = [-1 if one.available_from is None else one.available_from for one in records]
+        early.add(*(one for one, gate in zip(records, gates, strict=True) if gate <= (-1 if now is None else now)))
         assert memory.find(now=now) == list(early)
         assert memory.search(queries, 5, now=now) == early.search(queries, 5, now=1e12)
     together = memory.search(queries, 5, now=times)
