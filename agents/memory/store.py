@@ -104,7 +104,7 @@ class Memory:
     ) -> list[Record]:
         """The records of this kind in whose payload these keys have these values, and that are available, by id."""
         asked = dict(where or {}).items()
-        seen = ((table, np.flatnonzero(table.visible(rows, kind, now))) for table, rows in self.parts())
+        seen = ((table, np.flatnonzero(table.visible(rows, kind, now)).tolist()) for table, rows in self.parts())
         records = [table.records[row] for table, found in seen for row in found]
         return sorted(
             (one for one in records if all(key in one.payload and one.payload[key] == value for key, value in asked)),

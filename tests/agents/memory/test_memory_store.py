@@ -1,6 +1,9 @@
 """Records, gates, layers, merging: against lists, and by what a user meets."""
 
 import random
+import subprocess
+import sys
+import weakref
 from itertools import permutations
 
 import numpy as np
@@ -217,3 +220,23 @@ def test_settings_take_a_node_and_later_the_embedder():
     for wrong in ({"embedder": "hashed"}, {"embedder": node, "k": 0}, {"embedder": node, "min_similarity": 2}, {}):
         with pytest.raises(ValueError):  # noqa: PT011 - pydantic's, whose words the verbs put into one sentence
             MemorySettings(**wrong)
+
+
+def test_a_memory_is_light_until_a_model_embeds():
+    code = (
+        "import sys, agentlab_runner.agents.memory.store, agentlab_runner.agents.memory.endpoint\n"
+        "print(sorted({'torch', 'transformers', 'faiss'} & sys.modules.keys()))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "[]\n"
+
+
+def test_a_layer_that_is_dropped_is_gone():
+    store = Memory(Hashed())
+    store.add(Record("a", "news", "x"))
+    layer = store.layer()
+    layer.add(Record("b", "news", "y"))
+    layer.search(["x"], 1)
+    gone = weakref.ref(layer)
+    del layer
+    assert gone() is None
