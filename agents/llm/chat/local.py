@@ -10,7 +10,7 @@ import torch
 
 from agentlab_runner.agents.llm.chat.history import fitted
 from agentlab_runner.agents.llm.chat.prefixes import agreement
-from agentlab_runner.agents.llm.chat.reading import PLAIN_STOP, Prompt, Reader, Script
+from agentlab_runner.agents.llm.chat.reading import PLAIN_STOP, Reader, Script
 from agentlab_runner.agents.llm.chat.request import Answering, Request
 from agentlab_runner.agents.llm.chat.speaking import Row, Speaker
 from agentlab_runner.agents.llm.chat.types import Message, Reply
@@ -166,7 +166,7 @@ class LocalChat(Answering):
         prompt, whole = self.reader.prompt(script), [self._ids(script, joint + choice) for choice in request.choices]
         shared = min(len(prompt.ids), *(agreement(prompt.ids, ids) for ids in whole))  # the tokenizer may join an end
         tree = build(prompt.ids[:shared], [ids[shared:] for ids in whole], self.policy.tokenizer.eos_token_id)
-        weights = self.speaker.weigh(_cut(prompt, shared), tree)
+        weights = self.speaker.weigh(prompt.part(0, shared), tree)
         chosen = max(range(len(weights)), key=weights.__getitem__)
         if not request.deterministic:
             passed = torch.softmax(torch.tensor(weights, dtype=torch.float64), dim=0).cumsum(0)
@@ -200,7 +200,3 @@ class LocalChat(Answering):
             some = torch.cat([values[: SAMPLED // 2], values[-SAMPLED // 2 :]]).float().cpu()
             found.update(f"{name}{tuple(weight.shape)}".encode() + some.numpy().tobytes())
         self._version, self._weights = version, found.hexdigest()[:16]
-
-
-def _cut(prompt: Prompt, length: int) -> Prompt:
-    return Prompt(prompt.keys[:length], prompt.ids[:length], prompt.embeds[:length], prompt.positions[..., :length])

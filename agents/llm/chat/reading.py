@@ -42,6 +42,11 @@ class Prompt:
     embeds: Tensor  # [P, D]
     positions: Tensor  # [P], or [3, P] for a multimodal rotary embedding
 
+    def part(self, start: int, end: int) -> "Prompt":
+        """Its tokens from `start` to `end`."""
+        own = slice(start, end)
+        return Prompt(self.keys[own], self.ids[own], self.embeds[own], self.positions[..., own])
+
 
 class Reader:
     """Writes and reads conversations as one model knows them."""

@@ -88,8 +88,8 @@ class Speaker:
             if len(keys) - start >= LEAST_SHARED:
                 cache = self._cache([(start, pieces)], len(keys))
                 mask = torch.ones(1, len(keys), dtype=torch.bool, device=self.policy.device)
-                embeds, positions = prompt.embeds[None, start : len(keys)], prompt.positions[..., None, start : len(keys)]
-                self._logits({"inputs_embeds": embeds}, mask, positions, cache)
+                new = prompt.part(start, len(keys))
+                self._logits({"inputs_embeds": new.embeds[None]}, mask, new.positions[..., None, :], cache)
                 self.tree.add(keys, start, _taken(cache, 0, start, len(keys)))
 
     def _cache(self, found: Sequence[tuple[int, list[States]]], length: int) -> ReservedCache:
