@@ -7,6 +7,7 @@ A folder may be someone else's: what it says is data, bounded and checked, and i
 
 import json
 import logging
+import math
 import os
 import re
 import stat
@@ -14,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -80,7 +81,8 @@ class CallLog:
     def find(self, model: str, request: Request) -> Reply | None:
         """What a model answered, at no cost; None if it was not asked, or the answer cannot be read."""
         place = self._calls.get(_key(model, request.digest))
-        return None if place is None else _reply(self._at(place))
+        reply = None if place is None else _reply(self._at(place))
+        return reply and replace(reply, seconds=0.0, cost=0.0, cached=True, requests=0)
 
     def add_model(self, name: str, parameters: Mapping[str, Any], sees: bool) -> str:
         """The hash of a model, written down if it is new."""
@@ -157,9 +159,8 @@ class CallLog:
             reply = _reply(content)
             if reply is None:
                 return False
-            paid = content["reply"]
-            if not paid.get("cached"):
-                self.spent += Spent(paid["requests"], reply.tokens_in + reply.tokens_out, paid["cost"])
+            if not reply.cached:
+                self.spent += Spent(reply.requests, reply.tokens_in + reply.tokens_out, reply.cost)
             self._calls.setdefault(_key(content["model"], name), place)
         elif _is_name(name := content.get("model")) and len(self.models) < MODELS_LIMIT:
             if not (isinstance(content.get("name"), str) and isinstance(content.get("parameters"), dict)):
@@ -240,14 +241,10 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _reply(content: Mapping[str, Any] | None) -> Reply | None:
-    """The reply of a call as the cache gives it."""
+    """The reply of a call, if it is one."""
     try:
-        reply = _REPLY.validate_python((content or {}).get("reply"), strict=True)
+        reply = _REPLY.validate_json(json.dumps((content or {}).get("reply")), strict=True)
     except ValidationError:
         return None
-    if min(reply.tokens_in, reply.tokens_out, reply.dropped, reply.merged, reply.requests) < 0 or not reply.cost >= 0:
-        return None
-    return Reply(
-        reply.text, reply.tokens_in, reply.tokens_out, 0.0, 0.0, reply.finish, cached=True, model=reply.model,
-        dropped=reply.dropped, merged=reply.merged, requests=0,
-    )  # fmt: skip
+    counts = (reply.tokens_in, reply.tokens_out, reply.dropped, reply.merged, reply.requests)
+    return reply if min(counts) >= 0 and 0 <= reply.cost < math.inf else None
