@@ -101,7 +101,7 @@ class LocalChat(Answering):
         for place, request in enumerate(requests):
             script, dropped = self._script(request)
             if self.context is not None and len(script.ids) > self.context - request.max_tokens:
-                yield place, Reply("", len(script.ids), 0, 0.0, 0.0, "length", model=self.name, dropped=dropped)
+                yield place, Reply("", 0, 0, 0.0, 0.0, "length", model=self.name, dropped=dropped, requests=0)
             elif request.choices is not None:
                 yield place, self._choose(request, script, dropped)
             else:
