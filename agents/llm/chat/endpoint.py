@@ -222,8 +222,9 @@ class Endpoint(Answering):
             self.budget.settle(most, came)
         seconds = time.perf_counter() - began
         reply = Reply(text, tokens_in, tokens_out, seconds, came.cost, said.finish, model=said.model or self.name)
-        chances = choosing.by_tokens(said.first, request.choices) if request.choices and "top_logprobs" in body else None
-        if chances is None or said.finish == "refusal":
+        weighed = request.choices is not None and "top_logprobs" in body and said.finish != "refusal"
+        chances = choosing.by_tokens(said.first, request.choices or ()) if weighed else None
+        if chances is None:
             return reply
         temperature = 0.0 if request.deterministic else self.settings.temperature
         return replace(reply, text=choosing.drawn(chances, temperature, request.seed), finish="choice")
