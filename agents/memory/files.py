@@ -110,7 +110,7 @@ class Files:
                     part = records[at : at + step]
                     owners += [self._write([one.id for one in part], vectors[at : at + step])] * len(part)
                 append_line(self.folder / RECORDS, lines)
-            except BaseException:
+            except (RunFailed, OSError):  # interrupted otherwise, the lines may be there, and need their vectors
                 self._remove(set(owners))
                 raise
         self._size += len(lines) + 1

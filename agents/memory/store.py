@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentlab_runner.agents.memory.embedders import Embedder, check_unit
-from agentlab_runner.agents.memory.files import Files
+from agentlab_runner.agents.memory.files import META, Files
 from agentlab_runner.agents.memory.nearest import nearest
 from agentlab_runner.agents.memory.record import Hit, Provenance, Record
 from agentlab_runner.agents.memory.settings import MemorySettings
@@ -177,10 +177,10 @@ class Store(Memory):
     def begin(cls, folder: str | Path, settings: MemorySettings) -> Self:
         """The memory of a run, in `folder`, which has what `settings.folder` holds before anything else."""
         folder = Path(folder)
-        if settings.folder is not None and not folder.exists():
+        if settings.folder is not None and not (folder / META).exists():
             unfinished = folder.with_name(f".{folder.name}{TEMPORARY}")
             shutil.rmtree(unfinished, ignore_errors=True)
-            before = cls.open(settings.folder, settings.embedder, read_only=True)
+            before = cls.open(Path(settings.folder).expanduser(), settings.embedder, read_only=True)
             cls.open(unfinished, settings.embedder).merge([before])
             os.rename(unfinished, folder)
             sync_folder(folder.parent)

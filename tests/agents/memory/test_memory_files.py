@@ -136,6 +136,21 @@ def full(*args, **kwargs):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def test_interrupted_after_its_lines_were_written_an_append_is_whole(tmp_path, monkeypatch):
+    store = filled(tmp_path, 2)
+    append = files.append_line
+
+    def interrupted(path, line):
+        append(path, line)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "append_line", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.add(record(2))
+    monkeypatch.undo()
+    assert list(Store.open(tmp_path, hashed(), read_only=True)) == list(map(record, range(3)))
+
+
 @pytest.mark.parametrize("step", ["vectors", "lines"])
 def test_a_full_disk_is_one_sentence_and_nothing_was_added(tmp_path, monkeypatch, step):
     store = filled(tmp_path, 3)
@@ -356,6 +371,7 @@ def test_a_run_begins_with_what_was_remembered_before_and_stands_alone(tmp_path,
         Store.begin(tmp_path / "run" / "memory", settings)
     monkeypatch.undo()
     assert not (tmp_path / "run" / "memory").exists()
+    (tmp_path / "run" / "memory").mkdir(parents=True)
     begun = Store.begin(tmp_path / "run" / "memory", settings)
     assert same(begun, before)
     begun.add(record(5))
