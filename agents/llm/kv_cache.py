@@ -22,6 +22,16 @@ class ReservedCache(DynamicCache):  # type: ignore[misc]
         super().__init__(config=config)
         self.layers: list[Any] = [_Reserved(length) if type(layer) is DynamicLayer else layer for layer in self.layers]
 
+    @property
+    def whole(self) -> bool:
+        """Whether every layer keeps all keys and values, so that those of a prompt may be put in and taken out."""
+        return all(isinstance(layer, _Reserved) for layer in self.layers)
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows of the batch alone."""
+        for layer in self.layers:
+            layer.select(rows)
+
 
 class _Reserved(DynamicLayer):  # type: ignore[misc]
     def __init__(self, length: int) -> None:
@@ -39,6 +49,13 @@ class _Reserved(DynamicLayer):  # type: ignore[misc]
         self._values[:, :, before:after] = value_states
         self.keys, self.values = self._keys[:, :, :after], self._values[:, :, :after]
         return self.keys, self.values
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows of the batch alone."""
+        if self.is_initialized:
+            length = self.get_seq_length()
+            self._keys, self._values = self._keys[rows], self._values[rows]
+            self.keys, self.values = self._keys[:, :, :length], self._values[:, :, :length]
 
     def _room(self, states: Tensor) -> Tensor:
         batch, heads, _, width = states.shape

@@ -39,8 +39,10 @@ class LanguagePolicy(nn.Module):
         max_new_tokens: int = 96,
         temperature: float = 1.0,
         image_cache_mb: int = 256,
+        record: str | None = None,
     ) -> None:
         super().__init__()
+        self.record = record
         self.processor = processor
         self.prompts = PromptEncoder(processor, prompt_format, image_cache_mb)
         self.tokenizer = self.prompts.tokenizer
@@ -55,7 +57,7 @@ class LanguagePolicy(nn.Module):
         if freeze_vision:
             for parameter in self._vision_parameters():
                 parameter.requires_grad_(False)
-        self._image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token) if self.prompts.sees else -1
+        self.image_id = self.tokenizer.convert_tokens_to_ids(self.prompts.image_token) if self.prompts.sees else -1
         self._pad_id = self.tokenizer.pad_token_id or 0
         self._seen = TensorCache(image_cache_mb)
         self._seen_version = -1
@@ -75,6 +77,7 @@ class LanguagePolicy(nn.Module):
         max_new_tokens: int = 96,
         temperature: float = 1.0,
         image_cache_mb: int = 256,
+        record: str | None = None,
         server: Mapping[str, Any] | None = None,
     ) -> "LanguagePolicy":
         """Load a hub repository, a local folder or a GGUF file.
@@ -91,6 +94,7 @@ class LanguagePolicy(nn.Module):
             max_new_tokens: where an utterance is cut if no end token came.
             temperature: divides the logits, in sampling and in scoring alike.
             image_cache_mb: bound of the prepared images kept, again of the encoded ones, and again of the features.
+            record: folder that keeps what an agent that prompts asks of it, see `agents.llm.chat`.
             server: the keys of `ServerSettings`; generation is left to that server.
 
         Raises:
@@ -106,6 +110,7 @@ class LanguagePolicy(nn.Module):
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             image_cache_mb=image_cache_mb,
+            record=record,
         )
         if lora is not None and lora.get("start"):
             load_adapters(policy.model, lora["start"])
@@ -264,18 +269,22 @@ class LanguagePolicy(nn.Module):
         ids, mask = ids.flip(1), mask.flip(1)
         embeds = self._base.get_input_embeddings()(ids)
         if not self.prompts.sees:
-            return Prompt(embeds, mask, self._positions(ids, mask, observations))
-        images = torch.cat(self._see(observations)).to(embeds.dtype)
-        places = (ids == self._image_id)[..., None].expand_as(embeds)
-        return Prompt(embeds.masked_scatter(places, images), mask, self._positions(ids, mask, observations))
+            return Prompt(embeds, mask, self.positions(ids, mask, observations))
+        images = torch.cat(self.see(observations)).to(embeds.dtype)
+        places = (ids == self.image_id)[..., None].expand_as(embeds)
+        return Prompt(embeds.masked_scatter(places, images), mask, self.positions(ids, mask, observations))
 
-    def _positions(self, ids: Tensor, mask: Tensor, observations: Sequence[Observation]) -> Tensor:
+    def positions(self, ids: Tensor, mask: Tensor, observations: Sequence[Observation]) -> Tensor:
+        """Places of prompt tokens [B, P], or [3, B, P]; observations are those whose pictures stand there, in order."""
         rope_index = getattr(getattr(self._base, "model", None), "get_rope_index", None)
+        plain = (mask.long().cumsum(-1) - 1).clamp(min=0)
         if rope_index is None:
-            return (mask.long().cumsum(-1) - 1).clamp(min=0)
+            return plain
+        if not observations:
+            return plain.expand(3, *plain.shape)
         positions, _ = rope_index(
             ids,
-            mm_token_type_ids=(ids == self._image_id).int(),
+            mm_token_type_ids=(ids == self.image_id).int(),
             image_grid_thw=torch.cat([self.prompts.pixels(o)["image_grid_thw"] for o in observations]).to(self.device),
             attention_mask=mask,
         )
@@ -284,10 +293,10 @@ class LanguagePolicy(nn.Module):
     # -- seeing -------------------------------------------------------------------------------------------------------
 
     def forget_images(self) -> None:
-        """Encode every image anew; see `_see`."""
+        """Encode every image anew; see `see`."""
         self._seen.clear()
 
-    def _see(self, observations: Sequence[Observation]) -> list[Tensor]:
+    def see(self, observations: Sequence[Observation]) -> list[Tensor]:
         """Vision tokens [n, D] of each observation, in the language model's width.
 
         Equal images are encoded once. Without a gradient to follow they are kept until the vision weights change. The

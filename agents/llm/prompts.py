@@ -114,7 +114,7 @@ class PromptEncoder:
                 )
             return self.text_ids(self.prompt(observation["text"]))
         check_seen(observation)
-        prompt, expansion = self.prompt(observation["text"]), self._expansion(observation)
+        prompt, expansion = self.prompt(observation["text"]), self.expansion(observation)
         if self._expands_alike is None:
             exact = self._by_processor(prompt, observation["image"])
             self._expands_alike = self._by_tokenizer(prompt, expansion) == exact
@@ -131,7 +131,7 @@ class PromptEncoder:
         pixels: dict[str, Tensor] = self._images[key]
         return pixels
 
-    def _expansion(self, observation: Observation) -> str:
+    def expansion(self, observation: Observation) -> str:
         """What the placeholder of an image of this size becomes."""
         shape = shape_of(observation, "image")
         if shape not in self._expansions:
@@ -150,15 +150,19 @@ class PromptEncoder:
         if text not in self._ids:
             if len(self._ids) == PROMPTS_KEPT:
                 self._ids.clear()
-            self._ids[text] = tuple(self.tokenizer(text, add_special_tokens=self._needs_specials(text))["input_ids"])
+            self._ids[text] = self.tokens(text)
         return self._ids[text]
 
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """As `text_ids`, without keeping them."""
+        return tuple(self.tokenizer(text, add_special_tokens=self.needs_specials(text), verbose=False)["input_ids"])
+
     def _by_processor(self, prompt: str, image: NDArray[np.uint8]) -> tuple[int, ...]:
-        specials = {} if self._needs_specials(prompt) else {"add_special_tokens": False}
+        specials = {} if self.needs_specials(prompt) else {"add_special_tokens": False}
         batch = self.processor(text=[prompt], images=[[image]], return_tensors="pt", **specials)
         return tuple(batch["input_ids"][0].tolist())
 
-    def _needs_specials(self, prompt: str) -> bool:
+    def needs_specials(self, prompt: str) -> bool:
         """False if the chat template wrote the beginning-of-sequence token itself."""
         bos = self.tokenizer.bos_token
         return not (bos and prompt.startswith(bos))

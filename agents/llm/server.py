@@ -4,31 +4,23 @@ It generates; what it said is then scored here, in one forward pass. So the lear
 head has its states, and a server with other weights, another chat template or another image size does not go unnoticed.
 """
 
-import base64
-import io
-import json
 import os
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import torch
-from PIL import Image
 
+from agentlab_runner.agents.llm.http import Answer, Http, Refused, Words, data_uri
 from agentlab_runner.agents.llm.prompts import check_seen
 from agentlab_runner.agents.llm.settings import ServerSettings
 from agentlab_runner.agents.llm.utterances import TokenScores, Utterance
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.types import Observation
 
-TRANSIENT = (408, 429, 500, 502, 503, 504)
-"""HTTP states that may be others in a moment."""
 SCORED_AT_ONCE = 4
 """Utterances in one forward pass; the logits of all of them would fill a GPU."""
 
@@ -65,12 +57,14 @@ class RolloutServer:
     def __init__(self, base: str, /, **settings: Any) -> None:
         self.settings = ServerSettings(**settings)
         self.url = self.settings.url.rstrip("/")
+        words = Words("model.server", "model.server.url", "docs/scaling.md")
+        self._http = Http(self.url, self.settings.token_env, self.settings, words)
         self.base = self.settings.model or base
         self._adapter: str | None = None
         self._pushed = 0
         self._current = False
         self._folder = self.settings.folder or tempfile.mkdtemp(prefix="agentlab-adapters-")
-        served = [entry["id"] for entry in self._call("models")["data"]]
+        served = [entry["id"] for entry in self._http.ask("models")["data"]]
         if self.base not in served:
             raise UserError(
                 f"the server at {self.url} serves {', '.join(served)}, not {self.base}; start it with that model, or "
@@ -110,15 +104,15 @@ class RolloutServer:
         folder = Path(self._folder, name)
         policy.save_pretrained(folder)
         try:
-            self._call("load_lora_adapter", {"lora_name": name, "lora_path": str(folder)}, as_json=False)
-        except _Refused as fault:
+            self._http.ask("load_lora_adapter", {"lora_name": name, "lora_path": str(folder)}, _any)
+        except Refused as fault:
             raise RunFailed(
                 f"the server at {self.url} refuses the adapters in {folder} ({fault}); start it with --enable-lora, "
                 f"--max-lora-rank of at least {policy.lora_rank} and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, and set "
                 "model.server.folder to one that it sees too"
             ) from fault
         if self._adapter is not None:
-            self._call("unload_lora_adapter", {"lora_name": self._adapter}, as_json=False)
+            self._http.ask("unload_lora_adapter", {"lora_name": self._adapter}, _any)
         self._adapter, self._current = name, True
         self._pushed += 1
 
@@ -142,7 +136,7 @@ class RolloutServer:
         }
         if not deterministic:
             body["seed"] = int(torch.randint(2**31, ()))
-        choice = self._call("chat/completions", body)["choices"][0]
+        choice = self._http.ask("chat/completions", body)["choices"][0]
         ids, told = choice.get("token_ids"), (choice.get("logprobs") or {}).get("content")
         if not ids or not told or len(ids) != len(told):
             raise RunFailed(
@@ -169,73 +163,17 @@ class RolloutServer:
                 "image size and precision, or use model/server=null"
             )
 
-    def _call(self, path: str, body: dict[str, Any] | None = None, as_json: bool = True) -> Any:
-        """The answer to a request; a fault that may pass is waited for."""
-        url = f"{self.url}/{path}"
-        token = os.environ.get(self.settings.token_env, "")
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        request = Request(url, data=json.dumps(body).encode() if body is not None else None, headers=headers)
-        answer = self._patiently(lambda: urlopen(request, timeout=self.settings.timeout).read(), url)
-        try:
-            return json.loads(answer) if as_json else answer
-        except ValueError as fault:
-            raise RunFailed(
-                f"{url} did not answer in JSON; set model.server.url to the /v1 of an OpenAI-compatible server"
-            ) from fault
 
-    def _patiently(self, call: Callable[[], bytes], url: str) -> bytes:
-        for attempt in range(self.settings.retries + 1):
-            if attempt:
-                time.sleep(self.settings.pause * 2 ** (attempt - 1))
-            try:
-                return call()
-            except HTTPError as fault:
-                reason = _reason(fault)
-                if fault.code in (401, 403):
-                    raise UserError(
-                        f"{url} refuses the token ({fault.code}); put the right one into the environment variable "
-                        f"{self.settings.token_env}"
-                    ) from fault
-                if fault.code not in TRANSIENT:
-                    raise _Refused(f"{url} answered {fault.code}: {reason}; check model.server") from fault
-                why = f"answered {fault.code}: {reason}"
-            except TimeoutError:
-                why = f"did not answer within {self.settings.timeout:g} seconds"
-            except (URLError, ConnectionError) as fault:
-                late = isinstance(getattr(fault, "reason", None), TimeoutError)
-                why = (
-                    f"did not answer within {self.settings.timeout:g} seconds"
-                    if late
-                    else f"cannot be reached ({getattr(fault, 'reason', fault)})"
-                )
-        raise RunFailed(
-            f"{url} {why}, {self.settings.retries + 1} times; start the server (docs/scaling.md), correct "
-            "model.server.url, or give it more time by model.server.timeout"
-        )
-
-
-class _Refused(RunFailed):
-    """The server has understood, and will not."""
+def _any(answer: Answer) -> str:
+    return answer.text
 
 
 def _content(observation: Observation, sees: bool) -> str | list[dict[str, Any]]:
     """An observation as a user's turn, in the order in which prompts have it; without eyes, its text."""
     if not sees:
         return str(observation["text"])
-    file = io.BytesIO()
     check_seen(observation)
-    Image.fromarray(observation["image"]).save(file, format="PNG")
-    url = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-    return [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": observation["text"]}]
-
-
-def _reason(fault: HTTPError) -> str:
-    """What a server says of its refusal, in one line."""
-    text = fault.read().decode(errors="replace")
-    try:
-        content = json.loads(text)
-        content = content.get("error", content)
-        text = content.get("message", text) if isinstance(content, dict) else str(content)
-    except (ValueError, AttributeError):
-        pass
-    return " ".join(text.split())[:200] or fault.reason
+    return [
+        {"type": "image_url", "image_url": {"url": data_uri(observation["image"])}},
+        {"type": "text", "text": observation["text"]},
+    ]

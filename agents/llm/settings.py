@@ -1,10 +1,24 @@
 """What a `model` config node may say; light, so that a wrong value is refused before torch is imported."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from agentlab_runner.runners.config.settings import Settings
+
+
+def _holds_no_key(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("an address stands in the run's folder, so it names neither user, password nor key")
+    if not parts.hostname:
+        raise ValueError("it names no host; give one as http://HOST:8000/v1")
+    return url
+
+
+Address = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_holds_no_key)]
+"""Of a server."""
 
 
 class LoraSettings(Settings):
@@ -24,7 +38,7 @@ class LoraSettings(Settings):
 class ServerSettings(Settings):
     """A server that generates in the model's place, see `agents.llm.server.RolloutServer`."""
 
-    url: str = Field(pattern=r"^https?://")
+    url: Address
     """Up to and including `/v1`."""
     model: str | None = None
     """What the server calls the base model; None: `model.name`."""
@@ -37,6 +51,8 @@ class ServerSettings(Settings):
     retries: int = Field(default=3, ge=0)
     pause: float = Field(default=1.0, ge=0)
     """Seconds before the first retry; doubled for each further one."""
+    longest_wait: float = Field(default=120.0, ge=0)
+    """Seconds that the server may ask to be left alone."""
     parallel: PositiveInt = 32
     """Requests under way at once."""
     tolerance: PositiveFloat = 0.1
@@ -58,6 +74,8 @@ class ModelSettings(Settings):
     max_new_tokens: PositiveInt = 96
     temperature: PositiveFloat = 1.0
     image_cache_mb: PositiveInt = 256
+    record: str | None = None
+    """Folder that keeps what an agent that prompts asks of the model and what it answers; see `agents.llm.chat`."""
     server: ServerSettings | None = None
 
     @model_validator(mode="after")

@@ -9,7 +9,8 @@ from agentlab_runner.runners.config.old_names import as_first_named
 
 HARMLESS = (
     "logger", "runs_dir", "trainer.device", "trainer.strategy", "trainer.processes", "trainer.threads", "rollout",
-    "checkpoint", "tags", "notes",
+    "checkpoint", "tags", "notes", "model.record", "model.parallel", "model.timeout", "model.retries", "model.pause",
+    "model.longest_wait", "model.max_cost", "model.max_calls", "model.max_tokens_per_run", "model.cache_mb",
 )  # fmt: skip
 """Config keys that do not change what a run computes: a resumed run may change them, the config hash omits them."""
 SILENT: dict[str, Any] = {

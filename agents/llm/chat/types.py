@@ -49,6 +49,10 @@ class Reply:
     """What the one who answered calls itself, so that a silently swapped model shows."""
     dropped: int = 0
     """Oldest turns that did not fit its context and were left out."""
+    merged: int = 0
+    """Turns that were joined with the one before, since the model's template takes roles in turn alone."""
+    requests: int = 1
+    """Answers that it took: 2 if it was asked again for one of its choices, 0 from the cache."""
 
 
 class ChatModel(Protocol):

@@ -1,0 +1,99 @@
+"""What may be spent: refused before a request is made, by the most that it may come to."""
+
+import threading
+from dataclasses import dataclass
+
+from agentlab_runner.agents.llm.chat.settings import EndpointSettings
+from agentlab_runner.runners.errors import RunFailed
+
+
+class CapReached(RunFailed):
+    """The next request could pass a cap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Requests answered, their tokens, and what they cost."""
+
+    calls: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(self.calls + other.calls, self.tokens + other.tokens, self.cost + other.cost)
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        return Spent(self.calls - other.calls, self.tokens - other.tokens, self.cost - other.cost)
+
+
+class Budget:
+    """The caps of one run, kept by requests of any number of threads."""
+
+    def __init__(self, settings: EndpointSettings) -> None:
+        self.settings = settings
+        self.spent = Spent()
+        self._held = Spent()
+        self._free = threading.Condition()
+
+    def price(self, tokens_in: int, tokens_out: int) -> float:
+        """What so many tokens cost."""
+        return ((self.settings.price_in or 0) * tokens_in + (self.settings.price_out or 0) * tokens_out) / 1e6
+
+    def most(self, tokens_in: int, tokens_out: int) -> Spent:
+        """One request that has at most so many."""
+        return Spent(1, tokens_in + tokens_out, self.price(tokens_in, tokens_out))
+
+    def add(self, spent: Spent) -> None:
+        """What an earlier part of the run has spent."""
+        with self._free:
+            self.spent += spent
+
+    def hold(self, most: Spent) -> None:
+        """Set aside the most a request may come to; waits for others whose answers may turn out cheaper.
+
+        Raises:
+            CapReached: if it does not fit even then.
+        """
+        with self._free:
+            while over := self._over(self.spent + self._held + most):
+                if self._held.calls == 0:
+                    raise _reached(over)
+                self._free.wait()
+            self._held += most
+
+    def settle(self, most: Spent, came: Spent) -> None:
+        """A request that was held has come to this."""
+        with self._free:
+            held = self._held - most
+            self._held = held if held.calls else Spent()  # sums of floats do not come back to nothing
+            self.spent += came
+            self._free.notify_all()
+
+    def lost(self, most: Spent) -> None:
+        """A try of a request that stays held has had no answer, and may have been billed all the same.
+
+        Raises:
+            CapReached: if another one could pass a cap.
+        """
+        with self._free:
+            self.spent += most
+            if over := self._over(self.spent + self._held):
+                raise _reached(over)
+
+    def _over(self, total: Spent) -> str:
+        s = self.settings
+        for cap, name, value, before in (
+            (s.max_calls, "max_calls", total.calls, self.spent.calls),
+            (s.max_tokens_per_run, "max_tokens_per_run", total.tokens, self.spent.tokens),
+            (s.max_cost, "max_cost", total.cost, self.spent.cost),
+        ):
+            if cap is not None and value > cap:
+                return f"model.{name}={cap:g} ({before:.6g} so far)"
+        return ""
+
+
+def _reached(over: str) -> CapReached:
+    return CapReached(
+        f"the next request could pass {over}; what was answered is kept: raise the cap, or set it to null, and go on "
+        "with agentlab resume"
+    )
