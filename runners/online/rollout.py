@@ -71,6 +71,7 @@ class _Live:
             task=str(self.start.get("task", "")),
             goal=str(self.start.get("goal", "")),
             level=int(self.start.get("level", 0)),
+            number=self.number,
         )
 
 
