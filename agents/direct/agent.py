@@ -147,6 +147,17 @@ class DirectAgent(Unlearning):
             decisions.append(self._decision(one, turn, text, action))
         return decisions
 
+    def _recall(self, live: Sequence[_Episode], deterministic: bool) -> None:
+        """What earlier trials taught, each lesson drawn when the next trial begins, so that it is among that one's calls."""
+        fresh = [one for one in live if not one.past and self.trials > 1]
+        owed = [(one, *due) for one in fresh if (due := self._lessons.owed(one.number)) is not None]
+        told = [[prompts.shown(transcript), Message("user", (prompts.REFLECT,))] for _, _, transcript in owed]
+        lessons = self._ask("reflect", [one for one, *_ in owed], told, deterministic)
+        for (_, before, _), lesson in zip(owed, lessons, strict=True):
+            self._lessons.learn(before, lesson.strip())
+        for one in fresh:
+            one.lessons = self._lessons.of(one.number)
+
     def _action(self, text: str) -> Any | None:
         """What an answer means, as `env.step` receives it; None if it means nothing."""
         assert self.parser is not None
@@ -168,7 +179,7 @@ class DirectAgent(Unlearning):
             self.model,
             module,
             conversations,
-            max_tokens=self.settings.max_tokens,
+            max_tokens=self.settings.lesson_tokens if module == "reflect" else self.settings.max_tokens,
             deterministic=deterministic,
             choices=choices,
             draws=[0 if deterministic else one.number for one in live],
