@@ -114,6 +114,12 @@ def frame_of(observation: Observation, key: str) -> str:
     return _name(_entries(observation)[key])
 
 
+def at_rest(observation: Observation, key: str) -> Frame:
+    """One array of an observation as a frame, which is the one that is held where it is at rest already."""
+    value = _entries(observation)[key]
+    return value if isinstance(value, Frame) else Frame.of(np.asarray(value))
+
+
 def shape_of(observation: Observation, key: str) -> tuple[int, ...]:
     """The shape of one array of an observation, which is not inflated for it."""
     shape: tuple[int, ...] = _entries(observation)[key].shape

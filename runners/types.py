@@ -39,6 +39,8 @@ class Call(TypedDict):
     """`{"role", "parts"}`; a part is a text, a picture at rest (`runners.frames.Frame`, uint8 [H, W, 3]) or the name of
     one that the episode's observations or calls hold, `{"frame": NAME}` (`runners.frames.frame_name`)."""
     reply: str
+    model: str
+    """What the one who answered calls itself."""
     tokens_in: int
     tokens_out: int
     seconds: float
@@ -92,6 +94,8 @@ class Trajectory:
     """Difficulty of the task, 1 upwards; 0 where the environment has no levels."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """What the environment's last info calls the episode's `measures`, numbers by name; evaluations average each."""
+    number: int = -1
+    """What `Agent.begin` called the episode."""
     reason: str = ""
     """Why it stopped, in words, where somebody said so: the agent that gave up, the judge that broke."""
 

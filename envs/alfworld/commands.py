@@ -32,6 +32,22 @@ _PATTERNS = {
     "cool": f"cool {_NAME} with {_NAME}",
     "slice": f"slice {_NAME} with {_NAME}",
 }
+_EXAMPLES = {
+    "look": "look   tells what is here",
+    "inventory": "inventory   tells what you hold",
+    "help": "help   tells the commands",
+    "go": "go to cabinet 1",
+    "open": "open cabinet 1",
+    "close": "close cabinet 1",
+    "take": "take mug 1 from cabinet 1",
+    "move": "move mug 1 to cabinet 1   puts down what you hold",
+    "examine": "examine cabinet 1",
+    "use": "use desklamp 1   turns it on",
+    "clean": "clean mug 1 with sinkbasin 1",
+    "heat": "heat mug 1 with microwave 1",
+    "cool": "cool mug 1 with fridge 1",
+    "slice": "slice apple 1 with knife 1",
+}
 _COMMAND = re.compile(rf"\b(?:{'|'.join(_PATTERNS.values())})\b")
 _ARTICLE = re.compile(r"\b(?:the|a|an) (?=[a-z]+ \d)")
 _SAME = tuple((re.compile(rf"\b{said}\b"), meant) for said, meant in (
@@ -72,6 +88,12 @@ class CommandParser:
                 raise ValueError(f"unknown parser {name} {value!r}; choose one of {', '.join(choices)}")
         self.mode = mode
         self.format = format
+
+    @property
+    def api(self) -> str:
+        """The action language in a few lines, for one who has never seen it; each of its examples parses."""
+        commands = "\n".join(_EXAMPLES.values())
+        return f"Write one command as JSON, such as\n{self.render('go to cabinet 1')}\nThe commands are:\n{commands}"
 
     def parse(self, text: str) -> str | None:
         """The command `text` gives, as the games write it, or None where it gives none."""

@@ -137,6 +137,29 @@ class AitwParser:
         self.mode = mode
         self.decimals = decimals
 
+    @property
+    def api(self) -> str:
+        """The action language in a few lines, for one who has never seen it; each of its examples parses."""
+        if self.mode.startswith("cogagent"):
+            typing = self.render(Action(ActionType.Type, text="words"))
+            keys = [phrase for phrase in _OPERATION_PHRASES if phrase.startswith("press")]
+            return "\n".join((
+                "Write one action on one line, such as",
+                f"{self.render(tap(0.25, 0.5))}   taps; [[x,y]] in thousandths of the screen, from the upper left",
+                f"{typing}   types into the focused field",
+                f"After {_OPERATION} may also stand {', '.join(keys)}, swipe up, swipe down, swipe left, swipe right "
+                "and, to end the episode, task complete or task impossible.",
+            ))
+        return "\n".join((
+            "Write one action on one line, such as",
+            f"{self.render(tap(0.25, 0.5))}   taps; points are [y, x] in fractions of the screen, from the upper left",
+            f"{self.render(swipe((0.8, 0.5), (0.2, 0.5)))}   swipes from touch_point to lift_point",
+            f"{self.render(Action(ActionType.Type, text='words'))}   types into the focused field",
+            f"{self.render(Action(ActionType.GoBack))}   presses a key; the others are PRESS_HOME and PRESS_ENTER",
+            f"{self.render(Action(ActionType.TaskComplete))}   ends the episode: the task is done",
+            f"{self.render(Action(ActionType.TaskImpossible))}   ends it: the task cannot be done",
+        ))
+
     def parse(self, text: str) -> Action | None:
         """The action `text` asks for, or None where it asks for none."""
         match self.mode:

@@ -38,6 +38,11 @@ class CardsParser:
         """Names of the actions, which are the classes, by index."""
         self._index = {name: index for index, name in enumerate(self.labels)}
 
+    @property
+    def api(self) -> str:
+        """The action language in a few lines, for one who has never seen it; each of its examples parses."""
+        return f"Write one of the actions {', '.join(self.labels)} as JSON, such as\n{self.render(0)}"
+
     def parse(self, text: str) -> int | None:
         """The index of the one action `text` names, or None if it names none or several."""
         found = self._released(text) if self.mode == "released" else self._strict(text)

@@ -1,0 +1,223 @@
+"""State in, action out: a chat model as it is, with thoughts (ReAct) and with lessons from failed trials (Reflexion)."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentlab_runner.agents.direct import prompts
+from agentlab_runner.agents.direct.exemplars import load
+from agentlab_runner.agents.direct.lessons import Lessons
+from agentlab_runner.agents.direct.settings import DirectSettings
+from agentlab_runner.agents.llm.chat.local import as_chat
+from agentlab_runner.agents.llm.chat.sessions import Sessions, ask
+from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message
+from agentlab_runner.agents.unlearning import Unlearning
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.experiment import Parser, Report
+from agentlab_runner.runners.frames import at_rest
+from agentlab_runner.runners.types import Call, Decision, Metrics, Observation, Trajectory
+
+if TYPE_CHECKING:
+    from agentlab_runner.agents.llm.policy import LanguagePolicy
+    from agentlab_runner.runners.processes.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Episode:
+    number: int
+    past: list[Message] = field(default_factory=list)
+    """Observations, pictures left out, and answers in turn."""
+    calls: list[Call] = field(default_factory=list)
+    """Of the decision under way."""
+    lessons: Sequence[str] = ()
+    """From earlier trials."""
+
+
+class DirectAgent(Unlearning):
+    """Shows a chat model the state and takes the action from its answer.
+
+    Where the observation lists `actions` the model chooses one of them; else it writes one in the language of the
+    environment's parser, is asked once more where its answer holds none, and then gives up.
+
+    Args:
+        policy: a chat model, or a language model of this machine.
+        parser: between text and actions; None where observations list their actions.
+        settings: the keys of `DirectSettings`.
+
+    Raises:
+        UserError: if there is neither a parser that tells its language nor, later, a list of actions.
+    """
+
+    def __init__(self, policy: "ChatModel | LanguagePolicy", parser: Parser | None = None, **settings: Any) -> None:
+        self.settings = DirectSettings(**settings)
+        self.policy = policy
+        self.model: ChatModel = as_chat(policy)
+        if parser is not None and not getattr(parser, "api", ""):
+            raise UserError(
+                f"{type(parser).__name__} does not tell its action language; give it an `api`, a few lines of text"
+            )
+        self.parser = parser
+        self.trials = self.settings.trials
+        self._episodes: Sessions[_Episode] = Sessions(_Episode)
+        self._lessons = Lessons()
+        self._exemplars: Sequence[Message] = load(self.settings.exemplars, self.settings.exemplar_count)
+        self._blind = False
+
+    def setup(self, trainer: "Trainer") -> None:
+        if self.policy is not self.model:
+            trainer.prepare(self.policy)
+
+    def prepare(self, folder: Path, report: Report) -> Metrics:
+        keep = getattr(self.model, "keep", None)
+        if keep is not None:
+            keep(folder)
+        self._lessons.keep(folder)
+        return {}
+
+    def retry(self, episodes: Mapping[int, int]) -> None:
+        """Those with the numbers on the left are further trials of the failed ones on the right."""
+        self._lessons.retry(episodes)
+
+    def begin(self, episodes: Sequence[int]) -> None:
+        self._episodes.begin(episodes)
+
+    def act(self, observations: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        live = list(self._episodes.live.values())
+        for episode in live:
+            episode.calls = []
+        self._recall(live, deterministic)
+        if "actions" in observations[0]:
+            return self._choose(live, observations, deterministic)
+        if self.parser is None:
+            raise UserError(
+                "the observation lists no `actions` and the environment has no parser that could read one from text; "
+                "give it either (docs/adding_an_env.md)"
+            )
+        return self._write(live, observations, deterministic)
+
+    def end(self, trajectories: Sequence[Trajectory]) -> None:
+        for trajectory, episode in zip(trajectories, self._episodes.end(trajectories), strict=True):
+            if self.trials > 1 and not trajectory.success and trajectory.stop.counts:
+                self._lessons.failed(trajectory, episode.past)
+
+    def _write(self, live: Sequence[_Episode], seen: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        """Free text, read by the parser; asked once more where it holds no action."""
+        assert self.parser is not None
+        form = prompts.PLAIN if self.settings.style == "plain" else prompts.REACT
+        turns = [self._shown(observation) for observation in seen]
+        conversations = [self._conversation(one, turn, form) for one, turn in zip(live, turns, strict=True)]
+        texts = self._ask("act", live, conversations, deterministic)
+        actions = [self._action(text) for text in texts]
+        lost = [index for index, action in enumerate(actions) if action is None]
+        again = Message("user", (f"{prompts.AGAIN} {form}\n\n{self.parser.api}",))
+        second = self._ask(
+            "act",
+            [live[index] for index in lost],
+            [[*conversations[index], prompts.said(texts[index]), again] for index in lost],
+            deterministic,
+        )
+        for index, text in zip(lost, second, strict=True):
+            texts[index], actions[index] = text, self._action(text)
+        return [self._decision(*each) for each in zip(live, turns, texts, actions, strict=True)]
+
+    def _choose(self, live: Sequence[_Episode], seen: Sequence[Observation], deterministic: bool) -> list[Decision]:
+        """One of the actions that each observation lists, after a thought where the style has one."""
+        turns = [self._shown(observation) for observation in seen]
+        conversations = [self._conversation(one, turn, "") for one, turn in zip(live, turns, strict=True)]
+        thoughts = [""] * len(live)
+        if self.settings.style != "plain":
+            asked = [[*talk[:-1], prompts.with_words(talk[-1], prompts.THINK)] for talk in conversations]
+            thoughts = self._ask("think", live, asked, deterministic)
+            conversations = [[*talk, prompts.said(text)] for talk, text in zip(asked, thoughts, strict=True)]
+        choices = [tuple(map(str, observation["actions"])) for observation in seen]
+        questions = [
+            [*talk, Message("user", (prompts.listed(listed),))]
+            if talk[-1].role == "assistant"
+            else [*talk[:-1], prompts.with_words(talk[-1], prompts.listed(listed))]
+            for talk, listed in zip(conversations, choices, strict=True)
+        ]
+        texts = self._ask("act", live, questions, deterministic, choices=choices)
+        decisions = []
+        for one, turn, text, listed, observation in zip(live, turns, texts, choices, seen, strict=True):
+            action = observation["action_ids"][listed.index(text)] if text in listed else None
+            decisions.append(self._decision(one, turn, text, action))
+        return decisions
+
+    def _recall(self, live: Sequence[_Episode], deterministic: bool) -> None:
+        """What earlier trials taught, each lesson drawn when the next trial begins, so that it is among that one's calls."""
+        fresh = [one for one in live if not one.past and self.trials > 1]
+        owed = [(one, *due) for one in fresh if (due := self._lessons.owed(one.number)) is not None]
+        told = [[prompts.shown(transcript), Message("user", (prompts.REFLECT,))] for _, _, transcript in owed]
+        lessons = self._ask("reflect", [one for one, *_ in owed], told, deterministic)
+        for (_, before, _), lesson in zip(owed, lessons, strict=True):
+            self._lessons.learn(before, lesson.strip())
+        for one in fresh:
+            one.lessons = self._lessons.of(one.number)
+
+    def _action(self, text: str) -> Any | None:
+        """What an answer means, as `env.step` receives it; None if it means nothing."""
+        assert self.parser is not None
+        action = self.parser.parse(prompts.after_thought(text))
+        return None if action is None else self.parser.render(action)
+
+    def _ask(
+        self,
+        module: str,
+        live: Sequence[_Episode],
+        conversations: Sequence[Conversation],
+        deterministic: bool,
+        choices: Sequence[Sequence[str]] | None = None,
+    ) -> list[str]:
+        """The answers, each kept among its episode's calls."""
+        if not conversations:
+            return []
+        answers = ask(
+            self.model,
+            module,
+            conversations,
+            max_tokens=self.settings.lesson_tokens if module == "reflect" else self.settings.max_tokens,
+            deterministic=deterministic,
+            choices=choices,
+            draws=[0 if deterministic else one.number for one in live],
+        )
+        for one, (_, call) in zip(live, answers, strict=True):
+            one.calls.append(call)
+        return [reply.text for reply, _ in answers]
+
+    def _conversation(self, one: _Episode, turn: Message, form: str) -> list[Message]:
+        api = self.parser.api if self.parser is not None else None
+        recent = one.past[-2 * self.settings.history :] if self.settings.history else []
+        return [prompts.system(api, form, one.lessons), *self._exemplars, *recent, turn]
+
+    def _shown(self, observation: Observation) -> Message:
+        """An observation as the model is shown it.
+
+        Raises:
+            UserError: if it shows nothing the model could read.
+        """
+        text = observation.get("text")
+        sees = self.model.sees and "image" in observation
+        if not text and not sees:
+            raise UserError(
+                f"the environment shows nothing that {self.model.name} can read; choose one with `text` in its "
+                "observations" + ("" if self.model.sees else ", or a model with eyes")
+            )
+        if "image" in observation and not self.model.sees and not self._blind:
+            self._blind = True
+            log.warning("%s reads text alone and is not shown the pictures", self.model.name)
+        return prompts.shown(str(text or ""), at_rest(observation, "image") if sees else None)
+
+    def _decision(self, one: _Episode, turn: Message, text: str, action: Any | None) -> Decision:
+        one.past += [Message("user", (turn.text,)), prompts.said(text)]
+        extras = {"calls": one.calls}
+        if action is None:
+            return Decision(None, extras, give_up=_why(text))
+        return Decision(action, extras)
+
+
+def _why(text: str) -> str:
+    return "the answer holds no action" if text.strip() else "the answer is empty"

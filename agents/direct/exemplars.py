@@ -1,0 +1,57 @@
+"""Solved episodes as turns of a conversation, to stand before the first observation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agentlab_runner.agents.direct import prompts
+from agentlab_runner.agents.llm.chat.types import Message
+from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.episodes import load_episodes
+from agentlab_runner.runners.types import Step, Trajectory
+
+
+def load(folder: str | None, count: int) -> Sequence[Message]:
+    """The first `count` successful episodes of a folder of recorded ones, or of a run, the latest set first.
+
+    Raises:
+        UserError: if there are fewer.
+    """
+    if folder is None:
+        return ()
+    found = [episode for one in _sets(Path(folder).expanduser()) for episode in load_episodes(one) if episode.success]
+    if len(found) < count:
+        raise UserError(
+            f"{folder} holds {len(found)} successful recorded episodes and agent.exemplar_count asks for {count}; "
+            "record more (eval.record), or ask for fewer"
+        )
+    return [message for episode in found[:count] for message in _turns(episode)]
+
+
+def _sets(folder: Path) -> list[Path]:
+    """Folders that hold `000/episode.json`: this one, or those in the `episodes` of a run."""
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; give agent.exemplars a run or a folder of recorded episodes")
+    if (folder / "manifest.json").is_file():
+        return sorted((one for one in (folder / "episodes").glob("*") if one.is_dir()), key=_step, reverse=True)
+    return [folder]
+
+
+def _step(folder: Path) -> int:
+    """After which step a run recorded a set, by its name."""
+    digits = folder.name.rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else -1
+
+
+def _turns(episode: Trajectory) -> list[Message]:
+    return [
+        message
+        for step in episode.steps
+        for message in (prompts.shown(str(step.observation.get("text", ""))), prompts.said(_written(step)))
+    ]
+
+
+def _written(step: Step) -> str:
+    """The action in words: as it was sent, or as the environment called it."""
+    action: Any = step.decision.action
+    return action if isinstance(action, str) else str(step.info.get("parsed", action))
