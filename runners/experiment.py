@@ -38,6 +38,14 @@ class PreparingAgent(Agent, Protocol):
 
 
 @runtime_checkable
+class RetryingAgent(Agent, Protocol):
+    """An agent that is given what it failed at once more; how often at most, its config says by `trials`."""
+
+    def retry(self, episodes: Mapping[int, int]) -> None:
+        """The episodes with the numbers on the left are further trials of those on the right, which have failed."""
+
+
+@runtime_checkable
 class LearningAgent(Agent, Protocol):
     """An agent that improves from trajectories."""
 

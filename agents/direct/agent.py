@@ -10,7 +10,8 @@ from agentlab_runner.agents.direct import prompts
 from agentlab_runner.agents.direct.exemplars import load
 from agentlab_runner.agents.direct.lessons import Lessons
 from agentlab_runner.agents.direct.settings import DirectSettings
-from agentlab_runner.agents.llm.chat.local import as_chat
+from agentlab_runner.agents.llm.chat.adopt import as_chat
+from agentlab_runner.agents.llm.chat.kept import Kept
 from agentlab_runner.agents.llm.chat.sessions import Sessions, ask
 from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message
 from agentlab_runner.agents.unlearning import Unlearning
@@ -54,7 +55,6 @@ class DirectAgent(Unlearning):
 
     def __init__(self, policy: "ChatModel | LanguagePolicy", parser: Parser | None = None, **settings: Any) -> None:
         self.settings = DirectSettings(**settings)
-        self.policy = policy
         self.model: ChatModel = as_chat(policy)
         if parser is not None and not getattr(parser, "api", ""):
             raise UserError(
@@ -68,13 +68,11 @@ class DirectAgent(Unlearning):
         self._blind = False
 
     def setup(self, trainer: "Trainer") -> None:
-        if self.policy is not self.model:
-            trainer.prepare(self.policy)
+        if hasattr(self.model, "to"):
+            self.model.to(trainer.device)
 
     def prepare(self, folder: Path, report: Report) -> Metrics:
-        keep = getattr(self.model, "keep", None)
-        if keep is not None:
-            keep(folder)
+        self.model = Kept(self.model, folder / "calls")
         self._lessons.keep(folder)
         return {}
 

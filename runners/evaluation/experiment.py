@@ -13,7 +13,8 @@ from agentlab_runner.runners.errors import RolloutLost, RunFailed, Unreachable, 
 from agentlab_runner.runners.evaluation.journal import Journal
 from agentlab_runner.runners.evaluation.plan import Plan
 from agentlab_runner.runners.evaluation.repeats import best_and_worst, headline, table
-from agentlab_runner.runners.experiment import PreparingAgent
+from agentlab_runner.runners.evaluation.trials import by_trial, trials_table
+from agentlab_runner.runners.experiment import PreparingAgent, RetryingAgent
 from agentlab_runner.runners.online.contract import reported
 from agentlab_runner.runners.online.evaluation import Line, line_of, summarised, tables, uncounted
 from agentlab_runner.runners.online.held_out import evaluated
@@ -64,13 +65,13 @@ class EvaluationExperiment:
         if model_maker(cfg) is not None:
             raise UserError("this model is made from demonstrations, and an evaluation has none; choose another model")
         self.cfg = cfg
-        self.plan = Plan.of(cfg.eval)
+        self.plan = Plan.of(cfg.eval, trials=cfg.agent.get("trials") or 1)
 
     def train(self, run: "Run") -> Metrics:
         """Play what the journal lacks and write the table; an end in between leaves one of what was played."""
         journal, callbacks = Journal(run.path, self.plan), Callbacks(self.cfg)
         journal.repair()
-        missing, steps = journal.missing(), len(self.plan.starts)
+        steps = len(self.plan.starts)
         with callbacks.during(run):
 
             def keep(number: int, trajectory: Trajectory) -> None:
@@ -79,8 +80,8 @@ class EvaluationExperiment:
                 journal.append(self._line(number, trajectory))
 
             try:
-                if missing:
-                    self._play(run, [self.plan.starts[number] for number in missing], keep)
+                if journal.missing():
+                    self._play(run, journal.lines(), keep)
             except BaseException as fault:
                 if lines := journal.lines():
                     self._write(run, lines)
@@ -110,20 +111,22 @@ class EvaluationExperiment:
             if number < self.cfg.eval.record:
                 recorded[number] = trajectory
 
-        self._play(run, self.plan.starts, keep)
+        self._play(run, [], keep)
         summary = self._write(run, sorted(lines, key=lambda line: line["number"]))
         run.save_episodes(NAME, [recorded[number] for number in sorted(recorded)], step=len(lines))
         return self._result(self._told(summary), summary)
 
-    def _play(self, run: "Run", starts: Sequence[Start], keep: OnNumbered) -> None:
-        cfg, before = self.cfg, len(self.plan.starts) - len(starts)
+    def _play(self, run: "Run", lines: Sequence[Line], keep: OnNumbered) -> None:
+        """Trial after trial, the episodes that are missing beside those of `lines`."""
+        cfg = self.cfg
         for part in ("warm_start", "offline"):
             if cfg.get(part):
                 log.warning("%s is left out: an evaluation learns nothing", part)
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
+        done = {line["number"]: line for line in lines}
         with closing(make_rollout(cfg, trainer, cfg.eval.env)) as rollout:
-            if not before:
+            if not done:
                 check_tasks(rollout.envs[0], self.plan.by_task)
             agent = make_agent(cfg, run.path, trainer)
             if isinstance(agent, PreparingAgent):
@@ -131,22 +134,38 @@ class EvaluationExperiment:
                     made = reported(agent, "prepare", agent.prepare(run.path, progress.report))
                 if made and run.owned and not run.apart:
                     run.log(made, step=0)
-            # what draws from the global generators draws nothing again that the episodes before have drawn
-            seed_everything(episode_seeds(cfg.seed, EVAL, before, count=1)[0])
-            wins = played = 0
-            with Progress(len(self.plan.starts), "playing", done=before) as progress:
-                for number, trajectory in play(agent, rollout.envs, starts, deterministic=cfg.eval.deterministic):
-                    keep(number, trajectory)
-                    played, wins = played + 1, wins + trajectory.success
-                    progress.advance(success=wins / played)
+            if self.plan.trials > 1 and not isinstance(agent, RetryingAgent):
+                raise UserError(f"{cfg.agent._target_} cannot try again after a failure; leave out agent.trials")
+            for trial in range(self.plan.trials):
+                if trial:
+                    again = self.plan.of_trial(trial, done)
+                    agent.retry({start.number: start.number - len(self.plan.starts) for start in again})
+                starts = self.plan.missing(trial, done)
+                # what draws from the global generators draws nothing again that the episodes before have drawn
+                seed_everything(episode_seeds(cfg.seed, EVAL, len(done), count=1)[0])
+                wins = played = 0
+                label = "playing" if trial == 0 else f"trial {trial + 1}"
+                before = len(self.plan.of_trial(trial, done)) - len(starts)
+                with Progress(before + len(starts), label, done=before) as progress:
+                    for number, trajectory in play(agent, rollout.envs, starts, deterministic=cfg.eval.deterministic):
+                        keep(number, trajectory)
+                        done[number] = self._line(number, trajectory)
+                        played, wins = played + 1, wins + trajectory.success
+                        progress.advance(success=wins / played)
 
     def _line(self, number: int, trajectory: Trajectory) -> dict[str, Any]:
-        return {**line_of(number, trajectory), "repeat": number % self.plan.repeats}
+        place = {"repeat": number % self.plan.repeats, "trial": number // len(self.plan.starts)}
+        return {**line_of(number, trajectory), **place}
 
     def _write(self, run: "Run", lines: Sequence[Line]) -> dict[str, Any]:
         """The table of these episodes, as a file of the run."""
-        repeated = best_and_worst(lines, self.plan.repeats)
-        summary = {"planned": len(self.plan.starts), **summarised(lines), "repeats": repeated}
+        first = [line for line in lines if line["trial"] == 0]
+        summary = {
+            "planned": len(self.plan.starts),
+            **summarised(first),
+            "repeats": best_and_worst(first, self.plan.repeats),
+            "trials": by_trial(lines, self.plan.trials, len(self.plan.starts)),
+        }
         run.write_eval(NAME, summary, step=len(lines))
         return summary
 
@@ -154,6 +173,8 @@ class EvaluationExperiment:
         found = {f"eval/{name}": one for name, one in tables(summary).items()}
         if summary["repeats"]:
             found["eval/repeats"] = table(summary["repeats"])
+        if summary["trials"]:
+            found["eval/trials"] = trials_table(summary["trials"])
         return {**evaluated(summary), **headline(summary["repeats"]), **found}
 
     def _result(self, metrics: Metrics, summary: dict[str, Any]) -> Metrics:

@@ -12,14 +12,9 @@ from agentlab_runner.runners.files.received import LINES_LIMIT, read_bytes
 from agentlab_runner.runners.online.evaluation import is_line
 from agentlab_runner.runners.run.folder import JOURNAL
 from agentlab_runner.runners.run.metrics_file import MetricsFile
-from agentlab_runner.runners.types import StopReason
-
-AGAIN = (StopReason.DEVICE_LOST, StopReason.ERROR)
-"""How an episode ended that is played again when the run is resumed: something else than the agent failed."""
-
 
 class Journal:
-    """The episodes of one evaluation; a line is that of `runners.online.evaluation.line_of`, with its `repeat`."""
+    """The episodes of one evaluation; a line is that of `runners.online.evaluation.line_of`, with its `repeat` and `trial`."""
 
     def __init__(self, run: Path, plan: Plan) -> None:
         self.path = run / JOURNAL
@@ -57,12 +52,15 @@ class Journal:
         return [found[number] for number in sorted(found)]
 
     def missing(self) -> list[int]:
-        """The numbers of the episodes to play: those without a line, and those that ended as `AGAIN` says."""
-        done = {line["number"] for line in self.lines() if line["stop"] not in AGAIN}
-        return [start.number for start in self.plan.starts if start.number not in done]
+        """The numbers of the episodes to play, as far as is known, see `Plan.missing`."""
+        done = {line["number"]: line for line in self.lines()}
+        return [start.number for trial in range(self.plan.trials) for start in self.plan.missing(trial, done)]
 
     def _fits(self, line: Any) -> bool:
-        if not is_line(line) or type(line["number"]) is not int or not 0 <= line["number"] < len(self.plan.starts):
+        count = len(self.plan.starts)
+        if not is_line(line) or type(line["number"]) is not int or not 0 <= line["number"] < count * self.plan.trials:
             return False
-        start = self.plan.starts[line["number"]]
+        if line.get("trial") != line["number"] // count:
+            return False
+        start = self.plan.starts[line["number"] % count]
         return bool(line["seed"] == start.seed and line["task"] == start.options.get("task", line["task"]))

@@ -1,13 +1,17 @@
-"""Which episodes an evaluation plays: tasks x seeds x repeats, each with a number that it keeps."""
+"""Which episodes an evaluation plays: tasks x seeds x repeats, each with a number that it keeps, and further trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 from omegaconf import DictConfig
 
 from agentlab_runner.runners.online.rollout import EVAL, Start, episode_seeds
+from agentlab_runner.runners.types import StopReason
+
+AGAIN = (StopReason.DEVICE_LOST, StopReason.ERROR)
+"""How an episode ended that is played again when the run is resumed: something else than the agent failed."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +22,15 @@ class Plan:
     """Empty: what the environment plays of itself."""
     seeds: Sequence[int]
     repeats: int
+    trials: int = 1
+    """How often a start is tried at most, by an agent that learns from having failed; the first is what is compared."""
 
     @classmethod
-    def of(cls, cfg: DictConfig) -> Self:
+    def of(cls, cfg: DictConfig, trials: int = 1) -> Self:
         """As the config node `eval` says; a count of seeds draws those of held-out episodes."""
         asked = cfg.get("seeds") or cfg.episodes
         seeds = episode_seeds(cfg.seed, EVAL, count=asked) if isinstance(asked, int) else [int(seed) for seed in asked]
-        return cls(list(cfg.get("tasks") or []), seeds, cfg.get("repeats", 1))
+        return cls(list(cfg.get("tasks") or []), seeds, cfg.get("repeats", 1), trials)
 
     @property
     def by_task(self) -> list[Start]:
@@ -41,3 +47,24 @@ class Plan:
             for group, (seed, options) in enumerate(begins)
             for repeat in range(self.repeats)
         ]
+
+    def of_trial(self, trial: int, done: Mapping[int, Mapping[str, Any]]) -> list[Start]:
+        """The starts of a trial (0: the first), as far as is known: of a further one those that failed in the one before.
+
+        Args:
+            done: lines of episodes that are over, by number.
+        """
+        shift = trial * len(self.starts)
+        starts = [Start(start.number + shift, start.seed, start.options) for start in self.starts]
+        if trial == 0:
+            return starts
+        before = {start.number: done.get(start.number - len(self.starts)) for start in starts}
+        return [start for start in starts if _has_failed(before[start.number])]
+
+    def missing(self, trial: int, done: Mapping[int, Mapping[str, Any]]) -> list[Start]:
+        """Those to play: not over, or ended by the fault of something else than the agent."""
+        return [one for one in self.of_trial(trial, done) if one.number not in done or done[one.number]["stop"] in AGAIN]
+
+
+def _has_failed(line: Mapping[str, Any] | None) -> bool:
+    return line is not None and not line["success"] and StopReason(line["stop"]).counts

@@ -105,7 +105,7 @@ class _Live:
             level=int(self.start.get("level", 0)),
             measures={name: float(value) for name, value in (info.get("measures") or {}).items()},
             reason=reason,
-            number=self.number,
+            number=self.begin.number,
         )
 
 

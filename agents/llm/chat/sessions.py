@@ -1,14 +1,16 @@
 """What every agent that prompts keeps of its live episodes, and how it asks its model about all of them at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message, Reply
 from agentlab_runner.runners.frames import Frame
 from agentlab_runner.runners.types import Call, Trajectory
 
+S = TypeVar("S")
 
-class Sessions[S]:
+
+class Sessions(Generic[S]):
     """One thing for each live episode, in the order in which `Agent.act` is shown their observations.
 
     Args:
