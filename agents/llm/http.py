@@ -138,8 +138,8 @@ class Http:
     def ask(
         self,
         path: str,
-        body: Mapping[str, Any] | None = None,
-        read: Callable[[Answer], T] = lambda answer: answer.json(),  # type: ignore[assignment,return-value]
+        body: Mapping[str, Any] | None,
+        read: Callable[[Answer], T],
         lost: Callable[[], None] = lambda: None,
         retries: int | None = None,
     ) -> T:
@@ -148,7 +148,7 @@ class Http:
         Args:
             path: behind the base.
             body: sent as JSON by POST; None: GET.
-            read: raises `Cut` for an answer that is not whole.
+            read: such as `Answer.json`; raises `Cut` for an answer that is not whole.
             lost: told of each try whose answer was under way or due, and did not come whole: it may have been billed.
             retries: None: as many as the limits say.
 
