@@ -165,7 +165,7 @@ class Http:
             try:
                 return read(self._send(url, body))
             except Cut as fault:
-                why, wait, begun = str(fault), None, True
+                why, wait, begun = self.scrub(str(fault)), None, True
             except _Passing as fault:
                 why, wait, begun = str(fault), fault.wait, fault.begun
             if begun:
@@ -238,7 +238,7 @@ class Http:
     def _judged(self, answer: Answer) -> Answer:
         if answer.status < 300:
             return answer
-        said, url = _reason(answer), answer.url
+        said, url = self.scrub(_reason(answer)), answer.url
         if answer.status == 401 or (answer.status == 403 and not re.search("moderat|flagged|polic", said, re.I)):
             missing = "" if self.key else ", which is not set"
             raise UserError(

@@ -221,7 +221,8 @@ class Endpoint(Answering):
         finally:
             self.budget.settle(most, came)
         seconds = time.perf_counter() - began
-        reply = Reply(text, tokens_in, tokens_out, seconds, came.cost, said.finish, model=said.model or self.name)
+        model = self.http.scrub(said.model) or self.name
+        reply = Reply(text, tokens_in, tokens_out, seconds, came.cost, said.finish, model=model)
         weighed = request.choices is not None and "top_logprobs" in body and said.finish != "refusal"
         chances = choosing.by_tokens(said.first, request.choices or ()) if weighed else None
         if chances is None:
