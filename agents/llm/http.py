@@ -118,8 +118,8 @@ class Http:
     def __init__(self, base: str, key_env: str, limits: Limits, words: Words) -> None:
         self.base = base.rstrip("/")
         self.key_env, self.limits, self.words = key_env, limits, words
-        unbounded = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self._client = httpx.Client(follow_redirects=False, limits=unbounded)
+        self._client: httpx.Client | None = None
+        self._making = threading.Lock()
         self._abandoned = threading.Event()
         self._jitter = random.Random()
 
@@ -178,12 +178,21 @@ class Http:
     def abandon(self) -> None:
         """Nobody waits any more: requests under way end with a fault, and none is begun."""
         self._abandoned.set()
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
     def scrub(self, text: str) -> str:
         """The text without the key."""
         key = os.environ.get(self.key_env, "").strip()
         return text.replace(key, "[key]") if len(key) >= LEAST_SECRET else text
+
+    def _connected(self) -> httpx.Client:
+        """Made when it is first needed: it reads the machine's certificates, which a rerun from the cache need not."""
+        with self._making:
+            if self._client is None:
+                unbounded = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+                self._client = httpx.Client(follow_redirects=False, limits=unbounded)
+            return self._client
 
     def _rest(self, attempt: int, wait: float | None) -> None:
         if wait is None:
@@ -212,7 +221,7 @@ class Http:
             headers["Authorization"] = f"Bearer {key}"
         limit, began, chunks, size = self.limits.timeout, time.monotonic(), [], 0
         try:
-            with self._client.stream(method, url, content=content, headers=headers, timeout=limit) as response:
+            with self._connected().stream(method, url, content=content, headers=headers, timeout=limit) as response:
                 for chunk in response.iter_bytes():
                     chunks.append(chunk)
                     size += len(chunk)
