@@ -118,8 +118,8 @@ class Http:
     def __init__(self, base: str, key_env: str, limits: Limits, words: Words) -> None:
         self.base = base.rstrip("/")
         self.key_env, self.limits, self.words = key_env, limits, words
-        unbounded = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self._client = httpx.Client(follow_redirects=False, limits=unbounded)
+        self._client: httpx.Client | None = None
+        self._making = threading.Lock()
         self._abandoned = threading.Event()
         self._jitter = random.Random()
 
@@ -138,8 +138,8 @@ class Http:
     def ask(
         self,
         path: str,
-        body: Mapping[str, Any] | None = None,
-        read: Callable[[Answer], T] = lambda answer: answer.json(),  # type: ignore[assignment,return-value]
+        body: Mapping[str, Any] | None,
+        read: Callable[[Answer], T],
         lost: Callable[[], None] = lambda: None,
         retries: int | None = None,
     ) -> T:
@@ -148,7 +148,7 @@ class Http:
         Args:
             path: behind the base.
             body: sent as JSON by POST; None: GET.
-            read: raises `Cut` for an answer that is not whole.
+            read: such as `Answer.json`; raises `Cut` for an answer that is not whole.
             lost: told of each try whose answer was under way or due, and did not come whole: it may have been billed.
             retries: None: as many as the limits say.
 
@@ -165,7 +165,7 @@ class Http:
             try:
                 return read(self._send(url, body))
             except Cut as fault:
-                why, wait, begun = str(fault), None, True
+                why, wait, begun = self.scrub(str(fault)), None, True
             except _Passing as fault:
                 why, wait, begun = str(fault), fault.wait, fault.begun
             if begun:
@@ -178,12 +178,21 @@ class Http:
     def abandon(self) -> None:
         """Nobody waits any more: requests under way end with a fault, and none is begun."""
         self._abandoned.set()
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
     def scrub(self, text: str) -> str:
         """The text without the key."""
         key = os.environ.get(self.key_env, "").strip()
         return text.replace(key, "[key]") if len(key) >= LEAST_SECRET else text
+
+    def _connected(self) -> httpx.Client:
+        """Made when it is first needed: it reads the machine's certificates, which a rerun from the cache need not."""
+        with self._making:
+            if self._client is None:
+                unbounded = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+                self._client = httpx.Client(follow_redirects=False, limits=unbounded)
+            return self._client
 
     def _rest(self, attempt: int, wait: float | None) -> None:
         if wait is None:
@@ -212,7 +221,7 @@ class Http:
             headers["Authorization"] = f"Bearer {key}"
         limit, began, chunks, size = self.limits.timeout, time.monotonic(), [], 0
         try:
-            with self._client.stream(method, url, content=content, headers=headers, timeout=limit) as response:
+            with self._connected().stream(method, url, content=content, headers=headers, timeout=limit) as response:
                 for chunk in response.iter_bytes():
                     chunks.append(chunk)
                     size += len(chunk)
@@ -238,7 +247,7 @@ class Http:
     def _judged(self, answer: Answer) -> Answer:
         if answer.status < 300:
             return answer
-        said, url = _reason(answer), answer.url
+        said, url = self.scrub(_reason(answer)), answer.url
         if answer.status == 401 or (answer.status == 403 and not re.search("moderat|flagged|polic", said, re.I)):
             missing = "" if self.key else ", which is not set"
             raise UserError(

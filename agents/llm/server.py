@@ -64,7 +64,7 @@ class RolloutServer:
         self._pushed = 0
         self._current = False
         self._folder = self.settings.folder or tempfile.mkdtemp(prefix="agentlab-adapters-")
-        served = [entry["id"] for entry in self._http.ask("models")["data"]]
+        served = [entry["id"] for entry in self._http.ask("models", None, Answer.json)["data"]]
         if self.base not in served:
             raise UserError(
                 f"the server at {self.url} serves {', '.join(served)}, not {self.base}; start it with that model, or "
@@ -104,7 +104,7 @@ class RolloutServer:
         folder = Path(self._folder, name)
         policy.save_pretrained(folder)
         try:
-            self._http.ask("load_lora_adapter", {"lora_name": name, "lora_path": str(folder)}, _any)
+            self._http.ask("load_lora_adapter", {"lora_name": name, "lora_path": str(folder)}, _text)
         except Refused as fault:
             raise RunFailed(
                 f"the server at {self.url} refuses the adapters in {folder} ({fault}); start it with --enable-lora, "
@@ -112,7 +112,7 @@ class RolloutServer:
                 "model.server.folder to one that it sees too"
             ) from fault
         if self._adapter is not None:
-            self._http.ask("unload_lora_adapter", {"lora_name": self._adapter}, _any)
+            self._http.ask("unload_lora_adapter", {"lora_name": self._adapter}, _text)
         self._adapter, self._current = name, True
         self._pushed += 1
 
@@ -136,7 +136,7 @@ class RolloutServer:
         }
         if not deterministic:
             body["seed"] = int(torch.randint(2**31, ()))
-        choice = self._http.ask("chat/completions", body)["choices"][0]
+        choice = self._http.ask("chat/completions", body, Answer.json)["choices"][0]
         ids, told = choice.get("token_ids"), (choice.get("logprobs") or {}).get("content")
         if not ids or not told or len(ids) != len(told):
             raise RunFailed(
@@ -164,7 +164,7 @@ class RolloutServer:
             )
 
 
-def _any(answer: Answer) -> str:
+def _text(answer: Answer) -> str:
     return answer.text
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -155,13 +155,13 @@ class CallLog:
             return False
         if _is_name(name := content.get("message")):
             self._messages.setdefault(bytes.fromhex(name), place)
-        elif _is_name(name := content.get("call")) and _is_name(content.get("model")):
+        elif _is_name(name := content.get("call")) and _is_name(model := content.get("model")):
             reply = _reply(content)
             if reply is None:
                 return False
             if not reply.cached:
                 self.spent += Spent(reply.requests, reply.tokens_in + reply.tokens_out, reply.cost)
-            self._calls.setdefault(_key(content["model"], name), place)
+            self._calls.setdefault(_key(model, name), place)
         elif _is_name(name := content.get("model")) and len(self.models) < MODELS_LIMIT:
             if not (isinstance(content.get("name"), str) and isinstance(content.get("parameters"), dict)):
                 return False
@@ -228,7 +228,7 @@ def _key(model: str, request: str) -> bytes:
     return bytes.fromhex(model[:16] + request)
 
 
-def _is_name(name: Any) -> bool:
+def _is_name(name: Any) -> TypeGuard[str]:
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 

@@ -14,7 +14,7 @@ from agentlab_runner.agents.llm.chat.history import fitted, shortened
 from agentlab_runner.agents.llm.chat.request import Answering, Request
 from agentlab_runner.agents.llm.chat.settings import EndpointSettings
 from agentlab_runner.agents.llm.chat.types import Message, Reply
-from agentlab_runner.agents.llm.http import Http, Refused, Words
+from agentlab_runner.agents.llm.http import Answer, Http, Refused, Words
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import UserError
 
@@ -116,7 +116,7 @@ class Endpoint(Answering):
 
     def _look_up(self) -> None:
         try:
-            listed = self.http.ask("models", retries=min(1, self.settings.retries))
+            listed = self.http.ask("models", None, Answer.json, retries=min(1, self.settings.retries))
         except Refused as fault:
             if fault.status < 400:  # a web site, or another host
                 raise UserError(str(fault)) from fault
@@ -221,7 +221,8 @@ class Endpoint(Answering):
         finally:
             self.budget.settle(most, came)
         seconds = time.perf_counter() - began
-        reply = Reply(text, tokens_in, tokens_out, seconds, came.cost, said.finish, model=said.model or self.name)
+        model = self.http.scrub(said.model) or self.name
+        reply = Reply(text, tokens_in, tokens_out, seconds, came.cost, said.finish, model=model)
         weighed = request.choices is not None and "top_logprobs" in body and said.finish != "refusal"
         chances = choosing.by_tokens(said.first, request.choices or ()) if weighed else None
         if chances is None:

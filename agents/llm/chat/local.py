@@ -96,7 +96,7 @@ class LocalChat(Answering):
         if self.policy.training:
             self.policy.eval()
         self._notice_training()
-        spoken: list[tuple[int, Row, Request, Script, int]] = []
+        asked: dict[Row, tuple[int, Request, Script, int]] = {}
         began = time.perf_counter()
         for place, request in enumerate(requests):
             script, dropped = self._script(request)
@@ -105,11 +105,12 @@ class LocalChat(Answering):
             elif request.choices is not None:
                 yield place, self._choose(request, script, dropped)
             else:
-                spoken.append((place, self._row(request, script), request, script, dropped))
-        self.speaker.say([row for _, row, *_ in spoken])
-        seconds = time.perf_counter() - began
-        for place, row, request, script, dropped in spoken:
-            yield place, self._told(row, request, script, dropped, seconds)
+                asked[self._row(request, script)] = place, request, script, dropped
+        for batch in self.speaker.say(list(asked)):
+            seconds = time.perf_counter() - began
+            for row in batch:
+                place, request, script, dropped = asked[row]
+                yield place, self._told(row, request, script, dropped, seconds)
 
     def _script(self, request: Request) -> tuple[Script, int]:
         """The conversation within the context, and how many turns were left out for it."""

@@ -68,9 +68,8 @@ class Reader:
             UserError: if the model's template refuses it.
         """
         turns, merged = _in_turn(messages)
-        text, pictures = self._written(turns), ()
-        if self.prompts.sees:
-            pictures = tuple(part for turn in turns for part in turn.parts if isinstance(part, Frame))
+        text, sees = self._written(turns), self.prompts.sees
+        pictures = tuple(part for turn in turns for part in turn.parts if sees and isinstance(part, Frame))
         if not pictures:
             return Script(text, self.prompts.tokens(text), (), merged)
         pieces = text.split(self.prompts.image_token)
@@ -116,8 +115,8 @@ class Reader:
         try:
             return self._templated(_without_system(turns))
         except TemplateError as fault:
-            said = " ".join(str(fault).split())[:200]
-            raise UserError(f"the model's chat template refuses the conversation ({said}); choose another") from fault
+            why = " ".join(str(fault).split())[:200]
+            raise UserError(f"the model's chat template refuses the conversation ({why}); choose another") from fault
 
     def _templated(self, turns: Sequence[Message]) -> str:
         content: list[dict[str, Any]] = [

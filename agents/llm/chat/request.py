@@ -96,7 +96,7 @@ class Answering(ABC):
     ) -> list[Reply]:
         """As `ChatModel.reply`."""
         requests = [
-            Request(tuple(messages), max_tokens, deterministic, tuple(stop), own and tuple(own), draw)
+            Request(tuple(messages), max_tokens, deterministic, tuple(stop), None if own is None else tuple(own), draw)
             for messages, own, draw in zip(
                 conversations,
                 [None] * len(conversations) if choices is None else choices,

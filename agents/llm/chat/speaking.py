@@ -4,7 +4,7 @@ What a row says does not depend on what else is in the batch, nor on what was re
 do, and a choice so close that they could decide it is made anew from the row computed alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -26,7 +26,7 @@ CLOSE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}
 """Nats by which two ways to compute the same may differ, and a hundredfold; by the weights' type."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """A prompt, and how it is to go on."""
 
@@ -51,13 +51,13 @@ class Speaker:
         self.close = CLOSE[next(self.base.parameters()).dtype]
         self.tree = PrefixTree(cache_mb) if ReservedCache(self.config, 1).whole else None
 
-    @torch.inference_mode()
-    def say(self, rows: Sequence[Row]) -> None:
-        """Fill `tokens` of every row: until it has ended, or is cut."""
-        if self.tree is not None:
+    def say(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+        """Fill `tokens` of every row, until it has ended or is cut; those that are done, batch by batch."""
+        if self.tree is not None and rows:
             self._share([row.prompt for row in rows])
         for batch in self._batches(rows):
             self._say(batch)
+            yield batch
 
     @torch.inference_mode()
     def weigh(self, prompt: Prompt, tree: TokenTree) -> list[float]:
@@ -74,6 +74,7 @@ class Speaker:
         """How much of a prompt was read before, its last token left aside, and its states."""
         return (0, []) if self.tree is None else self.tree.find(prompt.keys[:-1])
 
+    @torch.inference_mode()
     def _share(self, prompts: Sequence[Prompt]) -> None:
         """Read what several begin with, once and alone."""
         assert self.tree is not None
@@ -122,6 +123,7 @@ class Speaker:
 
     # -- saying -------------------------------------------------------------------------------------------------------
 
+    @torch.inference_mode()
     def _say(self, rows: list[Row]) -> None:
         found = [self._found(row.prompt) for row in rows]
         start = max(known for known, _ in found)

@@ -81,8 +81,8 @@ def read(answer: Answer) -> Said:
         if refusal or finish == "content_filter":
             kind, text = "refusal", text or str(refusal or "")
         first = _first(choice.get("logprobs"))
-        counts = (_count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
-        return Said(text, kind, str(model)[:200], *counts, first)
+        tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+        return Said(text, kind, str(model)[:200], tokens_in, tokens_out, first)
     except (KeyError, IndexError, TypeError, AttributeError) as fault:
         raise Refused(
             answer.status,

@@ -1,5 +1,6 @@
 """A chat model behind HTTP: what is sent, what is made of the answer, and every way in which a server fails."""
 
+import json
 import logging
 import socket
 import threading
@@ -367,6 +368,15 @@ def test_the_key_is_scrubbed_from_whatever_a_server_says(server, caplog):
         said, fault = f"{said} {fault!r}", fault.__cause__ or fault.__context__
     assert KEY not in said + caplog.text
     assert "[key]" in said
+    hidden = f"\\u{ord(KEY[0]):04x}{KEY[1:]}"  # as JSON may write it
+    error = '{"error": {"message": "KEY"}}'.replace("KEY", hidden)
+    server.script = [Answer(error, status) for status in (500, 200, 400)]
+    with pytest.raises((UserError, RunFailed), match=r"\[key\]") as told:
+        ask(endpoint(server))
+    assert KEY not in str(told.value)
+    whole = json.dumps(completion("KEY", model="KEY")).replace("KEY", hidden)
+    server.script = [Answer(whole)]
+    assert KEY not in repr(ask(endpoint(server)))
 
 
 @pytest.mark.parametrize(
