@@ -266,7 +266,7 @@ def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
         (["phone", "serve", "prt=1"], "conf has no key 'prt'; did you mean 'port'?"),
         (["phone", "serve", "phones=0"], "phones is 0, but must be at least 1"),
         (["import", "tyo", "x.yaml"], "nothing imports 'tyo'; did you mean toy?"),
-        (["trian"], "No such command"),
+        (["trian"], "has no command 'trian'; did you mean train?"),
         (["train", "+exp=counting", "name=my run"], "'name' is no key of a config; did you mean --name 'my run'?"),
         (["train", "+exp=counting", "+name=x"], "did you mean --name x?"),
         (["sweep", "+exp=counting", "seed=0,1", "fail_fast=true"], "did you mean --fail-fast?"),
