@@ -22,6 +22,7 @@ from agentlab_runner.runners.config.listing import choices, is_group
 from agentlab_runner.runners.config.named import check_named
 from agentlab_runner.runners.config.older import choices_in, complete
 from agentlab_runner.runners.config.suggest import did_you_mean
+from agentlab_runner.runners.config.targets import check_target, check_targets
 from agentlab_runner.runners.config.validate import told
 from agentlab_runner.runners.doctor import refuse_unmet
 from agentlab_runner.runners.errors import RolloutLost, RunFailed, UnknownKey, Unreachable, UserError
@@ -192,8 +193,14 @@ def _evaluate_in(run: Run, cfg: DictConfig, checkpoint: str) -> Metrics:
 
 
 def build(cfg: DictConfig) -> Experiment:
-    """The experiment a composed config names."""
+    """The experiment a composed config names, when everything that it names is there.
+
+    Raises:
+        UserError: if something is not, or the experiment refuses the config.
+    """
+    check_target("experiment", cfg.experiment.get("_target_"))
     experiment: Experiment = instantiate(cfg.experiment, cfg=cfg, _recursive_=False)
+    check_targets(as_plain(cfg))
     return experiment
 
 
@@ -209,7 +216,9 @@ def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:
         UserError: if an override is wrong, or the target refuses what it is given.
     """
     with _building():
-        return instantiate(_node(config, overrides), **arguments)
+        node = _node(config, overrides)
+        check_targets(node, config.rpartition("/")[0])
+        return instantiate(node, **arguments)
 
 
 def translate(kind: str, file: Path) -> list[str]:
@@ -227,6 +236,7 @@ def translate(kind: str, file: Path) -> list[str]:
         raise UserError(f"{file} does not exist; name the YAML file to import")
     node = _node(f"import/{kind}")
     base = node.pop("base", None)
+    check_targets(node, f"import/{kind}")
     with _building():
         overrides = [*([f"+exp={base}"] if base else []), *instantiate(node, path=file)]
     compose(overrides)

@@ -40,11 +40,12 @@ class Systems(TyperGroup):
     line that is typed wrongly is told of in one sentence, like every other fault.
     """
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+    def main(self, *args: Any, **extra: Any) -> Any:
+        standalone, extra["standalone_mode"] = extra.get("standalone_mode", True), False
+        if not standalone:
+            return super().main(*args, **extra)
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(*args, **extra)
         except USAGE as fault:
             if type(fault).__name__ == "NoArgsIsHelpError":
                 fault.show()

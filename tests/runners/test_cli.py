@@ -156,9 +156,14 @@ def test_what_a_part_refuses_while_it_is_built_is_bad_input_and_leaves_no_folder
     assert result.exit_code == 2
     assert result.stderr == "agentlab: agent.gamma is 1, but this horizon has no end; choose a smaller one\n"
     assert not (tmp_path / "runs").exists()
-    late = lab("train", "+exp=team", "env._target_=tests.runners.toy.Gues")  # known once environments are made
+    named = lab("train", "+exp=team", "env._target_=tests.runners.toy.Gues")
+    sentence = "env is built from 'tests.runners.toy.Gues', but tests.runners.toy has no 'Gues'; did you mean"
+    assert (named.exit_code, named.stderr.count("\n")) == (2, 1)
+    assert sentence in named.stderr
+    assert not (tmp_path / "runs").exists()
+    late = lab("train", "+exp=team", "+env.nothing=1")  # known once environments are made
     assert late.exit_code == 2
-    assert "toy.Gues" in late.stderr
+    assert "'nothing'" in late.stderr
     assert not list((tmp_path / "runs").iterdir())
 
 
