@@ -154,7 +154,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None, trust: str | Non
 
 
 def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Metrics]:
-    """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`; without one, from the start.
+    """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`; from the start if it never saved one.
 
     Overrides that do not change what is computed are taken, and so are a larger `total_iterations` and keys that the
     run is older than. Raises as `train` and `open_run`.
@@ -167,6 +167,7 @@ def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Me
         follow(build)
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
+    run.check_checkpoints()
     cfg, absent = _changed(run, rest)
     _settle_threads(cfg, run.manifest.get("threads"))
     if "checkpoint" in own:
@@ -202,6 +203,17 @@ def build(cfg: DictConfig) -> Experiment:
     experiment: Experiment = instantiate(cfg.experiment, cfg=cfg, _recursive_=False)
     check_targets(as_plain(cfg))
     return experiment
+
+
+def refuse(cfg: DictConfig) -> None:
+    """Refuse what the experiment that a config names refuses, without looking for what it builds in turn.
+
+    Raises:
+        UserError: if it does.
+    """
+    check_target("experiment", cfg.experiment.get("_target_"))
+    with _building():
+        instantiate(cfg.experiment, cfg=cfg, _recursive_=False)
 
 
 def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:

@@ -320,7 +320,7 @@ def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], c
         choosing = [str(o.input_line) for o in parse(overrides) if is_group(o.key_or_group)]
         there = keys(_hydra(choosing, config)) if len(choosing) < len(overrides) else []
         hint = did_you_mean(key, [name for name in there if not key.startswith(f"{name}.")], quote=True)
-        new = hint or f"; a new key is added with +{key}=VALUE"
+        new = hint or ("" if config != "config" else f"; a new key is added with +{key}=VALUE")
         return UnknownKey(key, f"conf has no key {key!r}{new} {see}")
     if match := re.match(r"Error merging override [+]*([^=\s]+)=", text):
         kind = re.search(r"full_key: (\S+)\s+object_type=(\w+)", str(fault.__cause__))

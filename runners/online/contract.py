@@ -1,12 +1,17 @@
 """What environments and agents answer, held against what they promise: a breach is named where it happens."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.types import Decision, Histogram, Metrics, Observation, Picture, StopReason
+
+OBSERVED = ("text", "image", "actions", "action_ids", "vector")
+"""What an observation may hold for agents to read (docs/adding_an_env.md)."""
 
 Outcome = tuple[Observation, float, bool, bool, Mapping[str, Any]]
 
@@ -43,6 +48,26 @@ def stepped(env: Any, answer: Any) -> Outcome:
             reasons = ", ".join(StopReason)
             raise ValueError(f"{_name(env)}.step says stop={told['stop']!r}, but must say one of {reasons}")
     return _seen(env, "step", observation), float(reward), bool(terminated), bool(truncated), told
+
+
+@contextmanager
+def reading(agent: Any, env: Any, observation: Observation) -> Iterator[None]:
+    """Inside, an agent reads observations like this one of an environment.
+
+    Raises:
+        UserError: naming agent, environment and key, if it reads one of `OBSERVED` that they do not have.
+    """
+    try:
+        yield
+    except KeyError as fault:
+        key = fault.args[0] if fault.args else None
+        if key not in OBSERVED or key in observation:
+            raise
+        gives = ", ".join(map(repr, observation)) or "nothing"
+        raise UserError(
+            f"{_name(agent)} reads {key!r} of an observation, but those of {_name(env)} hold {gives}; "
+            f"add {key!r} to the environment's observations, or choose another agent"
+        ) from fault
 
 
 def decided(agent: Any, answer: Any, count: int) -> Sequence[Decision]:
@@ -113,7 +138,7 @@ def _is_finite(value: Any) -> bool:
 
 def _name(part: Any) -> str:
     """The class a user wrote, whatever wraps it."""
-    kind = type(getattr(part, "unwrapped", part))
+    kind = part if isinstance(part, type) else type(getattr(part, "unwrapped", part))
     return f"{kind.__module__}.{kind.__qualname__}"
 
 

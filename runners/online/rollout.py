@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, Demonstrator
 from agentlab_runner.runners.frames import Frames
-from agentlab_runner.runners.online.contract import begun, decided, stepped
+from agentlab_runner.runners.online.contract import begun, decided, reading, stepped
 from agentlab_runner.runners.processes.collective import gather
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
@@ -105,7 +105,8 @@ def collect(
     with _mapper(len(slots) if blocking else 0) as over:
         live = _start(slots, waiting, agent, over)
         while live:
-            answer = agent.act([slot.observation for slot in live], deterministic)
+            with reading(agent, live[0].env, live[0].observation):
+                answer = agent.act([slot.observation for slot in live], deterministic)
             decisions = decided(agent, answer, len(live))
             outcomes = over(lambda pair: pair[0].step(pair[1]), list(zip(live, decisions, strict=True)))
             ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}

@@ -168,6 +168,12 @@ class Run:
         if self._lock is None:
             self._lock = take_lock(self.path)
             self.manifest = read_manifest(self.path)
+        try:
+            self.check_checkpoints()
+        except UserError:
+            self._lock.close()
+            self._lock = None
+            raise
         ended = {"status": self.manifest["status"], "ended": self.manifest["ended"]}
         self._before = ended if self.has_checkpoint() else {}
         self.checkpoints.sweep()
@@ -247,6 +253,7 @@ class Run:
         with whole():
             self.checkpoints.save(step, {"state": state, "rng": rng_state()}, score)
             if self._lock is not None:
+                self.manifest["saved"] = step
                 self._count_time()
                 self._write_manifest()
 
@@ -273,6 +280,20 @@ class Run:
 
     def has_checkpoint(self) -> bool:
         return bool(self.checkpoints.all())
+
+    def check_checkpoints(self) -> None:
+        """Whether there is a checkpoint where one was saved: to begin anew there would delete what the run has logged.
+
+        Raises:
+            UserError: if they are gone; the message says how to begin anew.
+        """
+        resumed = [entry["step"] for entry in self.manifest["resumed"] if isinstance(entry, dict) and "step" in entry]
+        saved = self.manifest.get("saved", resumed[-1] if resumed else None)
+        if saved is not None and not self.has_checkpoint():
+            raise UserError(
+                f"{self.path} was saved at step {saved}, but its checkpoints are gone; put them back, or move the folder "
+                "away and begin anew with the command in its manifest.json"
+            )
 
     def rewind(self, which: str) -> int:
         """Delete the checkpoints newer than `which`, so that a resumption goes on from there; gives its step.

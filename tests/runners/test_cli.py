@@ -269,6 +269,11 @@ def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
         (["eval", "run=nowhere"], "nowhere is not a run folder"),
         (["resume"], "which run is to go on?"),
         (["phone", "serve", "prt=1"], "conf has no key 'prt'; did you mean 'port'?"),
+        (["phone", "serve", "debug=1"], "conf has no key 'debug' (see: conf/phone/sim.yaml)"),
+        (["sweep"], "there is nothing to run: the config has no agent and no env"),
+        (["sweep", "seed=0,1"], "there is nothing to run"),
+        (["sweep", "+exp=counting", "tags=[a,b],[c]"], "tags=[a,b],[c] varies what changes no number of a run"),
+        (["sweep", "+exp=counting", "experiment._target_=nosuch.Thing"], "experiment is built from 'nosuch.Thing'"),
         (["phone", "serve", "phones=0"], "phones is 0, but must be at least 1"),
         (["import", "tyo", "x.yaml"], "nothing imports 'tyo'; did you mean toy?"),
         (["trian"], "has no command 'trian'; did you mean train?"),
@@ -292,6 +297,7 @@ def test_bad_input_ends_with_2_and_one_sentence(lab, tmp_path, arguments, senten
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "sweeps").exists()
 
 
 def test_list_and_show_say_what_there_is(lab):

@@ -441,3 +441,28 @@ def test_reading_runs_needs_no_torch(run):
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert out.stdout == "False\n"
+
+
+@pytest.mark.parametrize("how", ["the folder", "what is in it", "descriptions alone"])
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(run, how):
+    with run:
+        run.log({"loss": 1.0}, 0)
+        run.save_checkpoint(4, {"x": 1})
+    pattern = {"the folder": "*", "what is in it": "*", "descriptions alone": "*.json"}[how]
+    for path in run.path.glob(f"checkpoints/{pattern}"):
+        path.unlink()
+    if how == "the folder":
+        (run.path / "checkpoints").rmdir()
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="was saved at step 4, but its checkpoints are gone; put them back, or move"):
+        with Run.open(run.path):
+            pass
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+    assert Run.open(run.path).status == "finished"  # nobody holds it
+
+
+def test_a_run_that_never_saved_begins_anew(run):
+    with run:
+        run.log({"loss": 1.0}, 0)
+    with Run.open(run.path) as again:
+        assert again.metrics() == []
