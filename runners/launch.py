@@ -154,7 +154,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None, trust: str | Non
 
 
 def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Metrics]:
-    """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`; from the start if it never saved one.
+    """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`, or anew if it never saved one.
 
     Overrides that do not change what is computed are taken, and so are a larger `total_iterations` and keys that the
     run is older than. Raises as `train` and `open_run`.

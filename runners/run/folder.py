@@ -291,8 +291,8 @@ class Run:
         saved = self.manifest.get("saved", resumed[-1] if resumed else None)
         if saved is not None and not self.has_checkpoint():
             raise UserError(
-                f"{self.path} was saved at step {saved}, but its checkpoints are gone; put them back, or move the folder "
-                "away and begin anew with the command in its manifest.json"
+                f"{self.path} was saved at step {saved}, but its checkpoints are gone; put them back, or move the "
+                "folder away and begin anew with the command in its manifest.json"
             )
 
     def rewind(self, which: str) -> int:

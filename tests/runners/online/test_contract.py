@@ -124,8 +124,9 @@ def test_an_agent_that_reads_what_an_environment_does_not_give_is_told_in_one_se
 
     with pytest.raises(UserError) as told:
         collect(Reader(), [Says(reset=({"vector": 5}, TOLD))], [1])
-    sentence = "Reader reads 'text' of an observation, but those of tests.runners.online.test_contract.Says hold 'vector';"
-    assert f"{sentence} add 'text' to the environment's observations, or choose another agent" in str(told.value)
+    assert "Reader reads 'text' of an observation, but those of " in str(told.value)
+    end = "Says hold 'vector'; add 'text' to the environment's observations, or choose another agent"
+    assert str(told.value).endswith(end)
 
     class Broken(Scripted):
         def act(self, observations, deterministic):

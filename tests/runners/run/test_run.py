@@ -454,9 +454,9 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(run, how):
     if how == "the folder":
         (run.path / "checkpoints").rmdir()
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="was saved at step 4, but its checkpoints are gone; put them back, or move"):
-        with Run.open(run.path):
-            pass
+    told = "was saved at step 4, but its checkpoints are gone; put them back, or move"
+    with pytest.raises(UserError, match=told), Run.open(run.path):
+        pass
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
     assert Run.open(run.path).status == "finished"  # nobody holds it
 

@@ -135,8 +135,7 @@ def test_a_group_alone_shows_what_it_has(cli):
 
 @pytest.mark.parametrize("columns", ["0", "1", "19"])
 def test_a_terminal_that_says_it_has_no_columns_still_shows_tables(cli_env, tmp_path, columns):
-    program = "import pty, sys; sys.exit(pty.spawn([sys.executable, '-m', 'agentlab_runner.runners', 'list', 'agents']))"
-    shown = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=cli_env | {"COLUMNS": columns}, capture_output=True, text=True
-    ).stdout
+    program = "import pty, sys; pty.spawn([sys.executable, '-m', 'agentlab_runner.runners', 'list', 'agents'])"
+    command, env = [sys.executable, "-c", program], cli_env | {"COLUMNS": columns}
+    shown = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True).stdout
     assert any(line.startswith("coso ") for line in shown.splitlines()), shown
