@@ -282,7 +282,8 @@ def repair(
     if json:
         print_json(
             {"pareto": [point._asdict() for point in done.pareto], "chosen": done.chosen,
-             "additions": len(done.additions), "changes": len(done.provenance), "verified": done.verified,
+             "additions": len(done.additions), "changes": len(done.provenance), "left": done.left,
+             "verified": done.verified,
              "unresolved": [str(one) for one in done.unresolved], "out": target and str(target),
              "details": folder and str(folder), "quality": quality and quality._asdict()}
         )

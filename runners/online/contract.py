@@ -28,6 +28,12 @@ def begun(env: Any, answer: Any) -> tuple[Observation, Mapping[str, Any]]:
     return _seen(env, "reset", observation), _told(env, "reset", info)
 
 
+def check(env: Any) -> None:
+    """Let an environment that has a `check` refuse before anything is played; it is asked once for all like it."""
+    if ask := getattr(getattr(env, "unwrapped", env), "check", None):
+        ask()
+
+
 def stepped(env: Any, answer: Any) -> Outcome:
     """What `step` gave: an observation, one finite reward, two flags and an info, which says `success` at the end.
 

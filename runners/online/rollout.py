@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, Demonstrator
 from agentlab_runner.runners.frames import Frames
-from agentlab_runner.runners.online.contract import begun, decided, reading, stepped
+from agentlab_runner.runners.online.contract import begun, check, decided, reading, stepped
 from agentlab_runner.runners.processes.collective import gather
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
@@ -145,6 +145,7 @@ class Rollout:
         try:
             for number in range(trainer.rank, num_envs, trainer.processes):
                 self.envs.append(self.make(env, number))
+            self.open()
         except BaseException:
             self.close()
             raise
@@ -153,6 +154,10 @@ class Rollout:
         """The environment with this number."""
         made: gymnasium.Env[Any, Any] = instantiate(env, worker=number, _convert_="all")
         return made
+
+    def open(self) -> None:
+        """Ask the environments, one for all, whether what they need beside this machine is there."""
+        check(self.envs[0])
 
     def collect(
         self,

@@ -288,7 +288,9 @@ class Run:
             UserError: if they are gone; the message says how to begin anew.
         """
         resumed = [entry["step"] for entry in self.manifest["resumed"] if isinstance(entry, dict) and "step" in entry]
-        saved = self.manifest.get("saved", resumed[-1] if resumed else None)
+        saved = self.manifest.get("saved")
+        if saved is None and resumed:  # a run that is older than the key
+            saved = resumed[-1]
         if saved is not None and not self.has_checkpoint():
             raise UserError(
                 f"{self.path} was saved at step {saved}, but its checkpoints are gone; put them back, or move the "
@@ -433,7 +435,7 @@ class Run:
     def _count_time(self) -> None:
         """Add what has passed since this was asked last; a clock that is set meanwhile changes nothing."""
         passed, self._since = time.monotonic() - self._since, time.monotonic()
-        if "seconds" in self.manifest:  # a run older than that is measured by when it started and ended
+        if self.manifest.get("seconds") is not None:  # a run older than that is measured by when it started and ended
             self.manifest["seconds"] = round(self.manifest["seconds"] + passed, 3)
 
     def _write_manifest(self) -> None:

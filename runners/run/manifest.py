@@ -120,6 +120,7 @@ def read_manifest(path: Path) -> Manifest:
     wrong = next((key for key, is_right in _RIGHT.items() if not is_right(content.get(key))), None)
     if wrong is not None:
         raise UserError(f"{path / 'manifest.json'} is damaged (its {wrong} is missing or wrong); restore it")
+    content.setdefault("ended", None)  # it is relied on, and may say nothing
     return cast(Manifest, content)
 
 
