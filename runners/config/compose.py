@@ -105,12 +105,12 @@ def change(
         also: keys that may be set though `cfg` does not have them.
 
     Raises:
-        UserError: if an override names no key of `cfg`, or a value is refused.
+        UserError: if an override names no key of `cfg`, or a value is refused, of those that `cfg` has too.
     """
     changed = copy.deepcopy(cfg)
     schemas: dict[str, str] = {}
     with suppress(UserError):  # conf may have lost what this config was composed from; its builders check then
-        schemas = take_schemas(draft(like)) if overrides else {}
+        schemas = take_schemas(draft(like))
     for override in parse(normalise(overrides)):
         _check_choice(override)
         if override.key_or_group == "exp":
@@ -127,7 +127,7 @@ def change(
             value = OmegaConf.select(part, override.key_or_group.replace("/", "."))
         OmegaConf.update(changed, key, value, merge=False, force_add=True)
     _resolve(changed)
-    check(changed, schemas)
+    check(changed, schemas, older=not overrides)
     return changed
 
 
