@@ -65,9 +65,10 @@ def _module(path: str, built: str) -> ModuleType | None:
 def _names(owner: Any) -> list[str]:
     """What stands in a module or class; without one, the modules that are nobody's installed ones, and this package."""
     if owner is None:
-        installed = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib"))
+        standard = sysconfig.get_path("stdlib")
         found = [(str(getattr(module.module_finder, "path", "")), module.name) for module in pkgutil.iter_modules()]
-        return [*(name for folder, name in found if not folder.startswith(installed)), "agentlab_runner"]
+        own = [name for folder, name in found if not (folder.startswith(standard) or "-packages" in folder)]
+        return [*own, "agentlab_runner"]
     inside = [module.name for module in pkgutil.iter_modules(getattr(owner, "__path__", None) or [])]
     return [*inside, *(name for name in dir(owner) if not name.startswith("_"))]
 
