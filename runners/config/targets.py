@@ -44,7 +44,7 @@ def check_target(key: str, target: object) -> None:
             lacks = f"{parent} has no {name!r}" if parent else f"there is no module {name!r}"
             near = nearest(name, _names(owner))
             better = near and f"{parent}.{near}{target.removeprefix(path)}".lstrip(".")
-            hint = _meant(better or nearest(target, Named.in_configs().targets))
+            hint = _meant(better or nearest(target, Named.in_configs().targets - {target}))
             raise UserError(f"{built}, but {lacks}{hint or '; mend the name, or install or write what it names'}")
     if not callable(found):
         kind = "a module" if isinstance(found, ModuleType) else f"of type {type(found).__name__}"

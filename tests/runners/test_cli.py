@@ -198,6 +198,7 @@ def test_a_run_that_cannot_go_on_here_stays_as_it_was(lab, tmp_path):
     refused = lab("resume", "run=latest", "total_iterations=2")
     assert refused.exit_code == 2
     assert "there is no module 'own'" in refused.stderr
+    assert "did you mean" not in refused.stderr
     assert manifest(run)["status"] == "finished"
     assert not (run / "error.txt").exists()
 
