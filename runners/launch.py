@@ -33,8 +33,8 @@ from agentlab_runner.runners.processes.crew import crew, follow, follow_until_ab
 from agentlab_runner.runners.processes.threads import settle, wait
 from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.config_file import as_plain, check_unedited
-from agentlab_runner.runners.run.folder import Run, has_begun
-from agentlab_runner.runners.run.lookup import folder_named
+from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.lookup import folder_named, has_begun
 from agentlab_runner.runners.run.signals import requeue
 from agentlab_runner.runners.types import Metrics
 

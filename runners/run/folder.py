@@ -9,10 +9,7 @@
     mirrored.json   how much of it W&B has, see runners/run/wandb_files.py
 """
 
-import itertools
 import json
-import logging
-import re
 import shutil
 import time
 import traceback
@@ -25,21 +22,20 @@ from omegaconf import OmegaConf
 
 from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.files.atomic import atomic_file, write_atomic
+from agentlab_runner.runners.files.atomic import write_atomic
 from agentlab_runner.runners.files.lock import is_locked, take_lock
 from agentlab_runner.runners.files.names import bare
-from agentlab_runner.runners.files.received import check_folder, read_object
+from agentlab_runner.runners.files.received import check_folder
 from agentlab_runner.runners.run.appear import given_folder, new_folder
 from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng_state
 from agentlab_runner.runners.run.config_file import Config, as_plain, as_yaml, compare, read_config
-from agentlab_runner.runners.run.manifest import Manifest, described, moment, new_manifest, now, read_manifest
+from agentlab_runner.runners.run.evaluations import Apart
+from agentlab_runner.runners.run.manifest import Manifest, described, new_manifest, now, read_manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
 from agentlab_runner.runners.run.repositories import record
 from agentlab_runner.runners.run.signals import Stops, whole
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
-from agentlab_runner.runners.types import Histogram, Metrics, Picture, Trajectory
-
-log = logging.getLogger(__name__)
+from agentlab_runner.runners.types import Metrics, Trajectory
 
 
 class Run:
@@ -56,11 +52,8 @@ class Run:
         self.config = read_config(path)
         self.manifest = read_manifest(path)
         self.tracker: Tracker = NullTracker()
-        self.apart = False
-        """Whether evaluations are made by themselves, see runners/run/apart.py."""
-        self.otherwise: list[str] = []
-        """The overrides under which they are made; `name` is what the user calls them, if anything."""
-        self.name: str | None = None
+        self.apart: Apart | None = None
+        """How evaluations are made that belong to no line of the metrics."""
         keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
         self.checkpoints = Checkpoints(path / "checkpoints", keep=keep)
         self._metrics = MetricsFile(path / "metrics.jsonl")
@@ -119,33 +112,6 @@ class Run:
         check_folder(run.path)
         return run
 
-    @classmethod
-    def latest(cls, root: Path | str) -> Self:
-        """The run under `root` that was started last, those left aside that failed before they had begun.
-
-        A folder whose manifest cannot be read is told of and left out.
-
-        Raises:
-            UserError: if there is none.
-        """
-        found: dict[Path, Manifest] = {}
-        for file in Path(root).glob("[!.]*/manifest.json"):
-            try:
-                found[file.parent] = read_manifest(file.parent)
-            except UserError as fault:
-                log.warning("%s is left out: %s", file.parent, fault)
-        if not found:
-            raise UserError(f"there is no run in {root}; start one with `agentlab train +exp=NAME`, or name its folder")
-        newest_first = sorted(
-            found, key=lambda folder: (moment(found[folder]["started"]) or 0.0, folder.name), reverse=True
-        )
-        for folder in newest_first:
-            if has_begun(folder) or found[folder]["status"] != "failed":
-                return cls.open(folder)
-        raise UserError(
-            f"every run in {root} failed before it had begun; to start one again name it: run={newest_first[0]}"
-        )
-
     # -- its life ------------------------------------------------------------------------------------------------------
 
     @property
@@ -165,9 +131,8 @@ class Run:
         self._write_manifest()
 
     def __enter__(self) -> Self:
-        if self._lock is None:
-            self._lock = take_lock(self.path)
-            self.manifest = read_manifest(self.path)
+        self._hold()
+        assert self._lock is not None
         try:
             self.check_checkpoints()
         except UserError:
@@ -227,9 +192,7 @@ class Run:
     def log(self, metrics: Metrics, step: int) -> None:
         """Append one line to `metrics.jsonl` and tell the tracker; pictures go to `media/`."""
         self._resumable = False
-        line: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
-        line |= {name: self._as_json(name, value, step) for name, value in metrics.items()}
-        self._metrics.append(line)
+        self._metrics.log(metrics, step)
         self.tracker.log(metrics, step)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -320,7 +283,7 @@ class Run:
 
         One made by itself replaces none that was made under other overrides, but is called `NAME-2`, `NAME-3`, ...
         """
-        name = self._called(name)
+        name = self.apart.called(name, self.path) if self.apart else name
         said = {**self._said(step), **result}
         path = self.write(f"eval/{name}.json", _json(said))
         if not self.apart:
@@ -337,7 +300,7 @@ class Run:
         """
         from agentlab_runner.runners.run.episodes import gif, save_clips, save_episodes
 
-        kept, name = list(trajectories)[:limit], self._called(name)
+        kept, name = list(trajectories)[:limit], self.apart.called(name, self.path) if self.apart else name
         folder = self.path / "episodes" / name
         if not kept:
             return folder
@@ -381,6 +344,7 @@ class Run:
         """Go on with `cfg`, once `check_config` has found its differences harmless."""
         if not self.check_config(cfg, allow):
             return
+        self._hold()  # before anything is written: somebody else may be resuming it, too
         config = as_plain(cfg)
         self.manifest["replaced_hash"] = config_hash(as_plain(self.config))
         self.manifest = cast(Manifest, {**self.manifest, **described(config)})
@@ -407,21 +371,17 @@ class Run:
         """What an evaluation or recording says of itself, since its file's own time is lost when it is copied."""
         if step is None:
             step = max((line["step"] for line in self.metrics()), default=0)
-        own = {"apart": True, "overrides": self.otherwise} if self.apart else {}
-        return {"step": step, "time": round(time.time(), 3)} | own
+        return {"step": step, "time": round(time.time(), 3)} | (self.apart.says() if self.apart else {})
 
-    def _called(self, name: str) -> str:
-        """What an evaluation is called, so that those made otherwise stay."""
-        if not self.apart:
-            return name
-        called = name = self.name or name
-        for number in itertools.count(2):
-            file = self.path / "eval" / f"{called}.json"
-            made = read_object(file.parent, file.name) if file.exists() else None
-            if made is None or (made.get("apart") is True and made.get("overrides", []) == self.otherwise):
-                break
-            called = f"{name}-{number}"
-        return called
+    def _hold(self) -> None:
+        """Have the run's lock, and the manifest as it is under it.
+
+        Raises:
+            UserError: if another live process holds it.
+        """
+        if self._lock is None:
+            self._lock = take_lock(self.path)
+            self.manifest = read_manifest(self.path)
 
     def _held(self) -> bool:
         return self._lock is not None or is_locked(self.path)
@@ -440,33 +400,6 @@ class Run:
 
     def _write_manifest(self) -> None:
         self.write("manifest.json", _json(self.manifest))
-
-    def _as_json(self, name: str, value: object, step: int) -> object:
-        if isinstance(value, Histogram):
-            return {"counts": list(value.counts), "edges": list(value.edges)}
-        if isinstance(value, Picture):
-            return {"file": self._save_picture(name, value, step), "caption": value.caption}
-        return float(cast(float, value))
-
-    def _save_picture(self, name: str, picture: Picture, step: int) -> str:
-        from PIL import Image
-
-        file = f"media/{_file_name(name)}_{step:06d}.png"
-        with atomic_file(self.path / file) as out:
-            Image.fromarray(picture.pixels).save(out, format="PNG")
-        return file
-
-
-def has_begun(folder: Path) -> bool:
-    """Whether a run has left something that was computed: a logged line, a checkpoint or an evaluation."""
-    return any(
-        next((folder / place).glob(pattern), None) is not None
-        for place, pattern in ((".", "metrics.jsonl"), ("checkpoints", "*.json"), ("eval", "*.json"))
-    )
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
 
 
 def _json(content: object) -> str:

@@ -15,6 +15,7 @@ from agentlab_runner.runners.files.received import CONFIG_LIMIT, inside, read_ob
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.config_file import check_unedited, read_config
 from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.lookup import latest
 from agentlab_runner.runners.run.manifest import read_manifest
 from tests.runners.received import ALIAS_BOMB, declare, forge, png
 
@@ -148,7 +149,7 @@ def test_one_bad_manifest_hides_no_other_run(run, content, caplog):
     bad = run.with_name("9999_bad")
     shutil.copytree(run, bad)
     (bad / "manifest.json").write_bytes(content)
-    assert Run.latest(run.parent).path == run
+    assert latest(run.parent).path == run
     assert "9999_bad is left out" in caplog.text
     with pytest.raises(UserError, match="damaged"):
         read_manifest(bad)
@@ -158,11 +159,11 @@ def test_a_manifest_that_is_no_file_hides_no_other_run(run, caplog):
     for name, make in {"folder": os.mkdir, "pipe": os.mkfifo, "link": partial(os.symlink, "/etc/passwd")}.items():
         run.with_name(name).mkdir()
         make(run.with_name(name) / "manifest.json")
-    assert Run.latest(run.parent).path == run
+    assert latest(run.parent).path == run
     assert len(caplog.messages) == 3
     shutil.rmtree(run)
     with pytest.raises(UserError, match="there is no run in"):
-        Run.latest(run.parent)
+        latest(run.parent)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_the_latest_run_is_the_latest_whatever_its_time_zone(run):
     shutil.copytree(run, later)
     declare(run, started="2026-11-29T12:00:00+09:00")
     declare(later, started="2026-11-29T11:00:00+00:00")
-    assert Run.latest(run.parent).path == later
+    assert latest(run.parent).path == later
 
 
 @pytest.mark.parametrize("content", [b"[]", b"\xff", b"[" * 100_000, b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}"])
