@@ -37,6 +37,9 @@ from agentlab_runner.runners.run.signals import Stops, whole
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
 from agentlab_runner.runners.types import Metrics, Trajectory
 
+FOLDERS = ("checkpoints", "code", "episodes", "eval", "media", "model", "wandb")
+"""What is a folder in a run's."""
+
 
 class Run:
     """One run and its folder.
@@ -109,7 +112,7 @@ class Run:
             UserError: if the folder holds no run, its manifest or config is damaged, or a link leads out of it.
         """
         run = cls(Path(path))
-        check_folder(run.path)
+        check_folder(run.path, FOLDERS)
         return run
 
     # -- its life ------------------------------------------------------------------------------------------------------

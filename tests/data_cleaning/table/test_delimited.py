@@ -180,7 +180,7 @@ def test_names_longer_than_a_block_are_read(tmp_path):
 
 
 def test_a_file_of_a_mark_and_blank_lines_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="cannot be read as a table|is empty"):
+    with pytest.raises(ValueError, match=r"cannot be read as a table|is empty"):
         columns(text_file(tmp_path, "\n\n"))
 
 

@@ -14,7 +14,7 @@ from agentlab_runner.runners.files.pictures import MOST_PIXELS, read_picture
 from agentlab_runner.runners.files.received import CONFIG_LIMIT, inside, read_object
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.config_file import check_unedited, read_config
-from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.folder import FOLDERS, Run
 from agentlab_runner.runners.run.lookup import latest
 from agentlab_runner.runners.run.manifest import read_manifest
 from tests.runners.received import ALIAS_BOMB, declare, forge, png
@@ -79,6 +79,22 @@ def test_a_link_within_the_folder_and_the_links_of_wandb_are_left_alone(run, tmp
     (run / "last").symlink_to("eval")
     (tmp_path / "shortcut").symlink_to(run)
     assert Run.open(tmp_path / "shortcut").config.seed == 3
+
+
+@pytest.mark.parametrize("name", ["wandb/artifacts", "wandb/wandb/logs", "wandb/artifacts/staging"])
+def test_a_folder_of_wandbs_that_leads_out_is_no_way_to_write_there(run, precious, name):
+    (run / name).parent.mkdir(parents=True)
+    (run / name).symlink_to(precious)
+    with pytest.raises(UserError, match=rf"{name} leads out of .*put a copy in its place"):
+        Run.open(run)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_in_a_folders_place_is_named(run, name):
+    shutil.rmtree(run / name, ignore_errors=True)
+    (run / name).write_text("x")
+    with pytest.raises(UserError, match=rf"{name} is no folder, and so no part of a run; remove it"):
+        Run.open(run)
 
 
 @pytest.mark.parametrize("name", ["lock", "config.yaml", "manifest.json", "metrics.jsonl", "extra"])
