@@ -1,13 +1,15 @@
 """Code of one's own that is told how a run goes: `callbacks: [{_target_: mymodule.MyCallback}]` (docs/callbacks.md)."""
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 
 from agentlab_runner.runners.config.suggest import did_you_mean
+from agentlab_runner.runners.config.targets import check_target
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.processes.crew import follows
 from agentlab_runner.runners.types import Metrics
@@ -110,6 +112,8 @@ class Callbacks:
 
 
 def _made(node: DictConfig, place: str) -> Callback:
+    check_target(place, node._target_)
+    _check_arguments(place, node)
     made = instantiate(node)
     if not isinstance(made, Callback):
         raise UserError(
@@ -120,3 +124,18 @@ def _made(node: DictConfig, place: str) -> Callback:
         if name.startswith("on_") and name not in hooks:
             raise UserError(f"{place} ({node._target_}) has {name}, which is no hook{did_you_mean(name, hooks)}")
     return made
+
+
+def _check_arguments(place: str, node: DictConfig) -> None:
+    """Whether what makes a callback takes what the node gives, nothing else being given to it."""
+    try:
+        takes = inspect.signature(get_object(node._target_))
+    except ValueError:  # written in C
+        return
+    given = [str(name) for name in node if not str(name).startswith("_")]
+    try:
+        takes.bind(**dict.fromkeys(given))
+    except TypeError as fault:
+        odd = next((name for name in given if name not in takes.parameters), None)
+        wrong = f"takes no {odd!r}{did_you_mean(odd, takes.parameters, quote=True)}" if odd else f"says: {fault}"
+        raise UserError(f"{place} is {node._target_}, which {wrong} (it takes {takes})") from fault

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.run.signals import ended
 from agentlab_runner.runners.terminal.tables import Visible, visible
 from agentlab_runner.runners.terminal.verbs import Json, Systems, say, verb
 
@@ -24,6 +25,9 @@ app = typer.Typer(
 )
 phone = typer.Typer(help="The simulated phone.", no_args_is_help=True)
 app.add_typer(phone, name="phone")
+
+NARROWEST = 20
+"""Columns with which a table can still be read; if COLUMNS says fewer, the terminal itself is asked."""
 
 
 def _complete(context: typer.Context, incomplete: str) -> list[str]:
@@ -304,6 +308,8 @@ def serve(
 def main() -> None:
     """Entry point of the `agentlab` script and of `python -m agentlab_runner.runners`."""
     _open_streams()
+    if os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]) < NARROWEST:
+        del os.environ["COLUMNS"]
     assert logging.lastResort is not None
     logging.lastResort.setFormatter(Visible())
     if os.environ.get("_AGENTLAB_COMPLETE") == "complete_bash":
@@ -311,11 +317,16 @@ def main() -> None:
 
         with bash_words():
             app(prog_name="agentlab")
+    code: Any
     try:
-        app(prog_name="agentlab")
+        code = app(prog_name="agentlab")
     except UserError as fault:  # of looking for the verb, before there is one to tell it
         say(fault)
-        sys.exit(2)
+        code = 2
+    except SystemExit as end:
+        code = end.code
+    ended(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
 def _open_streams() -> None:

@@ -17,6 +17,10 @@ class RunFailed(Exception):
     """A run that could not go on through no fault of its input. The CLI prints the message alone and exits with 1."""
 
 
+class NotWritable(RunFailed):
+    """A place where nothing may be written, or where something else stands; its `__cause__` is the OSError."""
+
+
 class Unreachable(RunFailed):
     """What a run needs beside this machine, such as a phone, is not there."""
 

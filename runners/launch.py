@@ -22,6 +22,7 @@ from agentlab_runner.runners.config.listing import choices, is_group
 from agentlab_runner.runners.config.named import check_named
 from agentlab_runner.runners.config.older import choices_in, complete
 from agentlab_runner.runners.config.suggest import did_you_mean
+from agentlab_runner.runners.config.targets import check_target, check_targets
 from agentlab_runner.runners.config.validate import told
 from agentlab_runner.runners.doctor import refuse_unmet
 from agentlab_runner.runners.errors import RolloutLost, RunFailed, UnknownKey, Unreachable, UserError
@@ -32,8 +33,8 @@ from agentlab_runner.runners.processes.crew import crew, follow, follow_until_ab
 from agentlab_runner.runners.processes.threads import settle, wait
 from agentlab_runner.runners.run.apart import apart, evaluating
 from agentlab_runner.runners.run.config_file import as_plain, check_unedited
-from agentlab_runner.runners.run.folder import Run, has_begun
-from agentlab_runner.runners.run.lookup import folder_named
+from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.lookup import folder_named, has_begun
 from agentlab_runner.runners.run.signals import requeue
 from agentlab_runner.runners.types import Metrics
 
@@ -156,7 +157,7 @@ def evaluate(overrides: Sequence[str], name: str | None = None, trust: str | Non
 
 
 def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Metrics]:
-    """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`; without one, from the start.
+    """Go on with a run (`run=PATH|latest`) from its last checkpoint or `checkpoint=N`, or anew if it never saved one.
 
     Overrides that do not change what is computed are taken, and so are a larger `total_iterations`, keys that the run
     is older than and those that its experiment names in `MAY_CHANGE`. Raises as `train` and `open_run`.
@@ -169,6 +170,7 @@ def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Me
         follow(build)
     if run.status == "running":
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
+    run.check_checkpoints()
     cfg, absent = _changed(run, rest)
     _settle_threads(cfg, run.manifest.get("threads"))
     if "checkpoint" in own:
@@ -195,9 +197,26 @@ def _evaluate_in(run: Run, cfg: DictConfig, checkpoint: str) -> Metrics:
 
 
 def build(cfg: DictConfig) -> Experiment:
-    """The experiment a composed config names."""
+    """The experiment a composed config names, when everything that it names is there.
+
+    Raises:
+        UserError: if something is not, or the experiment refuses the config.
+    """
+    check_target("experiment", cfg.experiment.get("_target_"))
     experiment: Experiment = instantiate(cfg.experiment, cfg=cfg, _recursive_=False)
+    check_targets(as_plain(cfg))
     return experiment
+
+
+def refuse(cfg: DictConfig) -> None:
+    """Refuse what the experiment that a config names refuses, without looking for what it builds in turn.
+
+    Raises:
+        UserError: if it does.
+    """
+    check_target("experiment", cfg.experiment.get("_target_"))
+    with _building():
+        instantiate(cfg.experiment, cfg=cfg, _recursive_=False)
 
 
 def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:
@@ -212,7 +231,9 @@ def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:
         UserError: if an override is wrong, or the target refuses what it is given.
     """
     with _building():
-        return instantiate(_node(config, overrides), **arguments)
+        node = _node(config, overrides)
+        check_targets(node, config.rpartition("/")[0])
+        return instantiate(node, **arguments)
 
 
 def translate(kind: str, file: Path) -> list[str]:
@@ -230,6 +251,7 @@ def translate(kind: str, file: Path) -> list[str]:
         raise UserError(f"{file} does not exist; name the YAML file to import")
     node = _node(f"import/{kind}")
     base = node.pop("base", None)
+    check_targets(node, f"import/{kind}")
     with _building():
         overrides = [*([f"+exp={base}"] if base else []), *instantiate(node, path=file)]
     compose(overrides)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Call(TypedDict):
     one that the episode's observations or calls hold, `{"frame": NAME}` (`runners.frames.frame_name`)."""
     reply: str
     model: str
-    """What the one who answered calls itself."""
+    """What the one who answered calls itself, so that a silently swapped model shows in the tables."""
     tokens_in: int
     tokens_out: int
     seconds: float
@@ -48,8 +48,6 @@ class Call(TypedDict):
     cost: float
     """In the currency of the config's prices; 0 from the cache and where there are none."""
     cached: bool
-    model: NotRequired[str]
-    """What the one who answered calls itself, so that a silently swapped model shows in the tables."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def test_recipe_commands_train_an_agent_that_learns_and_pass_its_tests(project, 
 
 REFUSALS = {
     "agent.num_actions has no value": "env=doors agent=vector_ppo model=null",
-    "No module named 'gates'": "env=doors env._target_=gates.DoorsEnv agent=random_phrase model=null",
+    "there is no module 'gates'": "env=doors env._target_=gates.DoorsEnv agent=random_phrase model=null",
     "this model is made from demonstrations": "env=doors agent=zero_shot model=tiny",
     "this agent chooses among phrases, and the observation lists none": "env=echo agent=random_phrase model=null",
 }

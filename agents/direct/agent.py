@@ -1,4 +1,4 @@
-"""State in, action out: a chat model as it is, with thoughts (ReAct) and with lessons from failed trials (Reflexion)."""
+"""State in, action out: a chat model as it is, with thoughts (ReAct), with lessons from failed trials (Reflexion)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -146,7 +146,7 @@ class DirectAgent(Unlearning):
         return decisions
 
     def _recall(self, live: Sequence[_Episode], deterministic: bool) -> None:
-        """What earlier trials taught, each lesson drawn when the next trial begins, so that it is among that one's calls."""
+        """What earlier trials taught; a lesson is drawn when the next trial begins, so that it is among that one's calls."""
         fresh = [one for one in live if not one.past and self.trials > 1]
         owed = [(one, *due) for one in fresh if (due := self._lessons.owed(one.number)) is not None]
         told = [[prompts.shown(transcript), Message("user", (prompts.REFLECT,))] for _, _, transcript in owed]

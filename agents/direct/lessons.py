@@ -1,4 +1,4 @@
-"""What Reflexion keeps between the trials of a task (arXiv 2303.11366): how each failed, and what was learnt from it."""
+"""What Reflexion keeps between the trials of a task (arXiv 2303.11366): how each failed, and what that taught."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from agentlab_runner.runners.config.settings import Settings
 
@@ -27,5 +27,7 @@ class DirectSettings(Settings):
     @model_validator(mode="after")
     def _tries_again_to_learn(self) -> Self:
         if self.trials > 1 and self.style != "reflexion":
-            raise ValueError(f"trials={self.trials} needs style=reflexion; without a lesson a trial is a repeat (eval.repeats)")
+            raise ValueError(
+                f"trials={self.trials} needs style=reflexion; without a lesson a trial is a repeat (eval.repeats)"
+            )
         return self

@@ -31,7 +31,7 @@ from agentlab_runner.data_cleaning.command.options import (
 )
 from agentlab_runner.data_cleaning.command.terminal import Levels, note, one_of, print_sections, write_files
 from agentlab_runner.runners.config.extras import advised, remedy
-from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.errors import NotWritable, RunFailed, UserError
 from agentlab_runner.runners.terminal.verbs import Json, told
 
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **options)
         except ValueError as fault:
             raise UserError(str(fault)) from fault
-        except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as fault:
-            raise UserError(f"{fault.filename2 or fault.filename}: {fault.strerror}; name another place") from fault
+        except (NotWritable, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as fault:
+            cause = fault.__cause__ if isinstance(fault, NotWritable) else fault
+            assert isinstance(cause, OSError)
+            raise UserError(f"{cause.filename2 or cause.filename}: {cause.strerror}; name another place") from fault
         except ModuleNotFoundError as fault:
             if not remedy(fault):
                 raise
@@ -280,7 +282,8 @@ def repair(
     if json:
         print_json(
             {"pareto": [point._asdict() for point in done.pareto], "chosen": done.chosen,
-             "additions": len(done.additions), "changes": len(done.provenance), "verified": done.verified,
+             "additions": len(done.additions), "changes": len(done.provenance), "left": done.left,
+             "verified": done.verified,
              "unresolved": [str(one) for one in done.unresolved], "out": target and str(target),
              "details": folder and str(folder), "quality": quality and quality._asdict()}
         )

@@ -125,7 +125,7 @@ def repaired(repair: "Repair") -> Files:
         ),
         "pareto.json": _json(
             {"points": [{"additions": p.additions, "changes": p.changes} for p in repair.pareto],
-             "chosen": repair.chosen, "search": repair.search, "verified": repair.verified}
+             "chosen": repair.chosen, "left": repair.left, "search": repair.search, "verified": repair.verified}
         ),
         "original_repairs.txt": _lines(original_repairs(repair)),
         "original_senses.txt": _lines(original_senses(repair)),

@@ -91,7 +91,7 @@ function show(point) {
   const p = data.points[at];
   dots.forEach((dot, i) => dot.classList.toggle("on", i === at));
   byId("at").value = at;
-  byId("said").textContent = `${p.additions} additions, ${p.changes} changed cells` + (at === data.taken ? " (taken)" : "");
+  byId("said").textContent = `${p.additions} additions, ${p.changes} changed cells` + (at !== data.taken ? "" : data.left ? ` (taken, ${data.left} of them left as they are)` : " (taken)");
   additions();
   classes();
 }

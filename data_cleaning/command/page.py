@@ -178,8 +178,8 @@ def _payload(repair: Repair, violated: int) -> dict[str, Any]:
         before = now
     listed = _classes(repair, outcomes, points, candidates)
     return {
-        "points": points, "taken": numbers.index(repair.chosen), "classes": listed, "total": violated,
-        "candidates": [_candidate(repair, addition) for addition in candidates],
+        "points": points, "taken": numbers.index(repair.chosen), "left": repair.left, "classes": listed,
+        "total": violated, "candidates": [_candidate(repair, addition) for addition in candidates],
     }  # fmt: skip
 
 

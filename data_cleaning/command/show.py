@@ -110,10 +110,15 @@ def _counts(found: "ClassReport", covered: bool) -> str:
     return ", ".join(f"{cell(one.value)} ({len(one.rows)})" for one in found.readings if one.covered == covered)
 
 
+def _taken(done: "Repair") -> str:
+    """What is said of the point that is taken: not all of it is done where cells are unresolved."""
+    return f"taken, {done.left} of them left as they are" if done.left else "taken"
+
+
 def repair(done: "Repair") -> list[Section]:
     """The Pareto front, additions and changes."""
     front = [
-        (str(point.additions), str(point.changes), "taken" if position == done.chosen else "-")
+        (str(point.additions), str(point.changes), _taken(done) if position == done.chosen else "-")
         for position, point in enumerate(done.pareto)
     ]
     additions = [(one.column, one.value, one.name, str(one.tuples), "yes" if one.supported else "no")

@@ -81,7 +81,7 @@ def read(path: Path, columns: Sequence[str], kind: Kind = "synonym", theta: int 
         if isinstance(content, list) and all(isinstance(one, list) for one in content):
             return [_checked(one, str(path)) for one in from_index_tuples(content, columns)]
         return [_checked(_from_dict(one), str(path)) for one in content]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as fault:
         raise ValueError(f"the dependencies in {str(path)!r} cannot be read: {fault}") from fault
     except (AttributeError, KeyError, TypeError, IndexError) as fault:
         form = '[{"lhs": ["A"], "rhs": "B"}, ...] or [[[0], 1], ...]'

@@ -110,6 +110,11 @@ class Repair:
         return self.front.choose(int(self.front.points[self.chosen]))
 
     @property
+    def left(self) -> int:
+        """How many of the cells that the chosen point would change are left as they are, being unresolved."""
+        return max(0, self.pareto[self.chosen].changes - len(self.provenance))
+
+    @property
     def changes(self) -> dict[str, dict[int, str | None]]:
         """New texts by column and row, as `tables.write` takes them."""
         found: dict[str, dict[int, str | None]] = {}

@@ -1,6 +1,7 @@
 """Any columnar source as Arrow: whole, or batch by batch."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -99,7 +100,7 @@ def _fault(said: str) -> str:
 
 
 def _unique(names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice == [""]:
         raise ValueError("the table has more than one column without a name; name them in its first line")
     if twice:

@@ -86,10 +86,9 @@ def read(source: Any, *, columns: Sequence[str] | None = None, nulls: Nulls = "e
     names = table.column_names
     # the dictionaries of other sources may list values twice, unused, or in an order of their own
     trusted = delimited(source) is not None
-    encoded = []
-    for name in names:  # giving up each column of the source before the next is encoded
-        encoded.append(_encode(name, table.column(0), nulls, trusted))
-        table = table.remove_column(0)
+    left = table.columns[::-1]
+    del table  # so that each column of the source is given up before the next is encoded
+    encoded = [_encode(name, left.pop(), nulls, trusted) for name in names]
     return Table(tuple(names), tuple(codes for codes, _ in encoded), tuple(values for _, values in encoded))
 
 

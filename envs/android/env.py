@@ -125,6 +125,11 @@ class AndroidEnv(gymnasium.Env[Observation, str]):
         self.observation_space = spaces.Dict(shown)
         self.action_space = AnyText(1 << 12)
 
+    def check(self) -> None:
+        """Ask once whether what judges is there; raises ConnectionError if it is not."""
+        if ask := getattr(self.evaluator, "check", None):
+            ask()
+
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:

@@ -115,6 +115,18 @@ class Judge:
             return False
         return self._status(task.goal, after).startswith("success")
 
+    def check(self) -> None:
+        """Ask the endpoint for one token, so that one that is silent or wrong is told before anything is played.
+
+        Raises:
+            ConnectionError: if no answer comes.
+        """
+        body = {"model": self.model, "messages": [{"role": "user", "content": "Say yes."}], "max_tokens": 1}
+        try:
+            self._ask(body, retries=0)
+        except NotEvaluated as fault:
+            raise ConnectionError(str(fault)) from fault
+
     def _is_seen(self, screen: Image) -> bool:
         """Remembers the screen too; the very first one is remembered and still judged."""
         if any(_difference(screen, known) < SAME_SCREEN for known in self._seen):
@@ -137,13 +149,14 @@ class Judge:
                                f"it said: {answer[:80]!r}")
         return found[1].lower()
 
-    def _ask(self, body: dict[str, Any]) -> str:
+    def _ask(self, body: dict[str, Any], retries: int | None = None) -> str:
+        retries = self.retries if retries is None else retries
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(self.key_env):
             headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(self.url, json.dumps(body).encode(), headers)
         wait = self.retry_wait
-        for attempt in range(self.retries + 1):
+        for attempt in range(retries + 1):
             if attempt:
                 time.sleep(wait)
                 wait *= 2
@@ -161,8 +174,8 @@ class Judge:
                 reason = error
             except (ValueError, LookupError, TypeError):
                 reason = "an answer that is no chat completion"
-        tries = self.retries + 1
-        raise NotEvaluated(f"the judge at {self.url} did not answer {tries} times ({reason}); is it running?")
+        often = f" {retries + 1} times" if retries else ""
+        raise NotEvaluated(f"the judge at {self.url} did not answer{often} ({reason}); is it running?")
 
 
 def _difference(first: Image, second: Image) -> float:

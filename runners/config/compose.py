@@ -105,12 +105,12 @@ def change(
         also: keys that may be set though `cfg` does not have them.
 
     Raises:
-        UserError: if an override names no key of `cfg`, or a value is refused.
+        UserError: if an override names no key of `cfg`, or a value is refused, of those that `cfg` has too.
     """
     changed = copy.deepcopy(cfg)
     schemas: dict[str, str] = {}
     with suppress(UserError):  # conf may have lost what this config was composed from; its builders check then
-        schemas = take_schemas(draft(like)) if overrides else {}
+        schemas = take_schemas(draft(like))
     for override in parse(normalise(overrides)):
         _check_choice(override)
         if override.key_or_group == "exp":
@@ -127,7 +127,7 @@ def change(
             value = OmegaConf.select(part, override.key_or_group.replace("/", "."))
         OmegaConf.update(changed, key, value, merge=False, force_add=True)
     _resolve(changed)
-    check(changed, schemas)
+    check(changed, schemas, older=not overrides)
     return changed
 
 
@@ -320,7 +320,7 @@ def _not_composed(fault: ConfigCompositionException, overrides: Sequence[str], c
         choosing = [str(o.input_line) for o in parse(overrides) if is_group(o.key_or_group)]
         there = keys(_hydra(choosing, config)) if len(choosing) < len(overrides) else []
         hint = did_you_mean(key, [name for name in there if not key.startswith(f"{name}.")], quote=True)
-        new = hint or f"; a new key is added with +{key}=VALUE"
+        new = hint or ("" if config != "config" else f"; a new key is added with +{key}=VALUE")
         return UnknownKey(key, f"conf has no key {key!r}{new} {see}")
     if match := re.match(r"Error merging override [+]*([^=\s]+)=", text):
         kind = re.search(r"full_key: (\S+)\s+object_type=(\w+)", str(fault.__cause__))

@@ -39,7 +39,9 @@ def take_schemas(cfg: DictConfig) -> dict[str, str]:
     return schemas
 
 
-def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "", partly: bool = False) -> None:
+def check(
+    cfg: DictConfig, schemas: Mapping[str, str], see: str = "", partly: bool = False, older: bool = False
+) -> None:
     """Check nodes against their models.
 
     A model sees its node's keys except those beginning with an underscore, which are Hydra's own. Values are taken as
@@ -51,6 +53,7 @@ def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "", partly: bo
         schemas: dotted key of a node ("" for the root) and the `module.Model` it must satisfy.
         see: a pointer for the user that ends the sentence of an unknown key.
         partly: keys may be missing yet.
+        older: keys may be there that a schema no longer has.
 
     Raises:
         UserError: naming the first wrong key, its value and what it may be.
@@ -66,7 +69,8 @@ def check(cfg: DictConfig, schemas: Mapping[str, str], see: str = "", partly: bo
         try:
             model.model_validate_json(json.dumps(values), strict=True)
         except ValidationError as fault:
-            errors = [error for error in fault.errors() if not (partly and error["type"] == "missing")]
+            allowed = {"missing": partly, "extra_forbidden": older}
+            errors = [error for error in fault.errors() if not allowed.get(error["type"])]
             if errors:
                 raise _refusal(errors, path, values, model, see) from fault
     for key, value in flatten(OmegaConf.to_container(cfg, resolve=True)).items():

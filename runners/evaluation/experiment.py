@@ -19,7 +19,7 @@ from agentlab_runner.runners.online.contract import reported
 from agentlab_runner.runners.online.evaluation import Line, line_of, summarised, tables, uncounted
 from agentlab_runner.runners.online.held_out import evaluated
 from agentlab_runner.runners.online.parts import check, make_agent, make_rollout, model_maker
-from agentlab_runner.runners.online.rollout import EVAL, Start, check_tasks, episode_seeds, play
+from agentlab_runner.runners.online.rollout import EVAL, check_tasks, episode_seeds, play
 from agentlab_runner.runners.processes.rng import seed_everything
 from agentlab_runner.runners.terminal.progress import Progress
 from agentlab_runner.runners.types import Metrics, Trajectory

@@ -13,8 +13,9 @@ from agentlab_runner.runners.online.evaluation import is_line
 from agentlab_runner.runners.run.folder import JOURNAL
 from agentlab_runner.runners.run.metrics_file import MetricsFile
 
+
 class Journal:
-    """The episodes of one evaluation; a line is that of `runners.online.evaluation.line_of`, with its `repeat` and `trial`."""
+    """The episodes of one evaluation; a line is that of `runners.online.evaluation.line_of`, with `repeat` and `trial`."""
 
     def __init__(self, run: Path, plan: Plan) -> None:
         self.path = run / JOURNAL

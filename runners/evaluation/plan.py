@@ -49,7 +49,7 @@ class Plan:
         ]
 
     def of_trial(self, trial: int, done: Mapping[int, Mapping[str, Any]]) -> list[Start]:
-        """The starts of a trial (0: the first), as far as is known: of a further one those that failed in the one before.
+        """The starts of a trial (0: the first), as far as is known; of a further one those that failed before.
 
         Args:
             done: lines of episodes that are over, by number.
@@ -63,7 +63,8 @@ class Plan:
 
     def missing(self, trial: int, done: Mapping[int, Mapping[str, Any]]) -> list[Start]:
         """Those to play: not over, or ended by the fault of something else than the agent."""
-        return [one for one in self.of_trial(trial, done) if one.number not in done or done[one.number]["stop"] in AGAIN]
+        starts = self.of_trial(trial, done)
+        return [one for one in starts if one.number not in done or done[one.number]["stop"] in AGAIN]
 
 
 def _has_failed(line: Mapping[str, Any] | None) -> bool:

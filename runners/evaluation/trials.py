@@ -36,4 +36,5 @@ def trials_table(rows: Sequence[dict[str, Any]]) -> Table:
     """A row a trial."""
     columns = ("trials", "played", "solved", "success [95 %]")
     told = [f"{row['rate']:.3g} [{row['interval'][0]:.2f}, {row['interval'][1]:.2f}]" for row in rows]
-    return Table(columns, tuple((r["trial"], r["played"], r["solved"], text) for r, text in zip(rows, told, strict=True)))
+    lines = ((row["trial"], row["played"], row["solved"], text) for row, text in zip(rows, told, strict=True))
+    return Table(columns, tuple(lines))

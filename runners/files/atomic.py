@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from agentlab_runner.runners.errors import RunFailed, UserError
+from agentlab_runner.runners.errors import NotWritable, RunFailed, UserError
 
 TEMPORARY = ".part"
 """Suffix of a file that is still being written; whatever carries it after a crash is rubbish."""
@@ -21,7 +21,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     If the body raises, nothing appears and what stood at `path` stays.
 
     Raises:
-        RunFailed: if the disk is full, or nothing may be written there.
+        RunFailed: if the disk is full, or (`NotWritable`) nothing may be written there.
     """
     with explain_writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def explain_writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
             raise
-        raise RunFailed(f"{path} cannot be written ({error.strerror}); choose a place that is yours") from error
+        raise NotWritable(f"{path} cannot be written ({error.strerror}); choose a place that is yours") from error
 
 
 def make_folder(folder: Path, kind: str) -> None:

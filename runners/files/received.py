@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,21 +101,29 @@ def read_yaml(folder: Path, name: str) -> tuple[str, dict[str, Any]]:
     return text, content
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, folders: Sequence[str] = ()) -> None:
     """Whether all of a folder lies in it: no link leads out, so that writing and deleting stay inside.
 
-    W&B's own files may hold links to its logs elsewhere; nothing here opens those.
+    W&B's own folder holds links to its logs elsewhere; nothing here opens those.
+
+    Args:
+        folders: names in it that are folders' where they are there.
 
     Raises:
-        UserError: naming the first entry that is a way out, or neither file nor folder.
+        UserError: naming the first entry that is a way out, or neither file nor folder, or no folder.
     """
     waiting = [folder]
     while waiting:
-        for entry in _entries(waiting.pop()):
+        parent = waiting.pop()
+        logs = "wandb" in parent.relative_to(folder).parts
+        for entry in _entries(parent):
+            if parent == folder and entry.name in folders and not entry.is_dir():
+                raise UserError(f"{entry.path} is no folder, and so no part of a run; remove it")
             if entry.is_symlink():
-                inside(folder, os.path.relpath(entry.path, folder))
+                if not logs or entry.is_dir():
+                    inside(folder, os.path.relpath(entry.path, folder))
             elif entry.is_dir(follow_symlinks=False):
-                waiting += [Path(entry.path)] if entry.name != "wandb" else []
+                waiting.append(Path(entry.path))
             elif not entry.is_file(follow_symlinks=False) and os.path.lexists(entry):
                 raise UserError(f"{entry.path} is neither a file nor a folder, and no part of a run; remove it")
 

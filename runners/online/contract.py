@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import Frame
 from agentlab_runner.runners.types import Decision, Histogram, Metrics, Observation, Picture, Series, StopReason, Table
+
+OBSERVED = ("text", "image", "actions", "action_ids", "vector")
+"""What an observation may hold for agents to read (docs/adding_an_env.md)."""
 
 Outcome = tuple[Observation, float, bool, bool, Mapping[str, Any]]
 
@@ -33,6 +37,12 @@ def begun(env: Any, answer: Any) -> tuple[Observation, Mapping[str, Any]]:
         raise ValueError(f"{_name(env)}.reset gave {_shape(answer)}, but must give (observation, info)")
     observation, info = answer
     return _seen(env, "reset", observation), _told(env, "reset", info)
+
+
+def check(env: Any) -> None:
+    """Let an environment that has a `check` refuse before anything is played; it is asked once for all like it."""
+    if ask := getattr(getattr(env, "unwrapped", env), "check", None):
+        ask()
 
 
 def stepped(env: Any, answer: Any) -> Outcome:
@@ -75,6 +85,26 @@ def taken(env: Any, task: str, start: Mapping[str, Any]) -> None:
             f"{_name(env)} was asked for the task {task!r} and began {start.get('task')!r}; it takes no task by name "
             "(reset must obey options['task'] and say it in info['task']), so leave eval.tasks empty"
         )
+
+
+@contextmanager
+def reading(agent: Any, env: Any, observation: Observation) -> Iterator[None]:
+    """Inside, an agent reads observations like this one of an environment.
+
+    Raises:
+        UserError: naming agent, environment and key, if it reads one of `OBSERVED` that they do not have.
+    """
+    try:
+        yield
+    except KeyError as fault:
+        key = fault.args[0] if fault.args else None
+        if key not in OBSERVED or key in observation:
+            raise
+        gives = ", ".join(map(repr, observation)) or "nothing"
+        raise UserError(
+            f"{_name(agent)} reads {key!r} of an observation, but those of {_name(env)} hold {gives}; "
+            f"add {key!r} to the environment's observations, or choose another agent"
+        ) from fault
 
 
 def decided(agent: Any, answer: Any, count: int) -> Sequence[Decision]:
@@ -210,7 +240,7 @@ def _is_finite(value: Any) -> bool:
 
 def _name(part: Any) -> str:
     """The class a user wrote, whatever wraps it."""
-    kind = type(getattr(part, "unwrapped", part))
+    kind = part if isinstance(part, type) else type(getattr(part, "unwrapped", part))
     return f"{kind.__module__}.{kind.__qualname__}"
 
 

@@ -7,13 +7,13 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 
 from agentlab_runner.runners.callbacks import Callbacks
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent, TransferableAgent
-from agentlab_runner.runners.online.contract import reported
+from agentlab_runner.runners.online.contract import reading, reported
 from agentlab_runner.runners.online.evaluation import headline, summarise, tables, uncounted
 from agentlab_runner.runners.online.held_out import HeldOut, evaluated
 from agentlab_runner.runners.online.origin import Origin
@@ -259,13 +259,15 @@ class OnlineExperiment:
                 demonstrations = demonstrate(demonstrator, env, seeds, lambda _: progress.advance())
         finally:
             env.close()
+        seen = demonstrations[0].steps[0].observation
         if trainer.is_main:
-            self._make_model(model, demonstrations)
+            with reading(get_object(cfg.agent._target_), env, seen):
+                self._make_model(model, demonstrations)
         gather(None)  # nobody goes on before the model is there
         agent = self._agent(run, trainer)
         if not isinstance(agent, ImitatingAgent):
             raise UserError(f"{cfg.agent._target_} cannot learn from demonstrations; run it with warm_start=null")
-        with Progress(1, "warm start") as progress:
+        with Progress(1, "warm start") as progress, reading(agent, env, seen):
             learnt = reported(agent, "imitate", agent.imitate(demonstrations, trainer, progress.report))
         metrics = {f"warm_start/{name}": value for name, value in learnt.items() if isinstance(value, float)}
         run.log(metrics, step=0)

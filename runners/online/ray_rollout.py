@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -84,6 +85,17 @@ class RayRollout(Rollout):
     def make(self, env: Mapping[str, Any], number: int) -> gymnasium.Env[Any, Any]:
         return RemoteEnv(self._workers[number % len(self._workers)], number)
 
+    def open(self) -> None:
+        """Have the workers make their environments; one that died is replaced when it is first played on."""
+        asked = []
+        for env in self.envs:
+            assert isinstance(env, RemoteEnv)
+            with suppress(RayActorError):
+                asked.append(env.open())
+        for reply in asked:
+            with suppress(RayActorError):
+                self._cluster.result(reply)
+
     def close(self) -> None:
         super().close()
         for worker in self._workers:
@@ -101,6 +113,12 @@ class RemoteEnv(gymnasium.Env[Any, Any]):
         self._actor: ActorHandle[Any] | None = None
         """Who plays the episode under way."""
         self._seen: Observation = {}
+
+    def open(self) -> Any:
+        """Ask the worker to make it; gives what to wait for."""
+        actor = self.worker.actor()
+        self.worker.wait_for_room(actor)
+        return actor.open.remote(self.number)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

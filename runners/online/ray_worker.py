@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentlab_runner.runners.config.modules import find_modules
-from agentlab_runner.runners.online.contract import Outcome, begun, stepped
+from agentlab_runner.runners.online.contract import Outcome, begun, check, stepped
 
 if TYPE_CHECKING:
     import gymnasium
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Envs:
-    """Some environments, each made when it is first asked for.
+    """Some environments, each made when it is opened or first asked for.
 
     Args:
         env: their config node.
@@ -29,17 +29,24 @@ class Envs:
         self.env = env
         self.made: dict[int, gymnasium.Env[Any, Any]] = {}
 
-    def reset(
-        self, number: int, seed: int | None, options: dict[str, Any] | None
-    ) -> "tuple[Observation, Mapping[str, Any]]":
+    def open(self, number: int) -> None:
+        """Make the environment with this number, so that what it refuses is told; the first asks for all."""
         from hydra.errors import InstantiationException
         from hydra.utils import instantiate
 
-        if number not in self.made:
-            try:
-                self.made[number] = instantiate(self.env, worker=number, _convert_="all")
-            except InstantiationException as fault:
-                raise (fault.__cause__ or fault) from None
+        if number in self.made:
+            return
+        try:
+            self.made[number] = instantiate(self.env, worker=number, _convert_="all")
+        except InstantiationException as fault:
+            raise (fault.__cause__ or fault) from None
+        if len(self.made) == 1:
+            check(self.made[number])
+
+    def reset(
+        self, number: int, seed: int | None, options: dict[str, Any] | None
+    ) -> "tuple[Observation, Mapping[str, Any]]":
+        self.open(number)
         return begun(self.made[number], self.made[number].reset(seed=seed, options=options))
 
     def step(self, number: int, action: Any) -> "Outcome":

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, Demonstrator
 from agentlab_runner.runners.frames import Frames
-from agentlab_runner.runners.online.contract import begun, decided, stepped, taken
+from agentlab_runner.runners.online.contract import begun, check, decided, reading, stepped, taken
 from agentlab_runner.runners.processes.collective import gather
 from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
 
@@ -154,7 +154,8 @@ def play(
     with _mapper(len(slots) if blocking else 0) as over:
         live = _start(slots, waiting, agent, over)
         while live:
-            answer = agent.act([slot.observation for slot in live], deterministic)
+            with reading(agent, live[0].env, live[0].observation):
+                answer = agent.act([slot.observation for slot in live], deterministic)
             decisions = decided(agent, answer, len(live))
             outcomes = over(lambda pair: pair[0].step(pair[1]), list(zip(live, decisions, strict=True)))
             ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}
@@ -200,6 +201,7 @@ class Rollout:
         try:
             for number in range(trainer.rank, num_envs, trainer.processes):
                 self.envs.append(self.make(env, number))
+            self.open()
         except BaseException:
             self.close()
             raise
@@ -208,6 +210,10 @@ class Rollout:
         """The environment with this number."""
         made: gymnasium.Env[Any, Any] = instantiate(env, worker=number, _convert_="all")
         return made
+
+    def open(self) -> None:
+        """Ask the environments, one for all, whether what they need beside this machine is there."""
+        check(self.envs[0])
 
     def collect(
         self,

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.files.lock import take_lock
 from agentlab_runner.runners.files.names import bare
+from agentlab_runner.runners.run.evaluations import Apart
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.tracking import NullTracker, make_tracker
 
@@ -26,11 +27,11 @@ def apart(run: Run, overrides: Sequence[str] = (), name: str | None = None) -> I
     Raises:
         UserError: if the name is no bare one.
     """
-    run.apart, run.otherwise, run.name = True, list(overrides), name and bare(name)
+    run.apart = Apart(overrides, name and bare(name))
     try:
         yield
     finally:
-        run.apart, run.otherwise, run.name = False, [], None
+        run.apart = None
 
 
 @contextmanager

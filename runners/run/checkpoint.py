@@ -119,7 +119,9 @@ class Checkpoints:
         checkpoint = self.find(which)
         if not self.is_sound(checkpoint):
             older = next((c.step for c in reversed(self.all()) if c != checkpoint and self.is_sound(c)), None)
-            advice = f"use checkpoint={older} instead" if older is not None else "no other checkpoint is left"
+            advice = f"use checkpoint={older} instead" if older is not None else (
+                "no other checkpoint is left: put it back, or start a new run"
+            )
             raise UserError(
                 f"checkpoint {checkpoint.step} is damaged ({self.folder / checkpoint.file} "
                 f"is not what was written); {advice}"
@@ -140,12 +142,13 @@ class Checkpoints:
                 self._delete(checkpoint)
 
     def sweep(self) -> None:
-        """Delete what a killed process left half-written."""
+        """Delete what a killed process left half-written; a state whose description is damaged is not that."""
         known = {checkpoint.file for checkpoint in self.all()}
+        undescribed = {f"{checkpoint.step:06d}" for checkpoint in self.all() if not checkpoint.sha256}
         for path in self.folder.glob(f".*{TEMPORARY}"):
             path.unlink(missing_ok=True)
         for path in self.folder.glob("*.pt"):
-            if path.name not in known:
+            if path.name not in known and re.split(r"[-.]", path.name)[0] not in undescribed:
                 path.unlink(missing_ok=True)
 
     def _delete_others(self) -> None:

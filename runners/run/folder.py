@@ -10,10 +10,7 @@
     mirrored.json   how much of it W&B has, see runners/run/wandb_files.py
 """
 
-import itertools
 import json
-import logging
-import re
 import shutil
 import time
 import traceback
@@ -26,21 +23,23 @@ from omegaconf import OmegaConf
 
 from agentlab_runner.runners.config.identity import config_hash
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.files.atomic import atomic_file, write_atomic
+from agentlab_runner.runners.files.atomic import write_atomic
 from agentlab_runner.runners.files.lock import is_locked, take_lock
 from agentlab_runner.runners.files.names import bare
-from agentlab_runner.runners.files.received import check_folder, read_object
+from agentlab_runner.runners.files.received import check_folder
 from agentlab_runner.runners.run.appear import given_folder, new_folder
 from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng_state
 from agentlab_runner.runners.run.config_file import Config, as_plain, as_yaml, compare, read_config
-from agentlab_runner.runners.run.manifest import Manifest, described, moment, new_manifest, now, read_manifest
+from agentlab_runner.runners.run.evaluations import Apart
+from agentlab_runner.runners.run.manifest import Manifest, described, new_manifest, now, read_manifest
 from agentlab_runner.runners.run.metrics_file import MetricsFile
 from agentlab_runner.runners.run.repositories import record
 from agentlab_runner.runners.run.signals import Stops, whole
 from agentlab_runner.runners.run.tracking import NullTracker, Tracker, make_tracker
-from agentlab_runner.runners.types import Histogram, Metrics, Picture, Series, Table, Trajectory
+from agentlab_runner.runners.types import Metrics, Trajectory
 
-log = logging.getLogger(__name__)
+FOLDERS = ("checkpoints", "code", "episodes", "eval", "media", "model", "wandb")
+"""What is a folder in a run's."""
 
 JOURNAL = "journal.jsonl"
 """What an evaluation has played."""
@@ -60,11 +59,8 @@ class Run:
         self.config = read_config(path)
         self.manifest = read_manifest(path)
         self.tracker: Tracker = NullTracker()
-        self.apart = False
-        """Whether evaluations are made by themselves, see runners/run/apart.py."""
-        self.otherwise: list[str] = []
-        """The overrides under which they are made; `name` is what the user calls them, if anything."""
-        self.name: str | None = None
+        self.apart: Apart | None = None
+        """How evaluations are made that belong to no line of the metrics."""
         keep = OmegaConf.select(self.config, "checkpoint.keep", default=2)
         self.checkpoints = Checkpoints(path / "checkpoints", keep=keep)
         self._metrics = MetricsFile(path / "metrics.jsonl")
@@ -120,35 +116,8 @@ class Run:
             UserError: if the folder holds no run, its manifest or config is damaged, or a link leads out of it.
         """
         run = cls(Path(path))
-        check_folder(run.path)
+        check_folder(run.path, FOLDERS)
         return run
-
-    @classmethod
-    def latest(cls, root: Path | str) -> Self:
-        """The run under `root` that was started last, those left aside that failed before they had begun.
-
-        A folder whose manifest cannot be read is told of and left out.
-
-        Raises:
-            UserError: if there is none.
-        """
-        found: dict[Path, Manifest] = {}
-        for file in Path(root).glob("[!.]*/manifest.json"):
-            try:
-                found[file.parent] = read_manifest(file.parent)
-            except UserError as fault:
-                log.warning("%s is left out: %s", file.parent, fault)
-        if not found:
-            raise UserError(f"there is no run in {root}; start one with `agentlab train +exp=NAME`, or name its folder")
-        newest_first = sorted(
-            found, key=lambda folder: (moment(found[folder]["started"]) or 0.0, folder.name), reverse=True
-        )
-        for folder in newest_first:
-            if has_begun(folder) or found[folder]["status"] != "failed":
-                return cls.open(folder)
-        raise UserError(
-            f"every run in {root} failed before it had begun; to start one again name it: run={newest_first[0]}"
-        )
 
     # -- its life ------------------------------------------------------------------------------------------------------
 
@@ -169,9 +138,14 @@ class Run:
         self._write_manifest()
 
     def __enter__(self) -> Self:
-        if self._lock is None:
-            self._lock = take_lock(self.path)
-            self.manifest = read_manifest(self.path)
+        self._hold()
+        assert self._lock is not None
+        try:
+            self.check_checkpoints()
+        except UserError:
+            self._lock.close()
+            self._lock = None
+            raise
         ended = {"status": self.manifest["status"], "ended": self.manifest["ended"]}
         self._before = ended if self.has_checkpoint() or (self.path / JOURNAL).exists() else {}
         self.checkpoints.sweep()
@@ -225,9 +199,7 @@ class Run:
     def log(self, metrics: Metrics, step: int) -> None:
         """Append one line to `metrics.jsonl` and tell the tracker; pictures go to `media/`."""
         self._resumable = False
-        line: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
-        line |= {name: self._as_json(name, value, step) for name, value in metrics.items()}
-        self._metrics.append(line)
+        self._metrics.log(metrics, step)
         self.tracker.log(metrics, step)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -251,6 +223,7 @@ class Run:
         with whole():
             self.checkpoints.save(step, {"state": state, "rng": rng_state()}, score)
             if self._lock is not None:
+                self.manifest["saved"] = step
                 self._count_time()
                 self._write_manifest()
 
@@ -277,6 +250,22 @@ class Run:
 
     def has_checkpoint(self) -> bool:
         return bool(self.checkpoints.all())
+
+    def check_checkpoints(self) -> None:
+        """Whether there is a checkpoint where one was saved: to begin anew there would delete what the run has logged.
+
+        Raises:
+            UserError: if they are gone; the message says how to begin anew.
+        """
+        resumed = [entry["step"] for entry in self.manifest["resumed"] if isinstance(entry, dict) and "step" in entry]
+        saved = self.manifest.get("saved")
+        if saved is None and resumed:  # a run that is older than the key
+            saved = resumed[-1]
+        if saved is not None and not self.has_checkpoint():
+            raise UserError(
+                f"{self.path} was saved at step {saved}, but its checkpoints are gone; put them back, or move the "
+                "folder away and begin anew with the command in its manifest.json"
+            )
 
     def rewind(self, which: str) -> int:
         """Delete the checkpoints newer than `which`, so that a resumption goes on from there; gives its step.
@@ -382,6 +371,7 @@ class Run:
         """Go on with `cfg`, once `check_config` has found its differences harmless."""
         if not self.check_config(cfg, allow):
             return
+        self._hold()  # before anything is written: somebody else may be resuming it, too
         config = as_plain(cfg)
         self.manifest["replaced_hash"] = config_hash(as_plain(self.config))
         self.manifest = cast(Manifest, {**self.manifest, **described(config)})
@@ -404,25 +394,24 @@ class Run:
         tracker.start(self.path, self.manifest, as_plain(self.config))
         return tracker
 
+    def _called(self, name: str) -> str:
+        return self.apart.called(name, self.path) if self.apart else name
+
     def _said(self, step: int | None) -> dict[str, Any]:
         """What an evaluation or recording says of itself, since its file's own time is lost when it is copied."""
         if step is None:
             step = max((line["step"] for line in self.metrics()), default=0)
-        own = {"apart": True, "overrides": self.otherwise} if self.apart else {}
-        return {"step": step, "time": round(time.time(), 3)} | own
+        return {"step": step, "time": round(time.time(), 3)} | (self.apart.says() if self.apart else {})
 
-    def _called(self, name: str) -> str:
-        """What an evaluation is called, so that those made otherwise stay."""
-        if not self.apart:
-            return name
-        called = name = self.name or name
-        for number in itertools.count(2):
-            file = self.path / "eval" / f"{called}.json"
-            made = read_object(file.parent, file.name) if file.exists() else None
-            if made is None or (made.get("apart") is True and made.get("overrides", []) == self.otherwise):
-                break
-            called = f"{name}-{number}"
-        return called
+    def _hold(self) -> None:
+        """Have the run's lock, and the manifest as it is under it.
+
+        Raises:
+            UserError: if another live process holds it.
+        """
+        if self._lock is None:
+            self._lock = take_lock(self.path)
+            self.manifest = read_manifest(self.path)
 
     def _held(self) -> bool:
         return self._lock is not None or is_locked(self.path)
@@ -436,43 +425,11 @@ class Run:
     def _count_time(self) -> None:
         """Add what has passed since this was asked last; a clock that is set meanwhile changes nothing."""
         passed, self._since = time.monotonic() - self._since, time.monotonic()
-        if "seconds" in self.manifest:  # a run older than that is measured by when it started and ended
+        if self.manifest.get("seconds") is not None:  # a run older than that is measured by when it started and ended
             self.manifest["seconds"] = round(self.manifest["seconds"] + passed, 3)
 
     def _write_manifest(self) -> None:
         self.write("manifest.json", _json(self.manifest))
-
-    def _as_json(self, name: str, value: object, step: int) -> object:
-        if isinstance(value, Histogram):
-            return {"counts": list(value.counts), "edges": list(value.edges)}
-        if isinstance(value, Picture):
-            return {"file": self._save_picture(name, value, step), "caption": value.caption}
-        if isinstance(value, Series):
-            lines = {line: [float(one) for one in values] for line, values in value.lines.items()}
-            return {"x": [float(one) for one in value.x], "lines": lines, "x_label": value.x_label}
-        if isinstance(value, Table):
-            return {"columns": list(value.columns), "rows": [list(row) for row in value.rows]}
-        return float(cast(float, value))
-
-    def _save_picture(self, name: str, picture: Picture, step: int) -> str:
-        from PIL import Image
-
-        file = f"media/{_file_name(name)}_{step:06d}.png"
-        with atomic_file(self.path / file) as out:
-            Image.fromarray(picture.pixels).save(out, format="PNG")
-        return file
-
-
-def has_begun(folder: Path) -> bool:
-    """Whether a run has left something that was computed: a logged line, an episode, a checkpoint or an evaluation."""
-    return any(
-        next((folder / place).glob(pattern), None) is not None
-        for place, pattern in ((".", "metrics.jsonl"), (".", JOURNAL), ("checkpoints", "*.json"), ("eval", "*.json"))
-    )
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
 
 
 def _json(content: object) -> str:

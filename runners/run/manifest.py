@@ -59,6 +59,8 @@ class Manifest(TypedDict):
     hardware: Hardware
     resumed: list[dict[str, Any]]
     """One entry a resumption: time, step, command."""
+    saved: int | None
+    """The step of the newest checkpoint; a run older than this key does not say."""
     threads: dict[str, Any] | None
     """How many threads the run computes with and how they wait, see runners/processes/threads.py."""
 
@@ -85,6 +87,7 @@ def new_manifest(
         packages=dict(sorted((d.name, d.version) for d in distributions() if d.name)),
         hardware=hardware(),
         resumed=[],
+        saved=None,
         threads=None,
         replaced_hash=None,
     )
@@ -117,6 +120,7 @@ def read_manifest(path: Path) -> Manifest:
     wrong = next((key for key, is_right in _RIGHT.items() if not is_right(content.get(key))), None)
     if wrong is not None:
         raise UserError(f"{path / 'manifest.json'} is damaged (its {wrong} is missing or wrong); restore it")
+    content.setdefault("ended", None)  # it is relied on, and may say nothing
     return cast(Manifest, content)
 
 
@@ -168,6 +172,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "packages": lambda value: isinstance(value, dict),
     "hardware": lambda value: isinstance(value, dict) and isinstance(value.get("gpu", []), list),
     "resumed": lambda value: isinstance(value, list),
+    "saved": lambda value: value is None or type(value) is int,
     "threads": _is_threads,
 }
 """What must be right for a folder to count as a run's: the keys that are relied on."""

@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.files.atomic import append_line, write_atomic
+from agentlab_runner.runners.files.atomic import append_line, atomic_file, write_atomic
 from agentlab_runner.runners.files.received import LINES_LIMIT, read_bytes
+from agentlab_runner.runners.types import Histogram, Metrics, Picture, Series, Table
 
 
 class MetricsFile:
@@ -24,6 +27,11 @@ class MetricsFile:
 
     def append(self, line: Mapping[str, Any]) -> None:
         append_line(self.path, json.dumps(line))
+
+    def log(self, metrics: Metrics, step: int) -> None:
+        """Append a line of these metrics; pictures go to `media/` beside the file."""
+        line: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
+        self.append(line | {name: self._as_json(name, value, step) for name, value in metrics.items()})
 
     def read(self) -> list[dict[str, Any]]:
         """Every line, oldest first; a last line torn by a crash is left out.
@@ -55,6 +63,27 @@ class MetricsFile:
         """Drop the lines logged after `step`."""
         if self.path.exists():
             write_atomic(self.path, "".join(json.dumps(line) + "\n" for line in self.read() if line["step"] <= step))
+
+    def _as_json(self, name: str, value: object, step: int) -> object:
+        if isinstance(value, Histogram):
+            return {"counts": list(value.counts), "edges": list(value.edges)}
+        if isinstance(value, Picture):
+            return {"file": self._save_picture(name, value, step), "caption": value.caption}
+        if isinstance(value, Series):
+            lines = {line: [float(one) for one in values] for line, values in value.lines.items()}
+            return {"x": [float(one) for one in value.x], "lines": lines, "x_label": value.x_label}
+        if isinstance(value, Table):
+            return {"columns": list(value.columns), "rows": [list(row) for row in value.rows]}
+        return float(cast(float, value))
+
+    def _save_picture(self, name: str, picture: Picture, step: int) -> str:
+        from PIL import Image
+
+        called = re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
+        file = f"media/{called}_{step:06d}.png"
+        with atomic_file(self.path.parent / file) as out:
+            Image.fromarray(picture.pixels).save(out, format="PNG")
+        return file
 
 
 def is_step(value: object) -> bool:

@@ -6,6 +6,7 @@
     SIGHUP              the terminal is closed
 """
 
+import atexit
 import os
 import signal
 import stat
@@ -101,6 +102,22 @@ def ignore(*, but: tuple[int, ...] = ()) -> None:
     for number in STOPS:
         if number not in but:
             signal.signal(number, signal.SIG_IGN)
+
+
+def ended(code: int) -> None:
+    """This process has done its work and tidies up: no signal changes its exit code any more.
+
+    A second Ctrl-C does not wait for threads that are still busy.
+    """
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        if heard.count(signal.SIGINT) > 1:
+            os._exit(code)
+
+    _handle(hear)
+    atexit.register(ignore)  # the first to be called; later Python forgets its own handlers, and the default one kills
 
 
 def requeue() -> str:

@@ -31,7 +31,7 @@ from agentlab_runner.runners.files.lock import is_locked
 from agentlab_runner.runners.files.received import read_object
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.metrics_file import MetricsFile, is_finite
-from agentlab_runner.runners.run.signals import Stops
+from agentlab_runner.runners.run.signals import Stops, ended
 from agentlab_runner.runners.sweep.plan import as_typed, called
 from agentlab_runner.runners.sweep.preemption import Preemption, outlive
 
@@ -301,4 +301,6 @@ def _stop_at_end_of_input() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    code = main(Path(sys.argv[1]))
+    ended(code)
+    sys.exit(code)

@@ -70,6 +70,25 @@ class Plan:
         single = tuple(o for o in self.fixed if key(line(o)) in keys)
         return replace(self, fixed=tuple(o for o in self.fixed if o not in single), swept=(*self.swept, *single))
 
+    def refuse_idle(self) -> None:
+        """Refuse to vary what changes nothing: a job is what it computes, so all of them would be one.
+
+        Raises:
+            UserError: naming the override.
+        """
+        for override in self.swept:
+            if override.is_sweep_override() and is_under(override.key_or_group, HARMLESS):
+                raise UserError(
+                    f"{line(override)} varies what changes no number of a run, so its jobs would all be the same one; "
+                    f"give {override.key_or_group} one value"
+                )
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether jobs run on other machines, which may have what this one lacks."""
+        launchers = [str(o.value()) for o in self.hydra if o.key_or_group == "hydra/launcher"]
+        return any(name.startswith(("submitit_slurm", "ray")) for name in launchers)
+
     def reference(self) -> list[str]:
         """One value of every swept key: the point at which the configs of two commands are compared."""
         points = []

@@ -19,6 +19,7 @@ from agentlab_runner.runners.files.atomic import make_folder
 from agentlab_runner.runners.files.lock import take_lock
 from agentlab_runner.runners.files.names import bare, beside
 from agentlab_runner.runners.files.received import check_folder
+from agentlab_runner.runners.launch import refuse
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, multirun
 from agentlab_runner.runners.sweep.job import STOP, Owner, SweepJob
@@ -55,9 +56,12 @@ def sweep(
         RunFailed: if the launcher itself broke down.
     """
     plan = Plan.parse(overrides)
+    plan.refuse_idle()
     called = plan.name if name is None else bare(name)
     cfg = compose([*map(line, plan.fixed), *plan.reference()])  # what is wrong in every job is said before a folder
     refuse_latest(cfg)
+    if not plan.elsewhere:
+        refuse(cfg)
     folder = (beside("sweeps", cfg.runs_dir) / called).resolve()
     hydra_config(plan, folder)  # and so is a launcher or sweeper that is not there
     new = not folder.exists()

@@ -19,6 +19,10 @@ from agentlab_runner.runners.config.listing import choices, purpose
 from agentlab_runner.runners.config.modules import find_own_modules
 from agentlab_runner.runners.errors import RunFailed, UnknownKey, UserError
 from agentlab_runner.runners.terminal.tables import visible
+from agentlab_runner.runners.terminal.usage import misuse
+
+USAGE: Any = typer.BadParameter.__bases__[0]
+"""`click.UsageError`, of the click that this Typer uses: some versions carry one of their own."""
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, everything else on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -32,10 +36,27 @@ ConfDir = Annotated[
 class Systems(TyperGroup):
     """A group of verbs with one more for every file of `conf/command`, whose `_target_` is a Typer app.
 
-    The app is imported when its verb is called; `--help` and completion make do with the file's first line.
+    The app is imported when its verb is called; `--help` and completion make do with the file's first line. A command
+    line that is typed wrongly is told of in one sentence, like every other fault.
     """
 
-    def list_commands(self, ctx: Any) -> list[str]:  # Any: some versions of Typer carry a click of their own
+    def main(self, *args: Any, **extra: Any) -> Any:
+        standalone, extra["standalone_mode"] = extra.get("standalone_mode", True), False
+        if not standalone:
+            return super().main(*args, **extra)
+        try:
+            code = super().main(*args, **extra)
+        except USAGE as fault:
+            if type(fault).__name__ == "NoArgsIsHelpError":
+                fault.show()
+            else:
+                say(misuse(fault))
+            code = fault.exit_code
+        except typer.Abort:
+            code = 130
+        sys.exit(code or 0)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # Any: as USAGE
         return [*super().list_commands(ctx), *choices("command")]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

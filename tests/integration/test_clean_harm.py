@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -146,3 +147,12 @@ def test_refusals(clean, args, sentence):
     result = clean(*args.split())
     assert result.exit_code == 2, result.output
     assert sentence in result.stderr
+
+
+def test_what_is_left_is_not_listed_as_done(clean):
+    Path("t.csv").write_text("k,v\na,x\na,y\nb,p\nb,p\nb,q\n")
+    done = clean("repair", "t.csv", "--ofd", "k -> v", "--out", "fixed.csv").stdout
+    assert re.search(r"^0 +2 +taken, 1 of them left as they are$", done, re.MULTILINE)
+    assert "1 cells changed" in done
+    told = json.loads(Path("fixed_details/pareto.json").read_text())
+    assert (told["points"][told["chosen"]]["changes"], told["left"]) == (2, 1)

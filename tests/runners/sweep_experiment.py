@@ -18,9 +18,17 @@ class Climb:
     """
 
     def __init__(
-        self, cfg: DictConfig, slope: float, pause: float, save: bool, fail: str | None, die: str | None
+        self,
+        cfg: DictConfig,
+        slope: float,
+        pause: float,
+        save: bool,
+        fail: str | None,
+        die: str | None,
+        hold: str | None = None,
     ) -> None:
-        self.cfg, self.slope, self.pause, self.save, self.fail, self.die = cfg, slope, pause, save, fail, die
+        self.cfg, self.slope, self.pause, self.save = cfg, slope, pause, save
+        self.fail, self.die, self.hold = fail, die, hold
 
     def train(self, run: Run) -> Metrics:
         begin = run.load_checkpoint()[0] + 1 if run.has_checkpoint() else 0
@@ -35,6 +43,8 @@ class Climb:
             if self.save:
                 run.save_checkpoint(step, {})
             time.sleep(self.pause)
+            while step >= 3 and self.hold and Path(self.hold).exists():
+                time.sleep(0.05)
         return metrics
 
     def _go_wrong(self) -> None:

@@ -112,6 +112,11 @@ def test_what_is_no_callback_is_refused(tmp_path):
     with pytest.raises(UserError, match="has on_evals, which is no hook; did you mean on_eval"):
         train(config(callbacks=[{"_target_": f"{__name__}.Odd"}]), tmp_path / "b")
 
+    with pytest.raises(UserError, match=r"Teller, which takes no 'stopp'; did you mean 'stop'\?"):
+        train(told(stopp=1), tmp_path / "c")
+    with pytest.raises(UserError, match=rf"has no 'Tellr'; did you mean {__name__}.Teller"):
+        train(config(callbacks=[{"_target_": f"{__name__}.Tellr"}]), tmp_path / "d")
+
 
 def test_the_one_of_the_page_runs_as_it_stands(cli, cli_env, tmp_path):
     page = (ROOT / "docs/callbacks.md").read_text()

@@ -156,9 +156,14 @@ def test_what_a_part_refuses_while_it_is_built_is_bad_input_and_leaves_no_folder
     assert result.exit_code == 2
     assert result.stderr == "agentlab: agent.gamma is 1, but this horizon has no end; choose a smaller one\n"
     assert not (tmp_path / "runs").exists()
-    late = lab("train", "+exp=team", "env._target_=tests.runners.toy.Gues")  # known once environments are made
+    named = lab("train", "+exp=team", "env._target_=tests.runners.toy.Gues")
+    sentence = "env is built from 'tests.runners.toy.Gues', but tests.runners.toy has no 'Gues'; did you mean"
+    assert (named.exit_code, named.stderr.count("\n")) == (2, 1)
+    assert sentence in named.stderr
+    assert not (tmp_path / "runs").exists()
+    late = lab("train", "+exp=team", "+env.nothing=1")  # known once environments are made
     assert late.exit_code == 2
-    assert "toy.Gues" in late.stderr
+    assert "'nothing'" in late.stderr
     assert not list((tmp_path / "runs").iterdir())
 
 
@@ -192,7 +197,8 @@ def test_a_run_that_cannot_go_on_here_stays_as_it_was(lab, tmp_path):
     (tmp_path / "own.py").unlink()
     refused = lab("resume", "run=latest", "total_iterations=2")
     assert refused.exit_code == 2
-    assert "No module named 'own'" in refused.stderr
+    assert "there is no module 'own'" in refused.stderr
+    assert "did you mean" not in refused.stderr
     assert manifest(run)["status"] == "finished"
     assert not (run / "error.txt").exists()
 
@@ -264,9 +270,14 @@ def test_ctrl_c_keeps_the_run_and_resume_finishes_it(lab, cli_env, tmp_path):
         (["eval", "run=nowhere"], "nowhere is not a run folder"),
         (["resume"], "which run is to go on?"),
         (["phone", "serve", "prt=1"], "conf has no key 'prt'; did you mean 'port'?"),
+        (["phone", "serve", "debug=1"], "conf has no key 'debug' (see: conf/phone/sim.yaml)"),
+        (["sweep"], "there is nothing to run: the config has no agent and no env"),
+        (["sweep", "seed=0,1"], "there is nothing to run"),
+        (["sweep", "+exp=counting", "tags=[a,b],[c]"], "tags=[a,b],[c] varies what changes no number of a run"),
+        (["sweep", "+exp=counting", "experiment._target_=nosuch.Thing"], "experiment is built from 'nosuch.Thing'"),
         (["phone", "serve", "phones=0"], "phones is 0, but must be at least 1"),
         (["import", "tyo", "x.yaml"], "nothing imports 'tyo'; did you mean toy?"),
-        (["trian"], "No such command"),
+        (["trian"], "has no command 'trian'; did you mean train?"),
         (["train", "+exp=counting", "name=my run"], "'name' is no key of a config; did you mean --name 'my run'?"),
         (["train", "+exp=counting", "+name=x"], "did you mean --name x?"),
         (["sweep", "+exp=counting", "seed=0,1", "fail_fast=true"], "did you mean --fail-fast?"),
@@ -287,6 +298,7 @@ def test_bad_input_ends_with_2_and_one_sentence(lab, tmp_path, arguments, senten
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "sweeps").exists()
 
 
 def test_list_and_show_say_what_there_is(lab):

@@ -20,7 +20,7 @@ def read_json(path: Path, related: bool = False) -> Ontology | Hierarchy:
     """
     try:
         spec = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise unreadable(path, "JSON", fault) from fault
     if isinstance(spec, dict) and "graphs" in spec:
         from agentlab_runner.data_cleaning.ontology.loaders import obo

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from agentlab_runner.data_cleaning.discovery.dependencies import read as read_dependencies
 from agentlab_runner.data_cleaning.ontology.binding import bind
 from agentlab_runner.data_cleaning.ontology.loaders import load
 from agentlab_runner.data_cleaning.table.tables import read
@@ -121,3 +122,13 @@ def test_columns_whose_names_hold_the_signs_of_a_binding(tmp_path):
     for spec in (f"a=b={tmp_path}/o.csv", f"{tmp_path}/o.csv:c:d", f"a, b={tmp_path}/o.csv"):
         ontology, _ = bind([spec], table)
         assert len(ontology.columns) == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"classes": ' * 100_000])
+def test_json_nested_without_end_is_no_ontology(tmp_path, text):
+    file = tmp_path / "deep.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=r"deep\.json cannot be read as JSON"):
+        load(file)
+    with pytest.raises(ValueError, match=r"the dependencies in '.*deep\.json' cannot be read"):
+        read_dependencies(file, ["a"])

@@ -173,6 +173,17 @@ def test_quotes_that_only_look_unclosed(tmp_path):
     assert columns(text_file(tmp_path, 'a,b\n1,"""x"""\n')) == {"a": ["1"], "b": ['"x"']}
 
 
+def test_names_longer_than_a_block_are_read(tmp_path):
+    names = [f"c{number}" for number in range(200_000)]
+    path = text_file(tmp_path, f"{','.join(names)}\n{','.join(['1'] * len(names))}\n")
+    assert understand(path).names == names
+
+
+def test_a_file_of_a_mark_and_blank_lines_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot be read as a table|is empty"):
+        columns(text_file(tmp_path, "\n\n"))
+
+
 def test_a_record_longer_than_a_block_is_read_and_written(tmp_path):
     long = "x" * 3_000_000
     path = text_file(tmp_path, f"a,b\n1,y\n2,{long}\n3,z\n")

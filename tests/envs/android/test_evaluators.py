@@ -178,3 +178,17 @@ def test_programmatic_asks_the_phone():
 def test_bad_options_are_refused(options):
     with pytest.raises(ValueError, match=r"base_url|timeout"):
         Judge("looker", **options)
+
+
+@pytest.mark.parametrize("answer", [401, "cut", "hang"])
+def test_an_endpoint_that_is_silent_or_wrong_is_told_before_anything_is_played(endpoint, judge, tmp_path, answer):
+    (tmp_path / "goals.txt").write_text("press go")
+    env = agentlab_runner.envs.android.make(
+        device=ButtonPhone(), evaluator=judge(timeout=0.5), parser=AitwParser(), task_set=str(tmp_path / "goals.txt"))
+    endpoint.answers = [answer]
+    with pytest.raises(ConnectionError, match=f"the judge at {endpoint.url}"):
+        env.unwrapped.check()
+    assert [body["max_tokens"] for _, _, body in endpoint.requests] == [1]  # cheap, and asked once
+    if answer == 401:
+        endpoint.answers = ["yes"]
+        env.unwrapped.check()

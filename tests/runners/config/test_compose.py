@@ -252,6 +252,12 @@ def test_nearest_name(word, name):
     assert nearest(word, ["seed", "agent.gamma", "agent.lr"]) == name
 
 
+def test_the_node_that_all_keys_share_makes_none_the_nearest():
+    known = ["phone", "phone.phones", "phone.port", "phone.phone.scale"]
+    assert nearest("phone.debug", known) is None
+    assert nearest("phone.prt", known) == "phone.port"
+
+
 def test_a_changed_group_brings_keys_that_can_be_given_at_once():
     like = ["+exp=coso_android"]
     changed = change(compose(like), ["env/evaluator=judge", "env.evaluator.model=judge-7b"], like)

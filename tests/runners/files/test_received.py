@@ -14,7 +14,8 @@ from agentlab_runner.runners.files.pictures import MOST_PIXELS, read_picture
 from agentlab_runner.runners.files.received import CONFIG_LIMIT, inside, read_object
 from agentlab_runner.runners.run.checkpoint import Checkpoints
 from agentlab_runner.runners.run.config_file import check_unedited, read_config
-from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.folder import FOLDERS, Run
+from agentlab_runner.runners.run.lookup import latest
 from agentlab_runner.runners.run.manifest import read_manifest
 from tests.runners.received import ALIAS_BOMB, declare, forge, png
 
@@ -78,6 +79,22 @@ def test_a_link_within_the_folder_and_the_links_of_wandb_are_left_alone(run, tmp
     (run / "last").symlink_to("eval")
     (tmp_path / "shortcut").symlink_to(run)
     assert Run.open(tmp_path / "shortcut").config.seed == 3
+
+
+@pytest.mark.parametrize("name", ["wandb/artifacts", "wandb/wandb/logs", "wandb/artifacts/staging"])
+def test_a_folder_of_wandbs_that_leads_out_is_no_way_to_write_there(run, precious, name):
+    (run / name).parent.mkdir(parents=True)
+    (run / name).symlink_to(precious)
+    with pytest.raises(UserError, match=rf"{name} leads out of .*put a copy in its place"):
+        Run.open(run)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_in_a_folders_place_is_named(run, name):
+    shutil.rmtree(run / name, ignore_errors=True)
+    (run / name).write_text("x")
+    with pytest.raises(UserError, match=rf"{name} is no folder, and so no part of a run; remove it"):
+        Run.open(run)
 
 
 @pytest.mark.parametrize("name", ["lock", "config.yaml", "manifest.json", "metrics.jsonl", "extra"])
@@ -148,7 +165,7 @@ def test_one_bad_manifest_hides_no_other_run(run, content, caplog):
     bad = run.with_name("9999_bad")
     shutil.copytree(run, bad)
     (bad / "manifest.json").write_bytes(content)
-    assert Run.latest(run.parent).path == run
+    assert latest(run.parent).path == run
     assert "9999_bad is left out" in caplog.text
     with pytest.raises(UserError, match="damaged"):
         read_manifest(bad)
@@ -158,11 +175,11 @@ def test_a_manifest_that_is_no_file_hides_no_other_run(run, caplog):
     for name, make in {"folder": os.mkdir, "pipe": os.mkfifo, "link": partial(os.symlink, "/etc/passwd")}.items():
         run.with_name(name).mkdir()
         make(run.with_name(name) / "manifest.json")
-    assert Run.latest(run.parent).path == run
+    assert latest(run.parent).path == run
     assert len(caplog.messages) == 3
     shutil.rmtree(run)
     with pytest.raises(UserError, match="there is no run in"):
-        Run.latest(run.parent)
+        latest(run.parent)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +204,7 @@ def test_the_latest_run_is_the_latest_whatever_its_time_zone(run):
     shutil.copytree(run, later)
     declare(run, started="2026-11-29T12:00:00+09:00")
     declare(later, started="2026-11-29T11:00:00+00:00")
-    assert Run.latest(run.parent).path == later
+    assert latest(run.parent).path == later
 
 
 @pytest.mark.parametrize("content", [b"[]", b"\xff", b"[" * 100_000, b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import Frame
 from agentlab_runner.runners.online.contract import reported
 from agentlab_runner.runners.online.rollout import collect
@@ -155,3 +156,22 @@ def test_metrics_of_every_kind_are_taken():
     metrics = {"a": 1, "b": np.float32(1), "c": torch.tensor(1.0), "d": float("nan"), "e": Histogram((1,), (0.0, 1.0))}
     metrics |= {"f": Series((1.0,), {"y": (float("nan"),)}), "g": Table(("name",), (("x",), (None,)))}
     assert reported(Scripted(3), "learn", metrics) is metrics
+
+
+def test_an_agent_that_reads_what_an_environment_does_not_give_is_told_in_one_sentence():
+    class Reader(Scripted):
+        def act(self, observations, deterministic):
+            return [Decision(observation["text"]) for observation in observations]
+
+    with pytest.raises(UserError) as told:
+        collect(Reader(), [Says(reset=({"vector": 5}, TOLD))], [1])
+    assert "Reader reads 'text' of an observation, but those of " in str(told.value)
+    end = "Says hold 'vector'; add 'text' to the environment's observations, or choose another agent"
+    assert str(told.value).endswith(end)
+
+    class Broken(Scripted):
+        def act(self, observations, deterministic):
+            raise KeyError("sede")
+
+    with pytest.raises(KeyError, match="sede"):
+        collect(Broken(), [Says()], [1])

@@ -1,5 +1,6 @@
 """A run that starts from what another run has learnt."""
 
+import json
 import shutil
 
 import pytest
@@ -58,16 +59,23 @@ def test_a_resumed_run_needs_its_source_no_more(tmp_path, source):
     assert numbers(run) == numbers(whole)
 
 
+def as_before_its_first_checkpoint(run):
+    shutil.rmtree(run.path / "checkpoints")
+    manifest = json.loads((run.path / "manifest.json").read_text()) | {"resumed": []}
+    del manifest["saved"]
+    (run.path / "manifest.json").write_text(json.dumps(manifest))
+
+
 def test_a_run_stopped_before_its_first_checkpoint_starts_from_the_same_one(tmp_path, source):
     cfg = config(runs_dir=str(tmp_path / "runs"), init_from="first@last", seed=8, total_iterations=2)
     run = train(cfg, tmp_path / "runs/second")
-    shutil.rmtree(run.path / "checkpoints")
+    as_before_its_first_checkpoint(run)
     with source:  # goes on meanwhile, so that another one is the last
         source.save_checkpoint(7, {"agent": {"logits": torch.ones(5), "learned": 7}, "env_steps": 0})
     with Run.open(run.path) as run:
         OnlineExperiment(cfg).train(run)
     torch.testing.assert_close(logits(run, "0"), logits(source, "6"))
-    shutil.rmtree(run.path / "checkpoints")
+    as_before_its_first_checkpoint(run)
     for file in (source.path / "checkpoints").glob("000006*"):
         file.unlink()
     with Run.open(run.path) as run, pytest.raises(UserError, match=r"began from checkpoint 6 of .*, which is gone"):

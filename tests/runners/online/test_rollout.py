@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from agentlab_runner.runners.errors import RunFailed
 from agentlab_runner.runners.online.evaluation import summarise, uncounted
-from agentlab_runner.runners.online.rollout import Start, collect, demonstrate, episode_seeds, play
+from agentlab_runner.runners.online.rollout import Rollout, Start, collect, demonstrate, episode_seeds, play
+from agentlab_runner.runners.processes.trainer import Trainer
 from agentlab_runner.runners.types import Decision, Observation, StopReason, Trajectory
 
 
@@ -207,3 +209,33 @@ def test_each_distinct_screen_is_kept_once(demonstrated):
     seen = [one for e in episodes for one in (*(step.observation for step in e.steps), e.final_observation)]
     assert [one["image"][0, 0, 0] for one in seen[:5]] == [0, 1, 0, 1, 0]
     assert len({id(one.entries["image"]) for one in seen}) == 2
+
+
+class Guarded(Countdown):
+    """Counts how often it is asked, and closed."""
+
+    asked: ClassVar[list[str]] = []
+
+    def __init__(self, worker: int = 0, there: bool = True):
+        super().__init__()
+        self.there = there
+
+    def check(self):
+        self.asked.append("asked")
+        if not self.there:
+            raise ConnectionError("the judge does not answer")
+
+    def close(self):
+        self.asked.append("closed")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_an_environment_needs_is_asked_for_once_before_anything_is_played(there):
+    Guarded.asked.clear()
+    env = {"_target_": f"{__name__}.Guarded", "there": there}
+    if there:
+        Rollout(env, 3, Trainer()).close()
+    else:
+        with pytest.raises(ConnectionError, match="the judge does not answer"):
+            Rollout(env, 3, Trainer())
+    assert Guarded.asked == ["asked", "closed", "closed", "closed"]

@@ -271,3 +271,14 @@ def test_a_checkpoint_costs_little_more_than_writing_its_bytes(tmp_path):
 
     ours = min(seconds(lambda: checkpoints.save(1, state)) for _ in range(4))
     assert ours < 5 * min(seconds(plain) for _ in range(4))
+
+
+def test_a_state_whose_description_is_damaged_is_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    kept = checkpoints.save(3, {"x": 1})
+    (tmp_path / "000003.json").write_text("[]")
+    (tmp_path / "000002-abc.pt").write_text("half-written")
+    checkpoints.sweep()
+    assert [path.name for path in tmp_path.glob("*.pt")] == [kept.file]
+    with pytest.raises(UserError, match="no other checkpoint is left: put it back, or start a new run"):
+        checkpoints.load()

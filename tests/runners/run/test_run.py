@@ -20,11 +20,11 @@ from omegaconf import OmegaConf
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.files import atomic
 from agentlab_runner.runners.files.atomic import append_line
-from agentlab_runner.runners.run.episodes import gif
+from agentlab_runner.runners.files.lock import take_lock
 from agentlab_runner.runners.run.folder import Run
+from agentlab_runner.runners.run.lookup import latest
 from agentlab_runner.runners.run.signals import STOPS
-from agentlab_runner.runners.run.tracking import NullTracker
-from agentlab_runner.runners.types import Decision, Histogram, Picture, Step, StopReason, Trajectory
+from agentlab_runner.runners.types import Histogram, Picture
 
 CONFIG = {
     "seed": 3,
@@ -120,9 +120,9 @@ def test_bad_input_that_is_told_before_it_goes_on_leaves_a_run_as_it_was(run):
 
 def test_latest_is_the_one_started_last(tmp_path):
     with pytest.raises(UserError, match="there is no run in"):
-        Run.latest(tmp_path)
+        latest(tmp_path)
     runs = [Run.create(CONFIG, tmp_path, [], name=name) for name in ("z", "a")]
-    assert Run.latest(tmp_path).path == runs[1].path
+    assert latest(tmp_path).path == runs[1].path
 
 
 def test_what_is_no_run_or_a_damaged_one_is_refused(run, tmp_path):
@@ -332,6 +332,19 @@ def test_harmless_changes_are_taken_over(run):
     assert run.checkpoints.keep == 5
 
 
+def test_a_config_is_not_replaced_while_somebody_else_has_the_run(run):
+    with run:
+        pass
+    before = files(run.path), (run.path / "config.yaml").read_bytes()
+    second = Run.open(run.path)
+    with take_lock(run.path), pytest.raises(UserError, match="is being run by process"):
+        second.update_config(changed(total_iterations=20))
+    assert (files(run.path), (run.path / "config.yaml").read_bytes()) == before
+    second.update_config(changed(total_iterations=20))
+    with second:
+        assert second.config.total_iterations == 20
+
+
 def test_the_config_hash_is_the_same_for_the_same_computation(tmp_path):
     def digest(**values):
         return Run.create(changed(**values), tmp_path, []).manifest["config_hash"]
@@ -340,54 +353,7 @@ def test_the_config_hash_is_the_same_for_the_same_computation(tmp_path):
     assert len({digest(), digest(seed=4), digest(agent__lr=0.1)}) == 3
 
 
-# -- what it leaves ----------------------------------------------------------------------------------------------------
-
-
-def test_evaluations_and_files_are_written(run):
-    run.write_eval("checkpoint_3", {"success": 0.5, "tasks": {"alarm": {"success": 1.0}}})
-    assert json.loads((run.path / "eval" / "checkpoint_3.json").read_text())["tasks"]["alarm"]["success"] == 1.0
-    assert run.write("notes/a.txt", "é").read_bytes() == "é".encode()
-    assert files(run.path / "notes") == ["a.txt"]
-
-
-def test_saving_episodes_again_replaces_them(run):
-    step = Step({"text": "goal"}, Decision("tap"), 1.0)
-    episode = Trajectory((step,), {"text": ""}, StopReason.SUCCESS, True, seed=1, task="alarm")
-    run.save_episodes("iteration_1", [episode] * 3)
-    folder = run.save_episodes("iteration_1", [episode] * 3, limit=2)
-    assert files(folder) == ["000", "001"]
-    assert files(run.path / "episodes") == ["iteration_1"]
-    run.save_episodes("none", [episode], limit=0)
-    assert files(run.path / "episodes") == ["iteration_1"]
-
-
-class Wanting(NullTracker):
-    """A tracker that wants two GIFs of each recording."""
-
-    clips = 2
-
-    def __init__(self):
-        self.got = []
-
-    def episodes(self, name, gifs):
-        self.got += gifs
-
-
-@pytest.mark.parametrize("apart", [False, True])
-def test_as_many_episodes_as_the_tracker_wants_stand_in_the_media_folder(tmp_path, apart):
-    node = {"_target_": "tests.runners.run.test_run.Wanting"}
-    run = Run.create(CONFIG | {"logger": node}, tmp_path, ["agentlab", "train"], name="demo")
-    seen = {"text": "goal", "image": np.full((8, 8, 3), 90, np.uint8)}
-    episode = Trajectory((Step(seen, Decision("tap"), 1.0),), seen, StopReason.SUCCESS, True, seed=1, task="alarm")
-    run.apart = apart
-    run.tracker = Wanting()
-    run.save_episodes("iteration_1", [episode] * 3)
-    run.save_episodes("iteration_2", [episode] * 3)
-    run.save_episodes("iteration_2", [episode])
-    first = run.path / "media" / "iteration_1_episode_000.gif"
-    assert files(first.parent) == [first.name, "iteration_1_episode_001.gif", "iteration_2_episode_000.gif"]
-    assert first.read_bytes() == gif(episode)
-    assert len(run.tracker.got) == (0 if apart else 5)
+# -- what goes wrong ---------------------------------------------------------------------------------------------------
 
 
 def full(*args, **kwargs):
@@ -441,3 +407,28 @@ def test_reading_runs_needs_no_torch(run):
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert out.stdout == "False\n"
+
+
+@pytest.mark.parametrize("how", ["the folder", "what is in it", "descriptions alone"])
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(run, how):
+    with run:
+        run.log({"loss": 1.0}, 0)
+        run.save_checkpoint(4, {"x": 1})
+    pattern = {"the folder": "*", "what is in it": "*", "descriptions alone": "*.json"}[how]
+    for path in run.path.glob(f"checkpoints/{pattern}"):
+        path.unlink()
+    if how == "the folder":
+        (run.path / "checkpoints").rmdir()
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    told = "was saved at step 4, but its checkpoints are gone; put them back, or move"
+    with pytest.raises(UserError, match=told), Run.open(run.path):
+        pass
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+    assert Run.open(run.path).status == "finished"  # nobody holds it
+
+
+def test_a_run_that_never_saved_begins_anew(run):
+    with run:
+        run.log({"loss": 1.0}, 0)
+    with Run.open(run.path) as again:
+        assert again.metrics() == []

@@ -168,3 +168,24 @@ def test_a_queue_that_refuses_is_told_of(env, tmp_path):
     _, stderr = process.communicate()
     assert process.returncode == 130
     assert "and SLURM did not take job 42 back into its queue (Invalid job id specified); go on with" in stderr
+
+
+def test_a_signal_while_python_shuts_down_changes_no_exit_code(tmp_path):
+    program = (
+        "import atexit, sys, time\n"
+        "atexit.register(lambda: (print('tidying', flush=True), time.sleep(1)))\n"
+        "from agentlab_runner.runners.cli import main\n"
+        "sys.argv = ['agentlab', *sys.argv[1:]]\n"
+        "main()\n"
+    )
+    for verb, code in (("list", 0), ("nothing", 2)):
+        with subprocess.Popen(
+            [sys.executable, "-c", program, verb], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            while process.stdout.readline() != "tidying\n":
+                pass
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                process.send_signal(number)
+        assert process.returncode == code

@@ -55,6 +55,7 @@ def parent(pid: int) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_sweep_that_is_told_to_end_has_its_jobs_save(folder: Folder, number: int) -> None:
+    (folder.path / "held").touch()
     process = folder.start(*LONG)
     wait_for(lambda: len(folder.steps("20")) > 1)
     for _ in range(2):
@@ -72,6 +73,7 @@ def test_a_sweep_in_a_batch_script_is_queued_again(folder: Folder) -> None:
     (programs / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {folder.path}/calls.txt\n')
     (programs / "scontrol").chmod(0o755)
     folder.env |= {"SLURM_JOB_ID": "7", "PATH": f"{programs}:{folder.env['PATH']}"}
+    (folder.path / "held").touch()
     process = folder.start(*LONG)
     wait_for(lambda: len(folder.steps("20")) > 1)
     os.killpg(process.pid, signal.SIGUSR1)

@@ -26,8 +26,8 @@ from agentlab_runner.runners.sweep.sweep import sweep
 from tests.conftest import ROOT, environment
 
 CONF = str(ROOT / "tests/runners/conf")
-LONG = ["+exp=climb", "total_iterations=1,20", "experiment.pause=0.1", "experiment.save=true"]
-"""A short job, and one long enough to be met while it runs, which can go on."""
+LONG = ["+exp=climb", "total_iterations=1,20", "+experiment.hold=held", "experiment.save=true"]
+"""A short job, and one that can go on and does not end while there is a file `held`."""
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 LAUNCHERS = [pytest.param(JOBLIB, id="joblib"), pytest.param([], id="basic", marks=pytest.mark.slow)]
 
@@ -215,6 +215,7 @@ def test_fail_fast_tells_running_jobs_to_save_and_begins_no_other(folder: Folder
 def test_ctrl_c_counts_what_is_finished_and_the_rest_goes_on(
     folder: Folder, launcher: list[str], whole_group: bool
 ) -> None:
+    (folder.path / "held").touch()
     process = folder.start(*LONG, *launcher)
     wait_for(lambda: folder.status("1") == "finished" and len(folder.steps("20")) > 1)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
@@ -227,6 +228,7 @@ def test_ctrl_c_counts_what_is_finished_and_the_rest_goes_on(
 
 
 def assert_it_goes_on(folder: Folder, launcher: list[str]) -> None:
+    (folder.path / "held").unlink()
     folder.run(*LONG, *launcher)
     assert folder.statuses() == ["finished"] * 2
     assert folder.steps("1") == [0, 1]
@@ -237,6 +239,7 @@ def assert_it_goes_on(folder: Folder, launcher: list[str]) -> None:
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_killed_sweep_goes_on_and_leaves_nothing_running(folder: Folder, launcher: list[str]) -> None:
+    (folder.path / "held").touch()
     process = folder.start(*LONG, *launcher)
     wait_for(lambda: len(folder.steps("20")) > 1)
     process.kill()
@@ -287,6 +290,7 @@ def test_a_study_that_cannot_begin_claims_no_folder(folder: Folder) -> None:
 
 
 def test_a_folder_has_one_sweep_at_a_time(folder: Folder, here: Folder) -> None:
+    (folder.path / "held").touch()
     folder.start(*LONG)
     wait_for(lambda: len(folder.jobs()) > 0)
     with pytest.raises(UserError, match="is being run by process"):

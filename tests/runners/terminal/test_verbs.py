@@ -94,3 +94,48 @@ def test_streams_that_are_closed_lead_nowhere(cli_env, tmp_path):
 
 def test_the_verbs_of_this_project_are_found_wherever_it_is_called_from(cli):
     assert "discover" in cli("clean", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("train --nme x", "agentlab train has no option --nme; did you mean --name? (see: agentlab train --help)"),
+        ("trian", "agentlab has no command 'trian'; did you mean train? (see: agentlab --help)"),
+        ("phone srve", "agentlab phone has no command 'srve'; did you mean serve? (see: agentlab phone --help)"),
+        ("clean repiar", "agentlab clean has no command 'repiar'; did you mean repair? (see: agentlab clean --help)"),
+        ("clean repair --out", "option '--out' requires an argument; write --out VALUE"),
+        ("eval --json=3", "option '--json' does not take a value; write --json alone"),
+    ],
+)
+def test_what_is_typed_wrongly_is_one_sentence(cli, typed, sentence):
+    wrong = cli(*typed.split())
+    assert (wrong.exit_code, wrong.stdout, wrong.stderr) == (2, "", f"agentlab: {sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "what", "usage"),
+    [
+        ("import digirl", "missing argument", "type agentlab import [OPTIONS]"),
+        ("list a b", "got unexpected extra argument", "type agentlab list [OPTIONS]"),
+        ("clean repair", "missing argument", "type agentlab clean repair [OPTIONS]"),
+        ("clean discover x.csv --theta abc", "invalid value for '--theta'", "type agentlab clean discover [OPTIONS]"),
+        ("zzz", "agentlab has no command 'zzz'; it has train, eval", "(see: agentlab --help)"),
+    ],
+)
+def test_a_usage_error_says_what_was_wrong_and_what_to_type(cli, typed, what, usage):
+    wrong = cli(*typed.split())
+    assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+    assert wrong.stderr.startswith(f"agentlab: {what}")
+    assert usage in wrong.stderr
+
+
+def test_a_group_alone_shows_what_it_has(cli):
+    assert "repair" in "".join((alone := cli("clean")).stdout + alone.stderr)
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "19"])
+def test_a_terminal_that_says_it_has_no_columns_still_shows_tables(cli_env, tmp_path, columns):
+    program = "import pty, sys; pty.spawn([sys.executable, '-m', 'agentlab_runner.runners', 'list', 'agents'])"
+    command, env = [sys.executable, "-c", program], cli_env | {"COLUMNS": columns}
+    shown = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True).stdout
+    assert any(line.startswith("coso ") for line in shown.splitlines()), shown
