@@ -146,7 +146,7 @@ class DirectAgent(Unlearning):
         return decisions
 
     def _recall(self, live: Sequence[_Episode], deterministic: bool) -> None:
-        """What earlier trials taught; a lesson is drawn when the next trial begins, so that it is among that one's calls."""
+        """What earlier trials taught; a lesson is drawn when the next trial begins, and so is among its calls."""
         fresh = [one for one in live if not one.past and self.trials > 1]
         owed = [(one, *due) for one in fresh if (due := self._lessons.owed(one.number)) is not None]
         told = [[prompts.shown(transcript), Message("user", (prompts.REFLECT,))] for _, _, transcript in owed]

@@ -15,7 +15,7 @@ from agentlab_runner.runners.run.metrics_file import MetricsFile
 
 
 class Journal:
-    """The episodes of one evaluation; a line is that of `runners.online.evaluation.line_of`, with `repeat` and `trial`."""
+    """The episodes of one evaluation; a line is that of `evaluation.line_of`, with `repeat` and `trial`."""
 
     def __init__(self, run: Path, plan: Plan) -> None:
         self.path = run / JOURNAL
