@@ -22,9 +22,9 @@ from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.terminal.progress import Progress
 from agentlab_runner.runners.types import Decision, Observation, Trajectory
 
-SHORT = 4
+SHORT = 3
 """Steps of an episode in which decisions are compared."""
-EPISODES = 5
+EPISODES = 4
 LIVE = 3
 """Episodes at a time, so that a slot is taken again while others go on."""
 
@@ -67,6 +67,12 @@ class Agents:
             agent.load_state_dict(state["agent"])
         self.name = name_of(agent)
         return agent
+
+    @cached_property
+    def mode(self) -> "tuple[Noted, list[Trajectory]]":
+        """An agent that was asked for the most likely actions, and what came of it."""
+        noted = Noted(self.fresh())
+        return noted, self.play(noted, True, seed=1)
 
     @contextmanager
     def environments(self, count: int) -> Iterator[list[gymnasium.Env[Any, Any]]]:

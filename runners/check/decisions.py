@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agentlab_runner.runners.check.agents import LIVE, Agents, Noted
+from agentlab_runner.runners.check.agents import LIVE, Agents
 from agentlab_runner.runners.check.finding import Broken, NotAsked
 from agentlab_runner.runners.check.trace import digest, short
 from agentlab_runner.runners.types import Trajectory
@@ -10,7 +10,7 @@ from agentlab_runner.runners.types import Trajectory
 
 def deterministic(one: Agents) -> str:
     """The mode is the mode, whatever the generators say."""
-    first, second = one.play(one.fresh(), True, seed=1), one.play(one.fresh(), True, seed=2)
+    first, second = one.mode[1], one.play(one.fresh(), True, seed=2)
     mend = "asked for the most likely action, decided otherwise the second time; draw nothing then"
     compare(one, first, second, mend)
     return f"{_count(first)} decisions twice"
@@ -28,7 +28,7 @@ def batch(one: Agents) -> str:
     """Neighbours in a batch make no difference."""
     if one.cfg.env.num_envs < 2:
         raise NotAsked("one environment is live at a time; give env.num_envs=3")
-    together, alone = one.play(one.fresh(), True, live=LIVE), one.play(one.fresh(), True, live=1)
+    together, alone = one.mode[1], one.play(one.fresh(), True, live=1, seed=1)
     mend = "decided otherwise for the same observation beside others; pad and mask so that a row stands by itself"
     compare(one, together, alone, mend)
     return f"{_count(together)} decisions alike, {min(LIVE, one.cfg.env.num_envs)} at a time and one by one"
@@ -36,8 +36,7 @@ def batch(one: Agents) -> str:
 
 def alone(one: Agents) -> str:
     """Copies of the observations are enough: no environment is there any more."""
-    noted, other, count = Noted(one.fresh()), one.fresh(), 0
-    one.play(noted, True)
+    noted, other, count = one.mode[0], one.fresh(), 0
     if noted.changed:
         raise Broken(f"{one.name}.act changed {noted.changed!r} of an observation, which episodes keep; work on a copy")
     for verb, what in noted.asked:

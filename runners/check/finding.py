@@ -73,3 +73,8 @@ def asked(
         findings.append(Finding(part, rule.name, state, said))
         progress.advance()
     return findings
+
+
+def held(findings: Sequence[Finding]) -> bool:
+    """Whether nothing that was asked does not hold."""
+    return all(finding.state is not State.BROKEN for finding in findings)

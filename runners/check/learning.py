@@ -89,8 +89,8 @@ def _iteration_again(one: Agents, run: Path, copy: Path) -> str:
     last, now = (_last(path) for path in (run, copy))
     if found := _difference(one, last, now):
         raise Broken(
-            f"{one.name}: a run that was killed after iteration {FEW - 1} and resumed gave another {found} in the next; "
-            "let state_dict give all that learning has changed, and draw from the global generators"
+            f"{one.name}: a run that was killed after iteration {FEW - 1} and resumed gave another {found} in "
+            "the next; let state_dict give all that learning has changed, and draw from the global generators"
         )
     return f"{len(last)} numbers of iteration {FEW} alike"
 

@@ -14,6 +14,7 @@ from agentlab_runner.runners.errors import UserError
 FEW = 2
 """Iterations, and steps, rounds, epochs and the like of an agent's own."""
 EPISODES, LIVE, DEMONSTRATIONS = 4, 3, 16
+"""Of an iteration, environments, of a warm start."""
 _LONG = re.compile(r"(.*_)?(steps|rounds|epochs|iterations)")
 
 
@@ -26,7 +27,7 @@ def small(cfg: DictConfig, overrides: Sequence[str], folder: Path) -> DictConfig
     lines = ["logger=none", "rollout=local", f"runs_dir={folder}", "callbacks=[]", "total_env_steps=null"]
     lines += [f"total_iterations={FEW}"]
     lines += [f"rollout_size={max(1, EPISODES // cfg.group_size) * cfg.group_size}", "eval.every=1", "eval.record=1"]
-    lines += [f"eval.episodes={EPISODES}", "eval.also=null", "checkpoint.every=1", f"checkpoint.keep={FEW}"]
+    lines += [f"eval.episodes={FEW}", "eval.also=null", "checkpoint.every=1", f"checkpoint.keep={FEW}"]
     lines += [f"env.num_envs={min(cfg.env.num_envs, LIVE)}"]
     if cfg.warm_start:
         lines += [f"warm_start.episodes={min(cfg.warm_start.episodes, DEMONSTRATIONS)}"]
