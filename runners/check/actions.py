@@ -39,7 +39,7 @@ def forms(parser: Parser) -> list[str]:
     known: dict[int, str] = {}
     for example in examples(str(getattr(parser, "api", ""))):
         action = parser.parse(example)
-        if action is None:
+        if action is None or not 0 <= parser.label(action) < len(parser.labels):
             continue
         known.setdefault(parser.label(action), example)
         name = parser.labels[parser.label(action)]

@@ -56,7 +56,9 @@ class OnlineExperiment:
             if resumes:
                 agent = self._agent(run, trainer)
                 done, state = run.load_checkpoint()
+                drawn = rng_state()
                 agent.load_state_dict(state["agent"])
+                restore_rng(drawn)  # an agent that builds networks as it loads them draws for their first weights
                 self._env_steps, self._stopped = state["env_steps"], state.get("stopped", False)
                 callbacks.restore(state.get("callbacks", []))
             with callbacks.during(run):
