@@ -24,8 +24,8 @@ from agentlab_runner.runners.types import Decision, Observation, Trajectory
 
 SHORT = 3
 """Steps of an episode in which decisions are compared."""
-EPISODES = 4
-LIVE = 3
+EPISODES = 3
+LIVE = 2
 """Episodes at a time, so that a slot is taken again while others go on."""
 
 

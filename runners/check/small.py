@@ -13,7 +13,7 @@ from agentlab_runner.runners.errors import UserError
 
 FEW = 2
 """Iterations, and steps, rounds, epochs and the like of an agent's own."""
-EPISODES, LIVE, DEMONSTRATIONS = 4, 3, 16
+EPISODES, LIVE, DEMONSTRATIONS = 4, 2, 16
 """Of an iteration, environments, of a warm start."""
 _LONG = re.compile(r"(.*_)?(steps|rounds|epochs|iterations)")
 

@@ -120,7 +120,7 @@ class Plain:
 
 
 class Numbered(Plain):
-    """Decides by how many episodes it has begun."""
+    """Goes through the open door where it has begun an odd number of episodes, and waits where it has not."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -129,4 +129,5 @@ class Numbered(Plain):
         self.begun += len(episodes)
 
     def act(self, observations, deterministic):
-        return [Decision((self.begun // 3) % 3) for _ in observations]
+        doors = [int(observation["text"].endswith("right")) for observation in observations]
+        return [Decision(door if self.begun % 2 else 2) for door in doors]

@@ -5,10 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from agentlab_runner.runners.check.agents import Agents
 from agentlab_runner.runners.check.check import check
-from agentlab_runner.runners.check.finding import State, held
+from agentlab_runner.runners.check.finding import Finding, State, asked, held
+from agentlab_runner.runners.check.rules import AGENT
+from agentlab_runner.runners.check.small import played_alone, small
+from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.terminal.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 EXP = """# A player, for tests (seconds)
@@ -42,10 +48,20 @@ def checked(player: str, *more: str):
     return check(["+exp=player", f"agent._target_=tests.runners.check.players.{player}", *more], only="agent")
 
 
+def found(folder: Path, player: str, *names: str, alone: bool = False) -> dict[str, Finding]:
+    """What these rules say of a player, and the one that makes them possible."""
+    overrides = ["+exp=player", f"agent._target_=tests.runners.check.players.{player}", *([ALONE] if alone else [])]
+    cfg = small(compose(overrides), overrides, folder / "runs")
+    subject = Agents(played_alone(cfg, overrides) if alone else cfg, overrides, folder, not alone)
+    chosen = [rule for rule in AGENT if rule.name in ("runs", *names)]
+    with Progress(len(chosen), "test", console=Console(quiet=True)) as progress:
+        return {one.check: one for one in asked("agent", chosen, subject, progress)}
+
+
 def test_one_that_keeps_all_promises_holds_and_leaves_nothing(tmp_path):
     findings = checked("Player")
     assert [(one.check, one.state, one.said) for one in findings if one.state is not State.HELD] == []
-    assert [path.name for path in tmp_path.iterdir()] == ["conf", "cache"]
+    assert {path.name for path in tmp_path.iterdir()} == {"conf", "cache"}
     assert not list((tmp_path / "cache").rglob("*.pt"))
 
 
@@ -64,25 +80,25 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("player", BROKEN)
-def test_what_an_agent_breaks_is_named(player):
-    findings = {one.check: one for one in checked(player)}
+def test_what_an_agent_breaks_is_named(tmp_path, player):
+    findings = found(tmp_path, player, *BROKEN[player])
     for rule, said in BROKEN[player].items():
         assert findings[rule].state is State.BROKEN
         assert re.search(said, findings[rule].said), findings[rule].said
     assert not held(list(findings.values()))
 
 
-def test_drawing_while_its_state_is_loaded_changes_nothing_that_a_resumed_run_draws():
-    assert held(checked("Lazy"))
+def test_drawing_while_its_state_is_loaded_changes_nothing_that_a_resumed_run_draws(tmp_path):
+    assert found(tmp_path, "Lazy", "kill and resume")["kill and resume"].state is State.HELD
 
 
-def test_one_that_plays_alone_is_asked_for_its_episodes():
+def test_one_that_plays_alone_is_asked_for_its_episodes(tmp_path):
     findings = {one.check: one for one in checked("Plain", ALONE)}
     assert held(list(findings.values()))
-    assert "episodes alike" in findings["kill and resume"].said
+    assert "2 episodes alike, 1 of them played again" in findings["kill and resume"].said
     assert findings["state"].state is State.OPEN
-    numbered = {one.check: one for one in checked("Numbered", ALONE)}
-    assert "killed in its middle and resumed gave another" in numbered["kill and resume"].said
+    numbered = found(tmp_path, "Numbered", "kill and resume", alone=True)["kill and resume"]
+    assert "killed in its middle and resumed gave another" in numbered.said
 
 
 def test_a_room_without_seeds_says_nothing_of_an_agent():
