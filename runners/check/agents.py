@@ -16,11 +16,11 @@ from agentlab_runner.runners.check.trace import digest, name_of
 from agentlab_runner.runners.experiment import PreparingAgent
 from agentlab_runner.runners.launch import building
 from agentlab_runner.runners.online.parts import make_agent, make_rollout
-from agentlab_runner.runners.online.rollout import EVAL, Start, episode_seeds, play
+from agentlab_runner.runners.online.rollout import EVAL, episode_seeds, play
 from agentlab_runner.runners.processes.rng import seed_everything
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.terminal.progress import Progress
-from agentlab_runner.runners.types import Decision, Observation, Trajectory
+from agentlab_runner.runners.types import Decision, Observation, Start, Trajectory
 
 SHORT = 3
 """Steps of an episode in which decisions are compared."""

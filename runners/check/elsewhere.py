@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from agentlab_runner.runners.check.finding import NotAsked
 from agentlab_runner.runners.check.trace import Moment, Trace, again
 from agentlab_runner.runners.config.modules import find_own_modules
-from agentlab_runner.runners.online.rollout import Start
+from agentlab_runner.runners.types import Start
 
 HASHES = "PYTHONHASHSEED"
 

@@ -13,7 +13,8 @@ from agentlab_runner.runners.check.trace import Trace, name_of
 from agentlab_runner.runners.experiment import Parser
 from agentlab_runner.runners.launch import building
 from agentlab_runner.runners.online.contract import check
-from agentlab_runner.runners.online.rollout import EVAL, Start, episode_seeds
+from agentlab_runner.runners.online.rollout import EVAL, episode_seeds
+from agentlab_runner.runners.types import Start
 
 PATIENCE = 2.0
 """Seconds in which what an environment started may end after `close`."""

@@ -11,8 +11,7 @@ import numpy as np
 from agentlab_runner.runners.check.finding import Broken
 from agentlab_runner.runners.frames import Frames
 from agentlab_runner.runners.online.contract import begun, stepped
-from agentlab_runner.runners.online.rollout import Start
-from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
+from agentlab_runner.runners.types import Decision, Observation, Start, Step, StopReason, Trajectory
 
 LONGEST = 2000
 """Steps after which an episode counts as one without end."""

@@ -14,8 +14,10 @@ def test_an_experiment_holds_from_its_seeds_to_its_resumption(cli, cli_env, tmp_
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_does_not_hold_ends_with_1_and_what_is_not_there_with_2(cli):
-    broken = cli("check", "env=numberline", "env._target_=tests.runners.check.rooms.Deaf", "~env.parser", "--only", "env")
+def test_what_does_not_hold_ends_with_1_and_what_is_not_there_with_2(cli, tmp_path):
+    (tmp_path / "conf" / "env").mkdir(parents=True)
+    (tmp_path / "conf" / "env" / "deaf.yaml").write_text("_target_: tests.runners.check.rooms.Deaf\nnum_envs: 2\n")
+    broken = cli("check", "env=deaf")
     assert broken.exit_code == 1
     assert "Deaf.reset gave the same episode" in broken.stdout
     gone = cli("check", "env=alfworld", "env.engine=pddl", "env.data=/nowhere")

@@ -98,7 +98,7 @@ class Drawing(Room):
     chance = np.random.default_rng(0)
 
     def reset(self, **start):
-        seen, info = super().reset(**start)
+        _, info = super().reset(**start)
         self.shade = int(self.chance.integers(200))
         return self.seen(), info
 
