@@ -79,11 +79,14 @@ class Actions:
 
         return choose
 
-    def idle(self, seed: int) -> Choose:
-        """Nothing, again and again: the listed action or the parser's class that is called so, else the first."""
+    def idle(self) -> Choose:
+        """Nothing, again and again: the listed action or the parser's class that is called so, else the first.
+
+        It is the same in every episode, so that episodes differ by the environment alone.
+        """
         first: list[Any] = []
         if self._space is not None:
-            self._space.seed(seed % 2**31)
+            self._space.seed(0)
 
         def choose(observation: Observation, _: int) -> Any:
             if "action_ids" in observation:

@@ -24,7 +24,7 @@ def answers(one: Environment) -> str:
         player = Actions(getattr(env, "action_space", None), one.parser)
         for start in one.starts:
             one.random.append(played(env, start, player.random(start.seed), frames=frames))
-            one.idle.append(played(env, start, player.idle(start.seed), frames=frames))
+            one.idle.append(played(env, start, player.idle(), frames=frames))
     lengths = [len(trace.steps) for trace in one.traces]
     return f"{len(lengths)} episodes of {min(lengths)} to {max(lengths)} steps, each of which ended"
 

@@ -282,6 +282,13 @@ class Says(gymnasium.Env):
         return {"text": f"word{self.number}"}, 0.0, False, self.tries == 2, {"success": False, "parsed": action}
 
 
+class Unheard(Says):
+    """Takes no seed; what is said to it, it repeats."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=7, options=options)
+
+
 class Words:
     """Reads `say WORD`; keeps every promise of a parser."""
 

@@ -51,6 +51,7 @@ BROKEN = [
     ("another worker", "Working", r"Working: .* another observation\['text'\] of reset .* worker=1"),
     ("another process", "Hashing", r"Hashing: .* another observation\['text'\] of reset in another process"),
     ("seeds differ", "Deaf", "Deaf.reset gave the same episode for 6 seeds"),
+    ("seeds differ", "Unheard", "Unheard.reset gave the same episode for 6 seeds"),
     ("ends", "Both", "Both.step said terminated and truncated at once"),
     ("ends", "Cut", "Cut.step said success with truncated"),
     ("ends", "Limit", "Limit.step terminated all 12 episodes after 4 steps; a step limit is truncated"),
