@@ -36,8 +36,6 @@ def small(cfg: DictConfig, overrides: Sequence[str], folder: Path) -> DictConfig
     if cfg.offline and "episodes" in cfg.offline:
         lines += [f"offline.episodes={min(cfg.offline.episodes, EPISODES)}"]
     changed = change(cfg, lines, like=overrides)
-    if "trials" not in cfg.agent and "tasks" in cfg.eval:
-        OmegaConf.update(changed, "eval.tasks", list(cfg.eval.tasks)[:FEW])
     try:
         shorter = [f"{part}.{key}={enough}" for part in ("agent", "model") for key, enough in _shorter(cfg[part])]
         return change(changed, shorter, like=overrides)
@@ -47,10 +45,11 @@ def small(cfg: DictConfig, overrides: Sequence[str], folder: Path) -> DictConfig
 
 def played_alone(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """The same of an experiment that evaluates alone: the most likely action, so that a kill cannot show."""
-    seeds = cfg.eval.get("seeds")
-    few = len(seeds) if isinstance(seeds, Sequence) else seeds or FEW
-    lines = ["eval.deterministic=true", "eval.repeats=1", f"eval.seeds={min(few, FEW)}"]
-    return change(cfg, lines, like=overrides)
+    seeds = cfg.eval.get("seeds") or FEW
+    changed = change(cfg, ["eval.deterministic=true", "eval.repeats=1"], like=overrides)
+    OmegaConf.update(changed, "eval.seeds", min(seeds, FEW) if isinstance(seeds, int) else list(seeds)[:FEW])
+    OmegaConf.update(changed, "eval.tasks", list(cfg.eval.get("tasks") or [])[:1])
+    return changed
 
 
 def _shorter(part: DictConfig | None) -> Iterator[tuple[str, int]]:
