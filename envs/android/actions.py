@@ -147,8 +147,8 @@ class AitwParser:
                 "Write one action on one line, such as",
                 f"{self.render(tap(0.25, 0.5))}   taps; [[x,y]] in thousandths of the screen, from the upper left",
                 f"{typing}   types into the focused field",
-                f"After {_OPERATION} may also stand {', '.join(keys)}, swipe up, swipe down, swipe left, swipe right "
-                "and, to end the episode, task complete or task impossible.",
+                f"After {_OPERATION} may also stand one of these, of which the last two end the episode:",
+                f"{', '.join(keys)}, swipe up, swipe down, swipe left, swipe right, task complete, task impossible",
             ))
         return "\n".join((
             "Write one action on one line, such as",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from agentlab_runner.runners.check.agents import LIVE, Agents
 from agentlab_runner.runners.check.finding import Broken, NotAsked
 from agentlab_runner.runners.check.trace import digest, short
-from agentlab_runner.runners.types import Trajectory
+from agentlab_runner.runners.types import Decision, Trajectory
 
 
 def deterministic(one: Agents) -> str:
@@ -52,7 +52,7 @@ def alone(one: Agents) -> str:
                 "what they hold"
             ) from fault
         for before, now in zip(decisions, answers, strict=True):
-            if digest([before.action, before.give_up]) != digest([now.action, now.give_up]):
+            if _said(before) != _said(now):
                 raise Broken(
                     f"{one.name}.act decided {short(before.action)} while the environment was there and "
                     f"{short(now.action)} by the observation alone; decide by what it holds"
@@ -64,10 +64,16 @@ def alone(one: Agents) -> str:
 def compare(one: Agents, first: Sequence[Trajectory], second: Sequence[Trajectory], mend: str) -> None:
     for number, (before, now) in enumerate(zip(first, second, strict=True)):
         for step, (a, b) in enumerate(zip(before.steps, now.steps, strict=False)):
-            if digest([a.decision.action, a.decision.give_up]) == digest([b.decision.action, b.decision.give_up]):
+            if _said(a.decision) == _said(b.decision):
                 continue
             said = f"{short(a.decision.action)} and {short(b.decision.action)}"
             raise Broken(f"{one.name}.act {mend} (episode {number}, step {step + 1}: {said})")
+
+
+def _said(decision: Decision) -> str:
+    """What was decided, and what a model said to it."""
+    replies = [call["reply"] for call in decision.extras.get("calls", ())]
+    return digest([decision.action, decision.give_up, replies])
 
 
 def _count(played: Sequence[Trajectory]) -> int:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -41,7 +42,10 @@ def runs(one: Agents) -> str:
             raise NotAsked(str(fault)) from fault
         raise
     except RunFailed as fault:
-        raise Broken(f"{one.name}: {str(fault).replace(str(one.folder), 'FOLDER')}") from fault
+        cause = " ".join(traceback.format_exception_only(fault.__cause__ or fault)).strip()
+        at = traceback.extract_tb(fault.__cause__.__traceback__)[-1] if fault.__cause__ else None
+        where = f", in {at.name} ({at.filename}:{at.lineno})" if at else ""
+        raise Broken(f"{one.name}: the short run failed: {cause}{where}") from fault
     return f"{FEW} iterations of {one.cfg.rollout_size} episodes" if one.learns else "a few episodes"
 
 

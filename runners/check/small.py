@@ -1,9 +1,8 @@
 """An experiment scaled down until it takes seconds, by its own keys."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,7 +14,10 @@ FEW = 2
 """Iterations, and steps, rounds, epochs and the like of an agent's own."""
 EPISODES, LIVE, DEMONSTRATIONS = 4, 2, 16
 """Of an iteration, environments, of a warm start."""
-_LONG = re.compile(r"(.*_)?(steps|rounds|epochs|iterations)")
+WORDS = 16
+"""Tokens of an answer."""
+_LONG = {re.compile(r"(.*_)?(steps|rounds|epochs|iterations)"): FEW, re.compile(r"(.*_)?tokens"): WORDS}
+"""Keys by what is enough of them."""
 
 
 def small(cfg: DictConfig, overrides: Sequence[str], folder: Path) -> DictConfig:
@@ -34,25 +36,25 @@ def small(cfg: DictConfig, overrides: Sequence[str], folder: Path) -> DictConfig
     if cfg.offline and "episodes" in cfg.offline:
         lines += [f"offline.episodes={min(cfg.offline.episodes, EPISODES)}"]
     changed = change(cfg, lines, like=overrides)
-    if "trials" not in cfg.agent and "tasks" in cfg.eval:
-        OmegaConf.update(changed, "eval.tasks", list(cfg.eval.tasks)[:FEW])
     try:
-        return change(changed, [f"agent.{key}={number}" for key, number in _shorter(cfg.agent)], like=overrides)
-    except UserError:  # whoever wrote the agent allows no fewer: then it takes as long as it takes
+        shorter = [f"{part}.{key}={enough}" for part in ("agent", "model") for key, enough in _shorter(cfg[part])]
+        return change(changed, shorter, like=overrides)
+    except UserError:  # whoever wrote them allows no fewer: then it takes as long as it takes
         return changed
 
 
 def played_alone(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """The same of an experiment that evaluates alone: the most likely action, so that a kill cannot show."""
-    seeds = cfg.eval.get("seeds")
-    few = len(seeds) if isinstance(seeds, Sequence) else seeds or FEW
-    lines = ["eval.deterministic=true", "eval.repeats=1", f"eval.seeds={min(few, FEW)}"]
-    return change(cfg, lines, like=overrides)
+    seeds = cfg.eval.get("seeds") or FEW
+    changed = change(cfg, ["eval.deterministic=true", "eval.repeats=1"], like=overrides)
+    OmegaConf.update(changed, "eval.seeds", min(seeds, FEW) if isinstance(seeds, int) else list(seeds)[:FEW])
+    OmegaConf.update(changed, "eval.tasks", list(cfg.eval.get("tasks") or [])[:1])
+    return changed
 
 
-def _shorter(agent: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Keys of an agent that say how long something takes, with less."""
-    plain = OmegaConf.to_container(agent) if OmegaConf.is_config(agent) else agent
-    for key, value in flatten(plain).items():
-        if type(value) is int and value > FEW and _LONG.fullmatch(key.rpartition(".")[2]):
-            yield key, FEW
+def _shorter(part: DictConfig | None) -> Iterator[tuple[str, int]]:
+    """Keys of an agent or a model that say how long something takes, with less."""
+    for key, value in flatten(OmegaConf.to_container(part) if part else {}).items():
+        for pattern, enough in _LONG.items():
+            if type(value) is int and value > enough and pattern.fullmatch(key.rpartition(".")[2]):
+                yield key, enough

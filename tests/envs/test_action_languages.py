@@ -8,6 +8,7 @@ from agentlab_runner.envs.alfworld.commands import CommandParser
 from agentlab_runner.envs.android.actions import AitwParser
 from agentlab_runner.envs.cards.actions import CardsParser
 from agentlab_runner.envs.cards.games import GAMES
+from agentlab_runner.runners.check.actions import examples
 from agentlab_runner.runners.experiment import Parser
 
 PARSERS = {
@@ -23,14 +24,8 @@ def parser(request: pytest.FixtureRequest) -> Parser:
     return PARSERS[request.param]
 
 
-def examples(parser: Parser) -> list[str]:
-    """The lines of `api` that show what to write, without what they are said to do."""
-    lines = [re.split(r" {3,}", line)[0] for line in parser.api.splitlines()]
-    return [line for line in lines if line.startswith(("Action Decision", "Grounded Operation", "{"))]
-
-
 def test_every_example_is_an_action_and_is_written_as_the_parser_writes_it(parser: Parser) -> None:
-    shown = examples(parser)
+    shown = examples(parser.api)
     assert shown
     for line in shown:
         action = parser.parse(line)
@@ -40,7 +35,7 @@ def test_every_example_is_an_action_and_is_written_as_the_parser_writes_it(parse
 
 
 def test_examples_do_different_things(parser: Parser) -> None:
-    actions = [parser.parse(line) for line in examples(parser)]
+    actions = [parser.parse(line) for line in examples(parser.api)]
     assert not any(parser.same(a, b) for n, a in enumerate(actions) for b in actions[:n])
 
 

@@ -66,7 +66,7 @@ def test_one_that_keeps_all_promises_holds_and_leaves_nothing(tmp_path):
 
 
 BROKEN = {
-    "Broken": {"runs": "the run failed: RuntimeError: no gradient"},
+    "Broken": {"runs": r"the short run failed: RuntimeError: no gradient, in learn \(.*players.py:\d+\)"},
     "Forgetful": {
         "kill and resume": r"killed after iteration 1 and resumed gave another \w+ \(",
         "state": r"Forgetful.learn gave another \w+ \(",
