@@ -41,8 +41,10 @@ class _Episode:
 class DirectAgent(Unlearning):
     """Shows a chat model the state and takes the action from its answer.
 
-    Where the observation lists `actions` the model chooses one of them; else it writes one in the language of the
-    environment's parser, is asked once more where its answer holds none, and then gives up.
+    Where observations list `actions` the model chooses one of them; else it writes one in the language of the
+    environment's parser, is asked once more where its answer holds none, and then gives up. A further trial of a failed
+    task begins with the lessons of those before (reflexion), or is played like the first; then it is sampled even where
+    the mode is asked for, which would repeat itself.
 
     Args:
         policy: a chat model, or a language model of this machine.
@@ -64,8 +66,20 @@ class DirectAgent(Unlearning):
         self.trials = self.settings.trials
         self._episodes: Sessions[_Episode] = Sessions(_Episode)
         self._lessons = Lessons()
-        self._exemplars: Sequence[Message] = load(self.settings.exemplars, self.settings.exemplar_count)
+        self._retried: set[int] = set()
+        """Episodes that are further trials."""
+        self._exemplars = load(self.settings.exemplars, self.settings.exemplar_count, self.thinks)
         self._blind = False
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a thought comes before each action."""
+        return self.settings.style != "plain"
+
+    @property
+    def learns(self) -> bool:
+        """Whether a failed trial leaves a lesson."""
+        return self.settings.style == "reflexion"
 
     def setup(self, trainer: "Trainer") -> None:
         if hasattr(self.model, "to"):
@@ -73,11 +87,13 @@ class DirectAgent(Unlearning):
 
     def prepare(self, folder: Path, report: Report) -> Metrics:
         self.model = Kept(self.model, folder / "calls")
-        self._lessons.keep(folder)
+        if self.learns:
+            self._lessons.keep(folder)
         return {}
 
     def retry(self, episodes: Mapping[int, int]) -> None:
         """Those with the numbers on the left are further trials of the failed ones on the right."""
+        self._retried |= episodes.keys()
         self._lessons.retry(episodes)
 
     def begin(self, episodes: Sequence[int]) -> None:
@@ -87,7 +103,10 @@ class DirectAgent(Unlearning):
         live = list(self._episodes.live.values())
         for episode in live:
             episode.calls = []
-        self._recall(live, deterministic)
+        if self.learns:
+            self._recall([one for one in live if not one.past], deterministic)
+        elif any(one.number in self._retried for one in live):
+            deterministic = False
         if "actions" in observations[0]:
             return self._choose(live, observations, deterministic)
         if self.parser is None:
@@ -99,15 +118,16 @@ class DirectAgent(Unlearning):
 
     def end(self, trajectories: Sequence[Trajectory]) -> None:
         for trajectory, episode in zip(trajectories, self._episodes.end(trajectories), strict=True):
-            if self.trials > 1 and not trajectory.success and trajectory.stop.counts:
+            if self.learns and not trajectory.success and trajectory.stop.counts:
                 self._lessons.failed(trajectory, episode.past)
 
     def _write(self, live: Sequence[_Episode], seen: Sequence[Observation], deterministic: bool) -> list[Decision]:
         """Free text, read by the parser; asked once more where it holds no action."""
         assert self.parser is not None
-        form = prompts.PLAIN if self.settings.style == "plain" else prompts.REACT
+        form = prompts.REACT if self.thinks else prompts.PLAIN
         turns = [self._shown(observation) for observation in seen]
-        conversations = [self._conversation(one, turn, form) for one, turn in zip(live, turns, strict=True)]
+        rules = (self.parser.api, form)
+        conversations = [self._conversation(one, turn, *rules) for one, turn in zip(live, turns, strict=True)]
         texts = self._ask("act", live, conversations, deterministic)
         actions = [self._action(text) for text in texts]
         lost = [index for index, action in enumerate(actions) if action is None]
@@ -124,34 +144,33 @@ class DirectAgent(Unlearning):
 
     def _choose(self, live: Sequence[_Episode], seen: Sequence[Observation], deterministic: bool) -> list[Decision]:
         """One of the actions that each observation lists, after a thought where the style has one."""
+        offered = [prompts.offered(observation) for observation in seen]
         turns = [self._shown(observation) for observation in seen]
-        conversations = [self._conversation(one, turn, "") for one, turn in zip(live, turns, strict=True)]
+        conversations = [self._conversation(one, turn) for one, turn in zip(live, turns, strict=True)]
         thoughts = [""] * len(live)
-        if self.settings.style != "plain":
+        if self.thinks:
             asked = [[*talk[:-1], prompts.with_words(talk[-1], prompts.THINK)] for talk in conversations]
             thoughts = self._ask("think", live, asked, deterministic)
-            conversations = [[*talk, prompts.said(text)] for talk, text in zip(asked, thoughts, strict=True)]
-        choices = [tuple(map(str, observation["actions"])) for observation in seen]
-        questions = [
-            [*talk, Message("user", (prompts.listed(listed),))]
-            if talk[-1].role == "assistant"
-            else [*talk[:-1], prompts.with_words(talk[-1], prompts.listed(listed))]
-            for talk, listed in zip(conversations, choices, strict=True)
+            conversations = [
+                [*talk, prompts.said(text), Message("user", (prompts.listed(own),))]
+                for talk, text, own in zip(asked, thoughts, offered, strict=True)
+            ]
+        else:
+            conversations = [
+                [*talk[:-1], prompts.with_words(talk[-1], prompts.listed(own))]
+                for talk, own in zip(conversations, offered, strict=True)
+            ]
+        texts = self._ask("act", live, conversations, deterministic, choices=[tuple(own) for own in offered])
+        return [
+            self._decision(one, turn, text, own.get(text), thought)
+            for one, turn, text, own, thought in zip(live, turns, texts, offered, thoughts, strict=True)
         ]
-        texts = self._ask("act", live, questions, deterministic, choices=choices)
-        decisions = []
-        for one, turn, text, listed, observation in zip(live, turns, texts, choices, seen, strict=True):
-            action = observation["action_ids"][listed.index(text)] if text in listed else None
-            decisions.append(self._decision(one, turn, text, action))
-        return decisions
 
-    def _recall(self, live: Sequence[_Episode], deterministic: bool) -> None:
+    def _recall(self, fresh: Sequence[_Episode], deterministic: bool) -> None:
         """What earlier trials taught; a lesson is drawn when the next trial begins, and so is among its calls."""
-        fresh = [one for one in live if not one.past and self.trials > 1]
-        owed = [(one, *due) for one in fresh if (due := self._lessons.owed(one.number)) is not None]
-        told = [[prompts.shown(transcript), Message("user", (prompts.REFLECT,))] for _, _, transcript in owed]
-        lessons = self._ask("reflect", [one for one, *_ in owed], told, deterministic)
-        for (_, before, _), lesson in zip(owed, lessons, strict=True):
+        lived = [(one, *found) for one in fresh if (found := self._lessons.lived(one.number)) is not None]
+        told = self._ask("reflect", [one for one, *_ in lived], [talk for *_, talk in lived], deterministic)
+        for (_, before, _), lesson in zip(lived, told, strict=True):
             self._lessons.learn(before, lesson.strip())
         for one in fresh:
             one.lessons = self._lessons.of(one.number)
@@ -186,10 +205,10 @@ class DirectAgent(Unlearning):
             one.calls.append(call)
         return [reply.text for reply, _ in answers]
 
-    def _conversation(self, one: _Episode, turn: Message, form: str) -> list[Message]:
-        api = self.parser.api if self.parser is not None else None
+    def _conversation(self, one: _Episode, turn: Message, api: str = "", form: str = "") -> list[Message]:
         recent = one.past[-2 * self.settings.history :] if self.settings.history else []
-        return [prompts.system(api, form, one.lessons), *self._exemplars, *recent, turn]
+        rules = prompts.system(api, form, one.lessons, examples=bool(self._exemplars))
+        return [rules, *self._exemplars, *recent, turn]
 
     def _shown(self, observation: Observation) -> Message:
         """An observation as the model is shown it.
@@ -209,8 +228,8 @@ class DirectAgent(Unlearning):
             log.warning("%s reads text alone and is not shown the pictures", self.model.name)
         return prompts.shown(str(text or ""), at_rest(observation, "image") if sees else None)
 
-    def _decision(self, one: _Episode, turn: Message, text: str, action: Any | None) -> Decision:
-        one.past += [Message("user", (turn.text,)), prompts.said(text)]
+    def _decision(self, one: _Episode, turn: Message, text: str, action: Any | None, thought: str = "") -> Decision:
+        one.past += [Message("user", (turn.text,)), prompts.said(prompts.joined(thought, text))]
         extras = {"calls": one.calls}
         if action is None:
             return Decision(None, extras, give_up=_why(text))
