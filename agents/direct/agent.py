@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_ASKED = 2**20
+"""Questions of one episode whose samples are told apart."""
+
 
 @dataclass(slots=True)
 class _Episode:
@@ -36,6 +39,13 @@ class _Episode:
     """Of the decision under way."""
     lessons: Sequence[str] = ()
     """From earlier trials."""
+    asked: int = 0
+    """Questions so far."""
+
+    def draw(self) -> int:
+        """A number that no other question of this or another episode has."""
+        self.asked += 1
+        return self.number * MOST_ASKED + self.asked
 
 
 class DirectAgent(Unlearning):
@@ -199,7 +209,7 @@ class DirectAgent(Unlearning):
             max_tokens=self.settings.lesson_tokens if module == "reflect" else self.settings.max_tokens,
             deterministic=deterministic,
             choices=choices,
-            draws=[0 if deterministic else one.number for one in live],
+            draws=[0 if deterministic else one.draw() for one in live],
         )
         for one, (_, call) in zip(live, answers, strict=True):
             one.calls.append(call)
