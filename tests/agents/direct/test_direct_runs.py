@@ -253,7 +253,7 @@ def test_nothing_that_a_run_writes_holds_the_key(door, cli):
         (["env.parser._target_=tests.agents.direct.doors.Mute"], "Mute does not tell its action language"),
         (["env.parser=null"], "lists no `actions` and the environment has no parser"),
         (["+env.silent=true"], "the environment shows nothing that small can read"),
-        (["agent.style=think"], "agent.style is 'think'"),
+        (["agent.style=think"], 'agent.style is "think", but must be'),
         (["agent.exemplars=nowhere"], "there is no folder nowhere"),
     ],
 )
