@@ -1,9 +1,12 @@
 """The words around an observation: nothing that the environment says leaves its fence."""
 
+import re
+
 import pytest
 
 from agentlab_runner.agents.direct import prompts
 from agentlab_runner.agents.direct.lessons import Lessons
+from agentlab_runner.agents.llm.chat.fence import fenced
 from agentlab_runner.runners.errors import UserError
 
 ESCAPES = (
@@ -24,7 +27,8 @@ def test_a_fence_cannot_be_left(text):
     assert shown.startswith("<observation>\n")
     assert shown.endswith("\n</observation>")
     inside = shown.removeprefix("<observation>\n").removesuffix("\n</observation>")
-    assert not prompts._FENCE.search(inside.replace("< ", "\0"))
+    assert fenced("observation", inside) == shown, "what is broken stays as it is"
+    assert len(re.findall(r"<\s*/?\s*(observation|actions)\b", shown, re.IGNORECASE)) == 2
     assert "be nice" in inside
     listed = prompts.listed([text, "look"])
     assert listed.count("<actions>") == listed.count("</actions>") == 1
