@@ -13,7 +13,7 @@ from agentlab_runner.agents.direct.settings import DirectSettings
 from agentlab_runner.agents.llm.chat.adopt import as_chat
 from agentlab_runner.agents.llm.chat.kept import Kept
 from agentlab_runner.agents.llm.chat.sessions import Sessions, ask
-from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message
+from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message, Reply
 from agentlab_runner.agents.unlearning import Unlearning
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.experiment import Parser, Report
@@ -138,19 +138,19 @@ class DirectAgent(Unlearning):
         turns = [self._shown(observation) for observation in seen]
         rules = (self.parser.api, form)
         conversations = [self._conversation(one, turn, *rules) for one, turn in zip(live, turns, strict=True)]
-        texts = self._ask("act", live, conversations, deterministic)
-        actions = [self._action(text) for text in texts]
+        replies = self._ask("act", live, conversations, deterministic)
+        actions = [self._action(reply.text) for reply in replies]
         lost = [index for index, action in enumerate(actions) if action is None]
         again = Message("user", (f"{prompts.AGAIN} {form}\n\n{self.parser.api}",))
         second = self._ask(
             "act",
             [live[index] for index in lost],
-            [[*conversations[index], prompts.said(texts[index]), again] for index in lost],
+            [[*conversations[index], prompts.said(replies[index].text), again] for index in lost],
             deterministic,
         )
-        for index, text in zip(lost, second, strict=True):
-            texts[index], actions[index] = text, self._action(text)
-        return [self._decision(*each) for each in zip(live, turns, texts, actions, strict=True)]
+        for index, reply in zip(lost, second, strict=True):
+            replies[index], actions[index] = reply, self._action(reply.text)
+        return [self._decision(*each) for each in zip(live, turns, replies, actions, strict=True)]
 
     def _choose(self, live: Sequence[_Episode], seen: Sequence[Observation], deterministic: bool) -> list[Decision]:
         """One of the actions that each observation lists, after a thought where the style has one."""
@@ -160,7 +160,7 @@ class DirectAgent(Unlearning):
         thoughts = [""] * len(live)
         if self.thinks:
             asked = [[*talk[:-1], prompts.with_words(talk[-1], prompts.THINK)] for talk in conversations]
-            thoughts = self._ask("think", live, asked, deterministic)
+            thoughts = [reply.text for reply in self._ask("think", live, asked, deterministic)]
             conversations = [
                 [*talk, prompts.said(text), Message("user", (prompts.listed(own),))]
                 for talk, text, own in zip(asked, thoughts, offered, strict=True)
@@ -170,10 +170,10 @@ class DirectAgent(Unlearning):
                 [*talk[:-1], prompts.with_words(talk[-1], prompts.listed(own))]
                 for talk, own in zip(conversations, offered, strict=True)
             ]
-        texts = self._ask("act", live, conversations, deterministic, choices=[tuple(own) for own in offered])
+        replies = self._ask("act", live, conversations, deterministic, choices=[tuple(own) for own in offered])
         return [
-            self._decision(one, turn, text, own.get(text), thought)
-            for one, turn, text, own, thought in zip(live, turns, texts, offered, thoughts, strict=True)
+            self._decision(one, turn, reply, own.get(reply.text), thought)
+            for one, turn, reply, own, thought in zip(live, turns, replies, offered, thoughts, strict=True)
         ]
 
     def _recall(self, fresh: Sequence[_Episode], deterministic: bool) -> None:
@@ -181,7 +181,7 @@ class DirectAgent(Unlearning):
         lived = [(one, *found) for one in fresh if (found := self._lessons.lived(one.number)) is not None]
         told = self._ask("reflect", [one for one, *_ in lived], [talk for *_, talk in lived], deterministic)
         for (_, before, _), lesson in zip(lived, told, strict=True):
-            self._lessons.learn(before, lesson.strip())
+            self._lessons.learn(before, lesson.text.strip())
         for one in fresh:
             one.lessons = self._lessons.of(one.number)
 
@@ -198,7 +198,7 @@ class DirectAgent(Unlearning):
         conversations: Sequence[Conversation],
         deterministic: bool,
         choices: Sequence[Sequence[str]] | None = None,
-    ) -> list[str]:
+    ) -> list[Reply]:
         """The answers, each kept among its episode's calls."""
         if not conversations:
             return []
@@ -213,7 +213,7 @@ class DirectAgent(Unlearning):
         )
         for one, (_, call) in zip(live, answers, strict=True):
             one.calls.append(call)
-        return [reply.text for reply, _ in answers]
+        return [reply for reply, _ in answers]
 
     def _conversation(self, one: _Episode, turn: Message, api: str = "", form: str = "") -> list[Message]:
         recent = one.past[-2 * self.settings.history :] if self.settings.history else []
@@ -238,13 +238,19 @@ class DirectAgent(Unlearning):
             log.warning("%s reads text alone and is not shown the pictures", self.model.name)
         return prompts.shown(str(text or ""), at_rest(observation, "image") if sees else None)
 
-    def _decision(self, one: _Episode, turn: Message, text: str, action: Any | None, thought: str = "") -> Decision:
-        one.past += [Message("user", (turn.text,)), prompts.said(prompts.joined(thought, text))]
+    def _decision(self, one: _Episode, turn: Message, reply: Reply, action: Any | None, thought: str = "") -> Decision:
+        one.past += [Message("user", (turn.text,)), prompts.said(prompts.joined(thought, reply.text))]
         extras = {"calls": one.calls}
         if action is None:
-            return Decision(None, extras, give_up=_why(text))
+            return Decision(None, extras, give_up=_why(reply))
         return Decision(action, extras)
 
 
-def _why(text: str) -> str:
-    return "the answer holds no action" if text.strip() else "the answer is empty"
+def _why(reply: Reply) -> str:
+    if reply.finish == "refusal":
+        return "the model refused"
+    if reply.finish == "length" and not reply.tokens_out:
+        return "the prompt is longer than the model reads"
+    if not reply.text.strip():
+        return "the answer is empty"
+    return "the answer is cut before an action" if reply.finish == "length" else "the answer holds no action"

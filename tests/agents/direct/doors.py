@@ -74,6 +74,7 @@ class Scripted:
 
     def __init__(self, say, sees=False):
         self.say, self.sees, self.asked, self.options = say, sees, [], []
+        self.finish, self.tokens = "stop", 2
 
     def reply(self, conversations, *, max_tokens, deterministic, stop=(), choices=None, draws=None):
         self.asked += [list(talk) for talk in conversations]
@@ -83,4 +84,4 @@ class Scripted:
             self.say(talk, own)
             for talk, own in zip(conversations, choices or [None] * len(conversations), strict=True)
         ]
-        return [Reply(text, 5, 2, 0.5, 0.25, "stop", model="scripted-1") for text in said]
+        return [Reply(text, 5, self.tokens, 0.5, 0.25, self.finish, model="scripted-1") for text in said]

@@ -101,8 +101,15 @@ def test_asked_again_once_and_then_no_more():
     assert own.model.asked[1][-2] == prompts.said("hm")
     assert own.model.asked[1][-1].text.startswith(prompts.AGAIN)
     assert Codes.api in own.model.asked[1][-1].text
-    for answer, reason in (("Open the door", "the answer holds no action"), ("  ", "the answer is empty")):
+    for answer, finish, tokens, reason in (
+        ("Open the door", "stop", 2, "the answer holds no action"),
+        ("I cannot", "refusal", 2, "the model refused"),
+        ("Well, let", "length", 2, "the answer is cut before an action"),
+        ("", "length", 0, "the prompt is longer than the model reads"),
+        ("  ", "stop", 1, "the answer is empty"),
+    ):
         own = agent(lambda talk, choices, answer=answer: answer)
+        own.model.finish, own.model.tokens = finish, tokens
         (one,) = episodes(own, (1,))
         assert (one.stop, one.reason, one.success) == (StopReason.GAVE_UP, reason, False)
         assert len(own.model.asked) == 2
