@@ -15,6 +15,7 @@ PLAIN = "Answer with the action alone."
 REACT = "Think, then act. Answer in two lines:\nThought: what the state is and what to do next\nAction: the action"
 THINK = "Say in one or two sentences what the state is and what to do next."
 CHOOSE = "Answer with one of these actions, word for word:"
+SILENT = "(nothing)"
 AGAIN = "There is no action in that."
 EXAMPLES = "First come episodes of such tasks that were solved, then your own."
 LESSONS = "You have failed this task before. What you learnt from it:"
@@ -75,7 +76,8 @@ def with_words(message: Message, words: str) -> Message:
 
 
 def said(text: str) -> Message:
-    return Message("assistant", (text,))
+    """The model's own turn; some servers take none that is empty."""
+    return Message("assistant", (text if text.strip() else SILENT,))
 
 
 def joined(thought: str, action: str) -> str:

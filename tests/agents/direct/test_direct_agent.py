@@ -101,6 +101,9 @@ def test_asked_again_once_and_then_no_more():
     assert own.model.asked[1][-2] == prompts.said("hm")
     assert own.model.asked[1][-1].text.startswith(prompts.AGAIN)
     assert Codes.api in own.model.asked[1][-1].text
+    own = agent(lambda talk, choices: "")
+    episodes(own, (1,))
+    assert own.model.asked[1][-2].text == prompts.SILENT
     for answer, finish, tokens, reason in (
         ("Open the door", "stop", 2, "the answer holds no action"),
         ("I cannot", "refusal", 2, "the model refused"),
