@@ -12,7 +12,14 @@ from omegaconf import DictConfig
 
 from agentlab_runner.runners.callbacks import Callbacks
 from agentlab_runner.runners.errors import RunFailed, UserError
-from agentlab_runner.runners.experiment import Agent, ImitatingAgent, LearningAgent, OfflineAgent, TransferableAgent
+from agentlab_runner.runners.experiment import (
+    Agent,
+    ImitatingAgent,
+    LearningAgent,
+    OfflineAgent,
+    PreparingAgent,
+    TransferableAgent,
+)
 from agentlab_runner.runners.online.contract import reading, reported
 from agentlab_runner.runners.online.evaluation import headline, summarise, tables, uncounted
 from agentlab_runner.runners.online.held_out import HeldOut, evaluated
@@ -284,6 +291,9 @@ class OnlineExperiment:
 
     def _agent(self, run: "Run", trainer: Any) -> LearningAgent:
         agent: LearningAgent = make_agent(self.cfg, run.path, trainer)
+        if isinstance(agent, PreparingAgent):
+            with Progress(1, "preparing") as progress:
+                agent.prepare(run.path, progress.report)
         return agent
 
     def _fixed_episodes(self) -> list[Trajectory] | None:

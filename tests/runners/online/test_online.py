@@ -74,6 +74,15 @@ class Distant(Guess):
         Distant.open -= 1
 
 
+class Keeper(Gambler):
+    """Keeps a file in the run's folder, a letter for each time that it is prepared."""
+
+    def prepare(self, folder, report):
+        with (folder / "kept").open("a") as file:
+            file.write("x")
+        return {}
+
+
 def demonstrator():
     raise AssertionError("demonstrations before the environments are open")
 
@@ -98,6 +107,16 @@ def test_every_iteration_is_logged_and_the_last_one_evaluated(tmp_path):
     assert [line["step"] for line in lines if "eval/success" in line] == [0, 2, 4, 5]
     assert (run.path / "eval" / "iteration_5.json").exists()
     assert run.status == "finished"
+
+
+def test_an_agent_that_keeps_files_is_given_the_runs_folder_in_every_session(tmp_path):
+    keeper = {"agent._target_": "tests.runners.online.test_online.Keeper"}
+    run = train(config(**keeper, total_iterations=2), tmp_path / "run")
+    assert (run.path / "kept").read_text() == "x"
+    cfg = config(**keeper, total_iterations=4)
+    with Run.open(run.path) as again:
+        OnlineExperiment(cfg).train(again)
+    assert (run.path / "kept").read_text() == "xx"
 
 
 def test_further_sets_are_played_alike_and_reported_beside_the_held_out_one(tmp_path):
