@@ -62,16 +62,13 @@ class DirectAgent(Unlearning):
         settings: the keys of `DirectSettings`.
 
     Raises:
-        UserError: if there is neither a parser that tells its language nor, later, a list of actions.
+        UserError: if the model is none that is talked to, or there are too few exemplars; and from `act` where there is
+            neither a list of actions nor a parser that tells its language, or nothing the model can read.
     """
 
     def __init__(self, policy: "ChatModel | LanguagePolicy", parser: Parser | None = None, **settings: Any) -> None:
         self.settings = DirectSettings(**settings)
         self.model: ChatModel = as_chat(policy)
-        if parser is not None and not getattr(parser, "api", ""):
-            raise UserError(
-                f"{type(parser).__name__} does not tell its action language; give it an `api`, a few lines of text"
-            )
         self.parser = parser
         self.trials = self.settings.trials
         self._episodes: Sessions[_Episode] = Sessions(_Episode)
@@ -123,6 +120,10 @@ class DirectAgent(Unlearning):
             raise UserError(
                 "the observation lists no `actions` and the environment has no parser that could read one from text; "
                 "give it either (docs/adding_an_env.md)"
+            )
+        if not getattr(self.parser, "api", ""):
+            raise UserError(
+                f"{type(self.parser).__name__} does not tell its action language; give it an `api`, a few lines of text"
             )
         return self._write(live, observations, deterministic)
 

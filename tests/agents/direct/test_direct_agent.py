@@ -172,7 +172,9 @@ class TestPictures:
 
 def test_neither_a_language_nor_a_list():
     with pytest.raises(UserError, match="Mute does not tell its action language; give it an `api`"):
-        agent(lambda talk, choices: "open 0", parser=Mute())
+        episodes(agent(lambda talk, choices: "open 0", parser=Mute()))
+    (one,) = episodes(agent(lambda talk, choices: "open 1", parser=Mute()), (1,), listed=True)
+    assert one.success, "where actions are listed nobody writes"
     with pytest.raises(UserError, match="lists no `actions` and the environment has no parser"):
         episodes(agent(lambda talk, choices: "open 0", parser=None))
 
