@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from agentlab_runner.runners.types import Metrics, Trajectory
 
 if TYPE_CHECKING:
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Trainer
 
 
 class Unlearning:

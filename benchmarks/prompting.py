@@ -20,9 +20,9 @@ from agentlab_runner.agents.llm.chat.local import LocalChat
 from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message, Reply
 from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.launch import build
-from agentlab_runner.runners.online.rollout import Start, episode_seeds, play
+from agentlab_runner.runners.online.rollout import episode_seeds, play
 from agentlab_runner.runners.run.folder import Run
-from agentlab_runner.runners.types import Trajectory
+from agentlab_runner.runners.types import Start, Trajectory
 from benchmarks.figures import Figure, Stopwatch, spread
 from benchmarks.setting import environments
 

@@ -273,6 +273,38 @@ def doctor(
     )
 
 
+@app.command()
+@verb
+def check(
+    overrides: Overrides = None,
+    episodes: Annotated[int, typer.Option("--episodes", help="Played by each player that knows nothing.")] = 8,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="env|agent", help="One of the two.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check whether results in an environment, or of an agent, can be believed: agentlab check env=NAME | +exp=NAME.
+
+    Everything promised in docs/adding_an_env.md and docs/adding_an_agent.md is tried and told of in a line. The exit
+    code is 1 if something does not hold.
+    """
+    from dataclasses import asdict
+
+    from agentlab_runner.runners.check.check import check as checked
+    from agentlab_runner.runners.terminal.tables import print_json, print_table
+
+    with redirect_stdout(sys.stderr):
+        findings = checked(overrides or [], episodes=episodes, only=only)
+    from agentlab_runner.runners.check.finding import held
+
+    if json:
+        print_json({"held": held(findings), "checks": [asdict(finding) for finding in findings]})
+    else:
+        rows = [(one.part, one.check, one.state, one.said) for one in findings]
+        print_table(("of", "check", "state", "what was seen, or what to mend"), rows)
+    raise typer.Exit(0 if held(findings) else 1)
+
+
 @app.command("import")
 @verb
 def import_(

@@ -1,14 +1,45 @@
-"""The few interfaces a room implements to be run: Agent, LearningAgent, Parser, Experiment."""
+"""The few interfaces between rooms: Agent, LearningAgent, Parser, Experiment, and the Trainer an agent is given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from agentlab_runner.runners.types import Decision, Metrics, Observation, Trajectory
 
 if TYPE_CHECKING:
-    from agentlab_runner.runners.processes.trainer import Trainer
+    import torch
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
     from agentlab_runner.runners.run.folder import Run
+
+
+class Trainer(Protocol):
+    """What an agent is given to compute with; `runners/processes/trainer.py` says more of each."""
+
+    @property
+    def device(self) -> "torch.device":
+        """Where modules and tensors belong."""
+
+    @property
+    def processes(self) -> int:
+        """How many learn together."""
+
+    @property
+    def strategy(self) -> str:
+        """`single`, `ddp` or `fsdp`."""
+
+    def prepare(self, module: "nn.Module", *optimizers: "Optimizer") -> Any:
+        """Move a module to the device, in place; make its optimisers afterwards."""
+
+    def step(
+        self,
+        optimizer: "Optimizer",
+        losses: "Iterable[Tensor]",
+        parameters: "Iterable[nn.Parameter]",
+        max_grad_norm: float | None = None,
+    ) -> float:
+        """One optimiser step on the sum of `losses`; gives the norm of the gradient before clipping."""
 
 
 @runtime_checkable
@@ -49,10 +80,10 @@ class RetryingAgent(Agent, Protocol):
 class LearningAgent(Agent, Protocol):
     """An agent that improves from trajectories."""
 
-    def setup(self, trainer: "Trainer") -> None:
+    def setup(self, trainer: Trainer) -> None:
         """Move modules to the trainer's device and make the optimisers; called once, before anything else."""
 
-    def learn(self, trajectories: Sequence[Trajectory], trainer: "Trainer") -> Metrics:
+    def learn(self, trajectories: Sequence[Trajectory], trainer: Trainer) -> Metrics:
         """One iteration of the algorithm on freshly collected episodes."""
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -78,7 +109,7 @@ class TransferableAgent(LearningAgent, Protocol):
 class ImitatingAgent(LearningAgent, Protocol):
     """A learning agent that can be started from demonstrations."""
 
-    def imitate(self, demonstrations: Sequence[Trajectory], trainer: "Trainer", report: "Report") -> Metrics:
+    def imitate(self, demonstrations: Sequence[Trajectory], trainer: Trainer, report: "Report") -> Metrics:
         """Supervised warm start on scripted episodes, whose decisions carry the demonstrated action."""
 
 
@@ -86,7 +117,7 @@ class ImitatingAgent(LearningAgent, Protocol):
 class OfflineAgent(LearningAgent, Protocol):
     """A learning agent with an offline phase before the online one."""
 
-    def learn_offline(self, trajectories: Sequence[Trajectory], trainer: "Trainer", report: "Report") -> Metrics:
+    def learn_offline(self, trajectories: Sequence[Trajectory], trainer: Trainer, report: "Report") -> Metrics:
         """Learn from a fixed set of episodes."""
 
 
@@ -105,7 +136,11 @@ class Parser(Protocol):
 
     @property
     def api(self) -> str:
-        """The action language in a few lines, as one who has never seen it must be told."""
+        """The action language in a few lines, as one who has never seen it must be told.
+
+        Examples stand in the lines after one that ends in `such as`, up to one that ends in a colon; what an example
+        does may follow it after three spaces.
+        """
 
     def parse(self, text: str) -> Any | None:
         """The action a text means; None if it means none."""

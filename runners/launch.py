@@ -121,6 +121,14 @@ def train(overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metr
     cfg = compose(overrides)
     if follows():
         follow(build)
+    return begin(cfg, overrides, name)
+
+
+def begin(cfg: DictConfig, overrides: Sequence[str], name: str | None = None) -> tuple[Path, Metrics]:
+    """Train a composed config in a new run folder, of which `overrides` say what it was composed from.
+
+    Returns and raises as `train`.
+    """
     with _new(cfg, "train", overrides, name) as run:
         return run.path, train_in(run, run.config)
 
@@ -172,10 +180,10 @@ def resume(overrides: Sequence[str], trust: str | None = None) -> tuple[Path, Me
         raise UserError(f"{run.path} is still running; stop it before it can be resumed")
     run.check_checkpoints()
     cfg, absent = _changed(run, rest)
-    _settle_threads(cfg, run.manifest.get("threads"))
+    settle_threads(cfg, run.manifest.get("threads"))
     if "checkpoint" in own:
         run.load_checkpoint(own["checkpoint"])  # refused before the folder is touched
-    with _building():
+    with building():
         allowed = [*absent, *getattr(build(cfg), "MAY_CHANGE", ())]
     run.check_config(cfg, allowed)
     run.update_config(cfg, allowed)
@@ -215,7 +223,7 @@ def refuse(cfg: DictConfig) -> None:
         UserError: if it does.
     """
     check_target("experiment", cfg.experiment.get("_target_"))
-    with _building():
+    with building():
         instantiate(cfg.experiment, cfg=cfg, _recursive_=False)
 
 
@@ -230,7 +238,7 @@ def call(config: str, overrides: Sequence[str] = (), **arguments: Any) -> Any:
     Raises:
         UserError: if an override is wrong, or the target refuses what it is given.
     """
-    with _building():
+    with building():
         node = _node(config, overrides)
         check_targets(node, config.rpartition("/")[0])
         return instantiate(node, **arguments)
@@ -252,7 +260,7 @@ def translate(kind: str, file: Path) -> list[str]:
     node = _node(f"import/{kind}")
     base = node.pop("base", None)
     check_targets(node, f"import/{kind}")
-    with _building():
+    with building():
         overrides = [*([f"+exp={base}"] if base else []), *instantiate(node, path=file)]
     compose(overrides)
     return overrides
@@ -294,10 +302,10 @@ def _new(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None)
     phone that is not there.
     """
     called = label(chosen(overrides, "exp") or "run") if name is None else bare(name)
-    _settle_threads(cfg)
+    settle_threads(cfg)
     refuse_unmet(cfg)
     cfg = pinned(cfg)
-    with _building():
+    with building():
         build(cfg)
     run = Run.create(cfg, Path(cfg.runs_dir), ["agentlab", verb, *overrides], name=called)
     try:
@@ -309,7 +317,7 @@ def _new(cfg: DictConfig, verb: str, overrides: Sequence[str], name: str | None)
         raise
 
 
-def _settle_threads(cfg: DictConfig, recorded: Mapping[str, Any] | None = None) -> None:
+def settle_threads(cfg: DictConfig, recorded: Mapping[str, Any] | None = None) -> None:
     """Before anything imports torch, as checkpoints and experiments do; `crew` settles them for its processes again."""
     if (cfg.get("trainer") or {}).get("strategy", "single") != "single":
         wait(None)
@@ -329,7 +337,7 @@ def _changed(run: Run, rest: Sequence[str]) -> tuple[DictConfig, list[str]]:
 
 @contextmanager
 def _inside(run: Run) -> Iterator[Run]:
-    with _explained(run, "error.txt"), run, _building():
+    with _explained(run, "error.txt"), run, building():
         yield run
 
 
@@ -337,7 +345,7 @@ def _inside(run: Run) -> Iterator[Run]:
 def _explained(run: Run, trace: str) -> Iterator[None]:
     """Faults of a run as the sentence its user gets; `trace` is the file of the run that has the whole traceback."""
     try:
-        with _building():
+        with building():
             yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted{requeue()}; go on with: agentlab resume run={run.path}") from None
@@ -351,7 +359,7 @@ def _explained(run: Run, trace: str) -> Iterator[None]:
 
 
 @contextmanager
-def _building() -> Iterator[None]:
+def building() -> Iterator[None]:
     """Hydra wraps what a `_target_` raises; a refused value or a wrong name in it is the user's to mend."""
     try:
         yield

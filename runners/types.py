@@ -3,13 +3,31 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 Observation = Mapping[str, Any]
 """What an environment shows: `{"text": str, "image": uint8 [H, W, 3], ...}`; an adapter documents its own keys."""
+
+
+class Phrases(TypedDict):
+    """An observation that lists what can be done now; an action is one of `action_ids`."""
+
+    text: str
+    """Best ends in an unfinished clause that every phrase continues."""
+    actions: Sequence[str]
+    """None twice, none empty."""
+    action_ids: Sequence[int]
+    """The index of each phrase among all actions."""
+    vector: NotRequired[NDArray[np.float32]]
+    """The same state in numbers."""
+
+
+def lists_phrases(observation: Observation) -> TypeGuard[Phrases]:
+    """Whether an agent that chooses among phrases can act on it."""
+    return "actions" in observation and "action_ids" in observation
 
 
 class StopReason(StrEnum):
@@ -61,6 +79,16 @@ class Decision:
     `record` (small JSON for whoever looks at the episode)."""
     give_up: str | None = None
     """Why the agent stops here; the episode ends as GAVE_UP, and `action` goes nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How an episode begins."""
+
+    number: int
+    seed: int
+    options: Mapping[str, Any]
+    """For `env.reset`: `episode`, and `task` where one is asked for by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import away
-from tests.recipes import blocks, write_recipes
+from tests.recipes import PAGES, blocks, write_recipes
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,8 +36,11 @@ def run(project, installed):
 
 
 def test_recipe_commands_train_an_agent_that_learns_and_pass_its_tests(project, run):
-    commands = [line for _, name, text in blocks("adding_an_agent.md") if not name for line in text.splitlines()]
-    assert [command.split()[0] for command in commands] == ["agentlab", "agentlab", "python"]
+    unnamed = [text for page in PAGES for _, name, text in blocks(page) if not name]
+    commands = [line for text in unnamed for line in text.splitlines()]
+    assert [" ".join(command.split()[:2]) for command in commands] == [
+        "agentlab check", "agentlab check", "agentlab check", "agentlab train", "agentlab eval", "python -m",
+    ]  # fmt: skip
     said = [run(command) for command in commands]
     [finished] = (project / "runs").iterdir()
     before, after = (json.loads((finished / "eval" / f"iteration_{n}.json").read_text())["success"] for n in (0, 10))

@@ -17,7 +17,7 @@ from agentlab_runner.runners.types import Observation
 if TYPE_CHECKING:
     from agentlab_runner.agents.coso.settings import CosoSettings
     from agentlab_runner.agents.llm.policy import LanguagePolicy
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Trainer
 
 LOG_FLOOR = math.log(1e-10)
 """Token probabilities are taken as at least 1e-10, as in the release."""

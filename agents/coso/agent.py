@@ -29,8 +29,7 @@ from agentlab_runner.runners.types import Decision, Histogram, Observation, Pict
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
-    from agentlab_runner.runners.experiment import Report
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Parser, Report, Trainer
 
 Results = dict[str, float | Histogram | Picture]
 
@@ -44,7 +43,7 @@ class CosoAgent:
         settings: those of `CosoSettings`.
     """
 
-    def __init__(self, policy: "LanguagePolicy", parser: Any, **settings: Any) -> None:
+    def __init__(self, policy: "LanguagePolicy", parser: "Parser", **settings: Any) -> None:
         self.settings = CosoSettings(**settings)
         self.policy = policy
         self.parser = parser

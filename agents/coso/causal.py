@@ -18,7 +18,7 @@ from agentlab_runner.runners.processes.rng import forked
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Parser, Trainer
 
 Ids = tuple[int, ...]
 MOST_LABELS = 1 << 14
@@ -35,7 +35,7 @@ class CausalWeights:
         parser: `labels`, `parse`, `label` and `same`.
     """
 
-    def __init__(self, policy: "LanguagePolicy", parser: Any, settings: EntropySettings) -> None:
+    def __init__(self, policy: "LanguagePolicy", parser: "Parser", settings: EntropySettings) -> None:
         self.policy = policy
         self.parser = parser
         self.settings: ScmSettings = settings.scm

@@ -24,8 +24,7 @@ from agentlab_runner.runners.types import Decision, Histogram, Observation, Pict
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
-    from agentlab_runner.runners.experiment import Report
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Parser, Report, Trainer
 
 Results = dict[str, float | Histogram | Picture]
 HELD_OUT = 5
@@ -43,7 +42,7 @@ class UtterancePpoAgent:
         settings: those of `PpoSettings`.
     """
 
-    def __init__(self, policy: "LanguagePolicy", parser: Any, **settings: Any) -> None:
+    def __init__(self, policy: "LanguagePolicy", parser: "Parser", **settings: Any) -> None:
         self.settings = PpoSettings(**settings)
         self.policy = policy
         self.causal = CausalWeights(policy, parser, self.settings)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentlab_runner.agents.coso.settings import PpoSettings
     from agentlab_runner.agents.llm.policy import LanguagePolicy
     from agentlab_runner.agents.llm.utterances import TokenScores
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Trainer
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Trainer
 
 _FUSED: Callable[..., Tensor] | None = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 """oneDNN's linear layer with its activation inside: twice the default kernel's speed on CPUs that are not Intel's."""

@@ -22,7 +22,7 @@ from agentlab_runner.runners.types import Call, Decision, Metrics, Observation, 
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Trainer
 
 log = logging.getLogger(__name__)
 

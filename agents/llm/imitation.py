@@ -12,8 +12,7 @@ from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.types import Observation, Trajectory
 
 if TYPE_CHECKING:
-    from agentlab_runner.runners.experiment import Report
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Report, Trainer
 
 Sample = tuple[Observation, str]
 

@@ -13,7 +13,7 @@ from agentlab_runner.runners.types import Decision, Observation
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Trainer
 
 
 class ZeroShotAgent(Unlearning):

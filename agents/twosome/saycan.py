@@ -15,7 +15,7 @@ from agentlab_runner.runners.types import Decision, Observation, Trajectory
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
-    from agentlab_runner.runners.processes.trainer import Trainer
+    from agentlab_runner.runners.experiment import Trainer
 
 
 class SaycanAgent:

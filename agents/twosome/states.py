@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agentlab_runner.agents.llm.candidates import Question
 from agentlab_runner.runners.errors import UserError
-from agentlab_runner.runners.types import Observation, Step, Trajectory
+from agentlab_runner.runners.types import Observation, Step, Trajectory, lists_phrases
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def question_of(observation: Observation) -> Question:
     Raises:
         UserError: if it has no list of actions, or their ids do not match it.
     """
-    if "actions" not in observation or "action_ids" not in observation:
+    if not lists_phrases(observation):
         raise UserError(
             "this agent chooses among phrases, and the observation lists none; use an environment that gives `actions` "
             "and `action_ids`, such as overcooked or virtualhome"

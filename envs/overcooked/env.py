@@ -75,7 +75,7 @@ class OvercookedEnv(gymnasium.Env[dict[str, Any], Any]):
         ValueError: an argument is not one of its choices.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012 - Gymnasium's own form
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4, "one_start": True}  # noqa: RUF012 - Gymnasium's own form
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ class VirtualHomeEnv(gymnasium.Env[dict[str, Any], Any]):
         ConnectionError: the real simulator cannot be reached.
     """
 
-    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012 - Gymnasium's own form
+    metadata = {"render_modes": ["ansi"], "one_start": True}  # noqa: RUF012 - Gymnasium's own form
 
     def __init__(
         self,

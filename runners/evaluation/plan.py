@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from omegaconf import DictConfig
 
-from agentlab_runner.runners.online.rollout import EVAL, Start, episode_seeds
-from agentlab_runner.runners.types import StopReason
+from agentlab_runner.runners.online.rollout import EVAL, episode_seeds
+from agentlab_runner.runners.types import Start, StopReason
 
 AGAIN = (StopReason.DEVICE_LOST, StopReason.ERROR)
 """How an episode ended that is played again when the run is resumed: something else than the agent failed."""

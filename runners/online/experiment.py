@@ -35,6 +35,7 @@ from agentlab_runner.runners.terminal.progress import Progress
 from agentlab_runner.runners.types import Metrics, Trajectory
 
 if TYPE_CHECKING:
+    from agentlab_runner.runners.processes.trainer import Trainer
     from agentlab_runner.runners.run.folder import Run
 
 
@@ -63,7 +64,9 @@ class OnlineExperiment:
             if resumes:
                 agent = self._agent(run, trainer)
                 done, state = run.load_checkpoint()
+                drawn = rng_state()
                 agent.load_state_dict(state["agent"])
+                restore_rng(drawn)  # an agent that builds networks as it loads them draws for their first weights
                 self._env_steps, self._stopped = state["env_steps"], state.get("stopped", False)
                 callbacks.restore(state.get("callbacks", []))
             with callbacks.during(run):
@@ -103,7 +106,7 @@ class OnlineExperiment:
     def _iterate(
         self,
         run: "Run",
-        trainer: Any,
+        trainer: "Trainer",
         agent: LearningAgent,
         rollout: Rollout,
         held_out: HeldOut,
@@ -154,7 +157,7 @@ class OnlineExperiment:
         self,
         run: "Run",
         step: int,
-        trainer: Any,
+        trainer: "Trainer",
         agent: LearningAgent,
         result: Metrics,
         callbacks: Callbacks,
@@ -170,7 +173,7 @@ class OnlineExperiment:
         self,
         run: "Run",
         step: int,
-        trainer: Any,
+        trainer: "Trainer",
         agent: LearningAgent,
         callbacks: Callbacks,
         metrics: Metrics | None = None,
@@ -215,7 +218,7 @@ class OnlineExperiment:
         if self._summary and (said := uncounted(self._summary)):
             raise RunFailed(said)
 
-    def _start(self, run: "Run", trainer: Any) -> LearningAgent:
+    def _start(self, run: "Run", trainer: "Trainer") -> LearningAgent:
         """An agent that has learnt nothing yet, but in another run or from demonstrations where the config says so."""
         if self.cfg.get("init_from"):
             agent = self._from_another_run(run, trainer)
@@ -224,7 +227,7 @@ class OnlineExperiment:
         seed_everything(self.cfg.seed)  # what follows draws the same, whether the warm start was made now or kept
         return agent
 
-    def _from_another_run(self, run: "Run", trainer: Any) -> LearningAgent:
+    def _from_another_run(self, run: "Run", trainer: "Trainer") -> LearningAgent:
         """In place of a warm start: the weights that another run has learnt, and the model if that run made it."""
         origin = Origin.find(self.cfg).as_begun(run) if trainer.is_main else None
         model = run.path / "model"
@@ -246,7 +249,7 @@ class OnlineExperiment:
             run.record_origin(origin.record())
         return agent
 
-    def _warm_start(self, run: "Run", trainer: Any) -> LearningAgent:
+    def _warm_start(self, run: "Run", trainer: "Trainer") -> LearningAgent:
         cfg = self.cfg
         cache, key = WarmStartCache(), cache_key(cfg)
         model = run.path / "model"
@@ -289,7 +292,7 @@ class OnlineExperiment:
             texts = [(s.observation["text"], s.decision.action) for t in demonstrations for s in t.steps]
             instantiate(model_maker(self.cfg), folder=folder, corpus=corpus(texts))
 
-    def _agent(self, run: "Run", trainer: Any) -> LearningAgent:
+    def _agent(self, run: "Run", trainer: "Trainer") -> LearningAgent:
         agent: LearningAgent = make_agent(self.cfg, run.path, trainer)
         if isinstance(agent, PreparingAgent):
             with Progress(1, "preparing") as progress:
@@ -309,14 +312,14 @@ class OnlineExperiment:
             seeds = episode_seeds(self.cfg.seed, OFFLINE, count=count)
             return rollout.collect(agent, seeds, on_episode=lambda _: progress.advance())
 
-    def _learn_offline(self, run: "Run", trainer: Any, agent: LearningAgent, episodes: list[Trajectory]) -> None:
+    def _learn_offline(self, run: "Run", trainer: "Trainer", agent: LearningAgent, episodes: list[Trajectory]) -> None:
         if not isinstance(agent, OfflineAgent):
             raise UserError(f"{self.cfg.agent._target_} has no offline phase; run it with offline=null")
         with Progress(1, "offline phase") as progress:
             learnt = agent.learn_offline(episodes, trainer, progress.report)
             run.log(reported(agent, "learn_offline", learnt), step=0)
 
-    def _held_out(self, trainer: Any) -> HeldOut:
+    def _held_out(self, trainer: "Trainer") -> HeldOut:
         return HeldOut(self.cfg.eval, EVAL, lambda changes: make_rollout(self.cfg, trainer, changes))
 
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -12,6 +12,9 @@ from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.online.rollout import Rollout
 from agentlab_runner.runners.online.warm_start import env_settings
 from agentlab_runner.runners.processes.device import decided
+
+if TYPE_CHECKING:
+    from agentlab_runner.runners.processes.trainer import Trainer
 
 
 def check(cfg: DictConfig) -> None:
@@ -40,7 +43,7 @@ def model_maker(cfg: DictConfig) -> DictConfig | None:
     return make if make and "_target_" in make else None
 
 
-def make_agent(cfg: DictConfig, folder: Path, trainer: Any) -> Any:
+def make_agent(cfg: DictConfig, folder: Path, trainer: "Trainer") -> Any:
     """The agent, set up with `trainer` if it learns.
 
     Args:
@@ -68,7 +71,7 @@ def make_agent(cfg: DictConfig, folder: Path, trainer: Any) -> Any:
     return agent
 
 
-def make_rollout(cfg: DictConfig, trainer: Any, changes: Mapping[str, Any] | None = None) -> Rollout:
+def make_rollout(cfg: DictConfig, trainer: "Trainer", changes: Mapping[str, Any] | None = None) -> Rollout:
     """The environments, in which every key of `changes` has the value given there."""
     settings = env_settings(cfg, changes)
     number = settings.pop("num_envs")

@@ -17,7 +17,7 @@ from agentlab_runner.runners.experiment import Agent, Demonstrator
 from agentlab_runner.runners.frames import Frames
 from agentlab_runner.runners.online.contract import begun, check, decided, reading, stepped, taken
 from agentlab_runner.runners.processes.collective import gather
-from agentlab_runner.runners.types import Decision, Observation, Step, StopReason, Trajectory
+from agentlab_runner.runners.types import Decision, Observation, Start, Step, StopReason, Trajectory
 
 if TYPE_CHECKING:
     from agentlab_runner.runners.processes.trainer import Trainer
@@ -38,22 +38,12 @@ def episode_seeds(seed: int, *stream: int, count: int) -> list[int]:
     return [int(word) for word in np.random.SeedSequence([seed, *stream]).generate_state(count)]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """How an episode begins."""
-
-    number: int
-    seed: int
-    options: Mapping[str, Any]
-    """For `env.reset`: `episode`, and `task` where one is asked for by name."""
-
-
 @dataclass(slots=True, eq=False)
 class _Live:
     """One environment and the episode it is playing."""
 
     env: gymnasium.Env[Any, Any]
-    begin: Start = Start(-1, 0, {})
+    begin: Start = field(default_factory=lambda: Start(-1, 0, {}))
     observation: Observation = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)

@@ -1,0 +1,24 @@
+"""What every environment promises holds for those of the house; each room's own tests know more."""
+
+import pytest
+
+from agentlab_runner.runners.check.check import check
+from agentlab_runner.runners.check.finding import State
+from agentlab_runner.runners.config.listing import choices
+
+NAMED = [[f"env={name}"] for name in sorted(choices("env")) if name != "cards"]  # which is made of the four games
+OTHERWISE = [
+    ["env=alfworld", "env.observation=both", "env.parser.format=action_only", "env.commands=none"],
+    ["env=points24", "env.observation=text", "env.format=action_only", "env.prompt=short"],
+    ["env=overcooked", "env.task=tomato_lettuce_salad", "env.room=B", "env.image=true"],
+    ["env=virtualhome", "env.task=[cheese,pizza]"],
+    ["env=android", "env.observation=both", "env.task_set=webshop", "env.split=test"],
+]
+
+
+@pytest.mark.parametrize("overrides", NAMED + OTHERWISE, ids=" ".join)
+def test_it_holds(overrides):
+    findings = check(overrides, episodes=4)
+    assert [(one.check, one.said) for one in findings if one.state is State.BROKEN] == []
+    asked = {one.check for one in findings if one.state is State.HELD}
+    assert {"seeds decide", "another worker", "another process", "recorded", "task by name"} <= asked
