@@ -13,7 +13,7 @@ from agentlab_runner.agents.direct.settings import DirectSettings
 from agentlab_runner.agents.llm.chat.adopt import as_chat
 from agentlab_runner.agents.llm.chat.kept import Kept
 from agentlab_runner.agents.llm.chat.sessions import Sessions, ask
-from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message
+from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message, Reply
 from agentlab_runner.agents.unlearning import Unlearning
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.experiment import Parser, Report
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_ASKED = 2**20
+"""Questions of one episode whose samples are told apart."""
+
 
 @dataclass(slots=True)
 class _Episode:
@@ -36,13 +39,22 @@ class _Episode:
     """Of the decision under way."""
     lessons: Sequence[str] = ()
     """From earlier trials."""
+    asked: int = 0
+    """Questions so far."""
+
+    def draw(self) -> int:
+        """A number that no other question of this or another episode has."""
+        self.asked += 1
+        return self.number * MOST_ASKED + self.asked
 
 
 class DirectAgent(Unlearning):
     """Shows a chat model the state and takes the action from its answer.
 
-    Where the observation lists `actions` the model chooses one of them; else it writes one in the language of the
-    environment's parser, is asked once more where its answer holds none, and then gives up.
+    Where observations list `actions` the model chooses one of them; else it writes one in the language of the
+    environment's parser, is asked once more where its answer holds none, and then gives up. A further trial of a failed
+    task begins with the lessons of those before (reflexion), or is played like the first; then it is sampled even where
+    the mode is asked for, which would repeat itself.
 
     Args:
         policy: a chat model, or a language model of this machine.
@@ -50,22 +62,31 @@ class DirectAgent(Unlearning):
         settings: the keys of `DirectSettings`.
 
     Raises:
-        UserError: if there is neither a parser that tells its language nor, later, a list of actions.
+        UserError: if the model is none that is talked to, or there are too few exemplars; and from `act` where there is
+            neither a list of actions nor a parser that tells its language, or nothing the model can read.
     """
 
     def __init__(self, policy: "ChatModel | LanguagePolicy", parser: Parser | None = None, **settings: Any) -> None:
         self.settings = DirectSettings(**settings)
         self.model: ChatModel = as_chat(policy)
-        if parser is not None and not getattr(parser, "api", ""):
-            raise UserError(
-                f"{type(parser).__name__} does not tell its action language; give it an `api`, a few lines of text"
-            )
         self.parser = parser
         self.trials = self.settings.trials
         self._episodes: Sessions[_Episode] = Sessions(_Episode)
         self._lessons = Lessons()
-        self._exemplars: Sequence[Message] = load(self.settings.exemplars, self.settings.exemplar_count)
+        self._retried: set[int] = set()
+        """Episodes that are further trials."""
+        self._exemplars = load(self.settings.exemplars, self.settings.exemplar_count, self.thinks)
         self._blind = False
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a thought comes before each action."""
+        return self.settings.style != "plain"
+
+    @property
+    def learns(self) -> bool:
+        """Whether a failed trial leaves a lesson."""
+        return self.settings.style == "reflexion"
 
     def setup(self, trainer: "Trainer") -> None:
         if hasattr(self.model, "to"):
@@ -73,11 +94,13 @@ class DirectAgent(Unlearning):
 
     def prepare(self, folder: Path, report: Report) -> Metrics:
         self.model = Kept(self.model, folder / "calls")
-        self._lessons.keep(folder)
+        if self.learns:
+            self._lessons.keep(folder)
         return {}
 
     def retry(self, episodes: Mapping[int, int]) -> None:
         """Those with the numbers on the left are further trials of the failed ones on the right."""
+        self._retried |= episodes.keys()
         self._lessons.retry(episodes)
 
     def begin(self, episodes: Sequence[int]) -> None:
@@ -87,7 +110,10 @@ class DirectAgent(Unlearning):
         live = list(self._episodes.live.values())
         for episode in live:
             episode.calls = []
-        self._recall(live, deterministic)
+        if self.learns:
+            self._recall([one for one in live if not one.past], deterministic)
+        elif any(one.number in self._retried for one in live):
+            deterministic = False
         if "actions" in observations[0]:
             return self._choose(live, observations, deterministic)
         if self.parser is None:
@@ -95,64 +121,68 @@ class DirectAgent(Unlearning):
                 "the observation lists no `actions` and the environment has no parser that could read one from text; "
                 "give it either (docs/adding_an_env.md)"
             )
+        if not getattr(self.parser, "api", ""):
+            raise UserError(
+                f"{type(self.parser).__name__} does not tell its action language; give it an `api`, a few lines of text"
+            )
         return self._write(live, observations, deterministic)
 
     def end(self, trajectories: Sequence[Trajectory]) -> None:
         for trajectory, episode in zip(trajectories, self._episodes.end(trajectories), strict=True):
-            if self.trials > 1 and not trajectory.success and trajectory.stop.counts:
+            if self.learns and not trajectory.success and trajectory.stop.counts:
                 self._lessons.failed(trajectory, episode.past)
 
     def _write(self, live: Sequence[_Episode], seen: Sequence[Observation], deterministic: bool) -> list[Decision]:
         """Free text, read by the parser; asked once more where it holds no action."""
         assert self.parser is not None
-        form = prompts.PLAIN if self.settings.style == "plain" else prompts.REACT
+        form = prompts.REACT if self.thinks else prompts.PLAIN
         turns = [self._shown(observation) for observation in seen]
-        conversations = [self._conversation(one, turn, form) for one, turn in zip(live, turns, strict=True)]
-        texts = self._ask("act", live, conversations, deterministic)
-        actions = [self._action(text) for text in texts]
+        rules = (self.parser.api, form)
+        conversations = [self._conversation(one, turn, *rules) for one, turn in zip(live, turns, strict=True)]
+        replies = self._ask("act", live, conversations, deterministic)
+        actions = [self._action(reply.text) for reply in replies]
         lost = [index for index, action in enumerate(actions) if action is None]
         again = Message("user", (f"{prompts.AGAIN} {form}\n\n{self.parser.api}",))
         second = self._ask(
             "act",
             [live[index] for index in lost],
-            [[*conversations[index], prompts.said(texts[index]), again] for index in lost],
+            [[*conversations[index], prompts.said(replies[index].text), again] for index in lost],
             deterministic,
         )
-        for index, text in zip(lost, second, strict=True):
-            texts[index], actions[index] = text, self._action(text)
-        return [self._decision(*each) for each in zip(live, turns, texts, actions, strict=True)]
+        for index, reply in zip(lost, second, strict=True):
+            replies[index], actions[index] = reply, self._action(reply.text)
+        return [self._decision(*each) for each in zip(live, turns, replies, actions, strict=True)]
 
     def _choose(self, live: Sequence[_Episode], seen: Sequence[Observation], deterministic: bool) -> list[Decision]:
         """One of the actions that each observation lists, after a thought where the style has one."""
+        offered = [prompts.offered(observation) for observation in seen]
         turns = [self._shown(observation) for observation in seen]
-        conversations = [self._conversation(one, turn, "") for one, turn in zip(live, turns, strict=True)]
+        conversations = [self._conversation(one, turn) for one, turn in zip(live, turns, strict=True)]
         thoughts = [""] * len(live)
-        if self.settings.style != "plain":
+        if self.thinks:
             asked = [[*talk[:-1], prompts.with_words(talk[-1], prompts.THINK)] for talk in conversations]
-            thoughts = self._ask("think", live, asked, deterministic)
-            conversations = [[*talk, prompts.said(text)] for talk, text in zip(asked, thoughts, strict=True)]
-        choices = [tuple(map(str, observation["actions"])) for observation in seen]
-        questions = [
-            [*talk, Message("user", (prompts.listed(listed),))]
-            if talk[-1].role == "assistant"
-            else [*talk[:-1], prompts.with_words(talk[-1], prompts.listed(listed))]
-            for talk, listed in zip(conversations, choices, strict=True)
+            thoughts = [reply.text for reply in self._ask("think", live, asked, deterministic)]
+            conversations = [
+                [*talk, prompts.said(text), Message("user", (prompts.listed(own),))]
+                for talk, text, own in zip(asked, thoughts, offered, strict=True)
+            ]
+        else:
+            conversations = [
+                [*talk[:-1], prompts.with_words(talk[-1], prompts.listed(own))]
+                for talk, own in zip(conversations, offered, strict=True)
+            ]
+        replies = self._ask("act", live, conversations, deterministic, choices=[tuple(own) for own in offered])
+        return [
+            self._decision(one, turn, reply, own.get(reply.text), thought)
+            for one, turn, reply, own, thought in zip(live, turns, replies, offered, thoughts, strict=True)
         ]
-        texts = self._ask("act", live, questions, deterministic, choices=choices)
-        decisions = []
-        for one, turn, text, listed, observation in zip(live, turns, texts, choices, seen, strict=True):
-            action = observation["action_ids"][listed.index(text)] if text in listed else None
-            decisions.append(self._decision(one, turn, text, action))
-        return decisions
 
-    def _recall(self, live: Sequence[_Episode], deterministic: bool) -> None:
+    def _recall(self, fresh: Sequence[_Episode], deterministic: bool) -> None:
         """What earlier trials taught; a lesson is drawn when the next trial begins, and so is among its calls."""
-        fresh = [one for one in live if not one.past and self.trials > 1]
-        owed = [(one, *due) for one in fresh if (due := self._lessons.owed(one.number)) is not None]
-        told = [[prompts.shown(transcript), Message("user", (prompts.REFLECT,))] for _, _, transcript in owed]
-        lessons = self._ask("reflect", [one for one, *_ in owed], told, deterministic)
-        for (_, before, _), lesson in zip(owed, lessons, strict=True):
-            self._lessons.learn(before, lesson.strip())
+        lived = [(one, *found) for one in fresh if (found := self._lessons.lived(one.number)) is not None]
+        told = self._ask("reflect", [one for one, *_ in lived], [talk for *_, talk in lived], deterministic)
+        for (_, before, _), lesson in zip(lived, told, strict=True):
+            self._lessons.learn(before, lesson.text.strip())
         for one in fresh:
             one.lessons = self._lessons.of(one.number)
 
@@ -169,7 +199,7 @@ class DirectAgent(Unlearning):
         conversations: Sequence[Conversation],
         deterministic: bool,
         choices: Sequence[Sequence[str]] | None = None,
-    ) -> list[str]:
+    ) -> list[Reply]:
         """The answers, each kept among its episode's calls."""
         if not conversations:
             return []
@@ -180,16 +210,16 @@ class DirectAgent(Unlearning):
             max_tokens=self.settings.lesson_tokens if module == "reflect" else self.settings.max_tokens,
             deterministic=deterministic,
             choices=choices,
-            draws=[0 if deterministic else one.number for one in live],
+            draws=[0 if deterministic else one.draw() for one in live],
         )
         for one, (_, call) in zip(live, answers, strict=True):
             one.calls.append(call)
-        return [reply.text for reply, _ in answers]
+        return [reply for reply, _ in answers]
 
-    def _conversation(self, one: _Episode, turn: Message, form: str) -> list[Message]:
-        api = self.parser.api if self.parser is not None else None
+    def _conversation(self, one: _Episode, turn: Message, api: str = "", form: str = "") -> list[Message]:
         recent = one.past[-2 * self.settings.history :] if self.settings.history else []
-        return [prompts.system(api, form, one.lessons), *self._exemplars, *recent, turn]
+        rules = prompts.system(api, form, one.lessons, examples=bool(self._exemplars))
+        return [rules, *self._exemplars, *recent, turn]
 
     def _shown(self, observation: Observation) -> Message:
         """An observation as the model is shown it.
@@ -209,13 +239,19 @@ class DirectAgent(Unlearning):
             log.warning("%s reads text alone and is not shown the pictures", self.model.name)
         return prompts.shown(str(text or ""), at_rest(observation, "image") if sees else None)
 
-    def _decision(self, one: _Episode, turn: Message, text: str, action: Any | None) -> Decision:
-        one.past += [Message("user", (turn.text,)), prompts.said(text)]
+    def _decision(self, one: _Episode, turn: Message, reply: Reply, action: Any | None, thought: str = "") -> Decision:
+        one.past += [Message("user", (turn.text,)), prompts.said(prompts.joined(thought, reply.text))]
         extras = {"calls": one.calls}
         if action is None:
-            return Decision(None, extras, give_up=_why(text))
+            return Decision(None, extras, give_up=_why(reply))
         return Decision(action, extras)
 
 
-def _why(text: str) -> str:
-    return "the answer holds no action" if text.strip() else "the answer is empty"
+def _why(reply: Reply) -> str:
+    if reply.finish == "refusal":
+        return "the model refused"
+    if reply.finish == "length" and not reply.tokens_out:
+        return "the prompt is longer than the model reads"
+    if not reply.text.strip():
+        return "the answer is empty"
+    return "the answer is cut before an action" if reply.finish == "length" else "the answer holds no action"

@@ -11,8 +11,11 @@ from agentlab_runner.runners.run.episodes import load_episodes
 from agentlab_runner.runners.types import Step, Trajectory
 
 
-def load(folder: str | None, count: int) -> Sequence[Message]:
+def load(folder: str | None, count: int, thinks: bool) -> Sequence[Message]:
     """The first `count` successful episodes of a folder of recorded ones, or of a run, the latest set first.
+
+    Args:
+        thinks: the thoughts of episodes that have some are shown, too.
 
     Raises:
         UserError: if there are fewer.
@@ -25,7 +28,7 @@ def load(folder: str | None, count: int) -> Sequence[Message]:
             f"{folder} holds {len(found)} successful recorded episodes and agent.exemplar_count asks for {count}; "
             "record more (eval.record), or ask for fewer"
         )
-    return [message for episode in found[:count] for message in _turns(episode)]
+    return [message for episode in found[:count] for message in _turns(episode, thinks)]
 
 
 def _sets(folder: Path) -> list[Path]:
@@ -43,15 +46,19 @@ def _step(folder: Path) -> int:
     return int(digits) if digits.isdecimal() else -1
 
 
-def _turns(episode: Trajectory) -> list[Message]:
+def _turns(episode: Trajectory, thinks: bool) -> list[Message]:
     return [
         message
         for step in episode.steps
-        for message in (prompts.shown(str(step.observation.get("text", ""))), prompts.said(_written(step)))
+        for message in (prompts.shown(str(step.observation.get("text", ""))), prompts.said(_written(step, thinks)))
     ]
 
 
-def _written(step: Step) -> str:
-    """The action in words: as it was sent, or as the environment called it."""
+def _written(step: Step, thinks: bool) -> str:
+    """What this agent said there; of another agent the action in words: as it was sent, or as it was called."""
+    replies = {call["module"]: str(call["reply"]) for call in step.decision.extras.get("calls", ())}
+    if "act" in replies:
+        said = replies["act"]
+        return prompts.joined(replies.get("think", ""), said) if thinks else prompts.after_thought(said).strip()
     action: Any = step.decision.action
     return action if isinstance(action, str) else str(step.info.get("parsed", action))

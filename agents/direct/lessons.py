@@ -3,17 +3,22 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from agentlab_runner.agents.llm.chat.types import Message
+from agentlab_runner.agents.direct import prompts
+from agentlab_runner.agents.llm.chat.types import Conversation, Message
 from agentlab_runner.agents.memory.embedders import Hashed
 from agentlab_runner.agents.memory.store import Record, Store
 from agentlab_runner.runners.types import Trajectory
 
 
 class Lessons:
-    """Failures and lessons by the number of the episode they are of, in the run's `memory/` once it has a folder."""
+    """Failures and lessons by the number of the episode they are of, in the run's `memory/` once it has a folder.
+
+    What this process has played and learnt goes before what lies there, which may be of another evaluation of the run.
+    """
 
     def __init__(self) -> None:
         self._store = Store(Hashed())
+        self._here: dict[str, Record] = {}
         self._tried_before: dict[int, int] = {}
         """An episode's number -> that of the trial before it."""
 
@@ -26,35 +31,54 @@ class Lessons:
 
     def failed(self, trajectory: Trajectory, past: Sequence[Message]) -> None:
         """An episode has ended without success; `past` is what was shown and said in it."""
-        turns = [f"{'You' if message.role == 'assistant' else 'Environment'}: {message.text}" for message in past]
         ended = f"The episode ended: {trajectory.reason or trajectory.stop}."
-        payload = {"task": trajectory.task, "seed": trajectory.seed, "before": self._before(trajectory.number)}
-        self._store.add(Record(f"failure/{trajectory.number}", "failure", "\n".join([*turns, ended]), payload))
+        payload = {
+            "task": trajectory.task,
+            "seed": trajectory.seed,
+            "before": self._before(trajectory.number),
+            "turns": [[message.role, message.text] for message in past],
+        }
+        self._add(Record(f"failure/{trajectory.number}", "failure", ended, payload))
 
-    def owed(self, number: int) -> tuple[int, str] | None:
-        """The trial before this episode and how it went, where no lesson was drawn from it yet."""
+    def lived(self, number: int) -> tuple[int, Conversation] | None:
+        """The trial before this episode and how it went, with the question what it taught; None: it is the first.
+
+        Asked again after a kill the answer comes from the run's cache, so that it is among the episode's calls either
+        way.
+        """
         before = self._before(number)
-        if before is None or self._store.get(f"lesson/{before}") is not None:
+        failure = None if before is None else self._get(f"failure/{before}")
+        if before is None or failure is None:
             return None
-        failure = self._store.get(f"failure/{before}")
-        return None if failure is None else (before, failure.text)
+        turns = [Message(role, (text,)) for role, text in failure.payload["turns"]]
+        asked = prompts.with_words(prompts.shown(failure.text), prompts.REFLECT)
+        return before, [prompts.system(), *turns, asked]
 
     def learn(self, number: int, lesson: str) -> None:
         """What was learnt from the failed trial with this number."""
-        self._store.add(Record(f"lesson/{number}", "lesson", lesson, {"before": self._before(number)}))
+        self._add(Record(f"lesson/{number}", "lesson", lesson, {"before": self._before(number)}))
 
     def of(self, number: int) -> list[str]:
         """Of all earlier trials of an episode's task, oldest first."""
         lessons: list[str] = []
         before = self._before(number)
         while before is not None:
-            lesson = self._store.get(f"lesson/{before}")
-            lessons += [lesson.text] if lesson is not None else []
+            lesson = self._get(f"lesson/{before}")
+            lessons += [lesson.text] if lesson is not None and lesson.text else []
             before = self._before(before)
         return lessons[::-1]
 
     def _before(self, number: int) -> int | None:
         if number in self._tried_before:
             return self._tried_before[number]
-        failure = self._store.get(f"failure/{number}")
+        failure = self._get(f"failure/{number}")
         return None if failure is None else failure.payload["before"]
+
+    def _get(self, key: str) -> Record | None:
+        return self._here.get(key) or self._store.get(key)
+
+    def _add(self, record: Record) -> None:
+        """Of one id the first is kept on disk, the last is what this process goes by."""
+        self._here[record.id] = record
+        if record.id not in self._store:
+            self._store.add(record)

@@ -1,8 +1,8 @@
 """What the `agent` config node of this room may say."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt
 
 from agentlab_runner.runners.config.settings import Settings
 
@@ -14,7 +14,8 @@ class DirectSettings(Settings):
     """`plain`: an action; `react`: a thought, then an action (arXiv 2210.03629); `reflexion`: react, and a lesson after
     each failed trial, read in the next (arXiv 2303.11366)."""
     trials: PositiveInt = 1
-    """How often a failed task is tried at most; the first trial is what compares with other agents."""
+    """How often a failed task is tried at most; the first trial is what compares with other agents. With reflexion a
+    further one begins with the lessons, else it is another sample of the same."""
     history: NonNegativeInt = 4
     """Turns of the episode so far that stand in the prompt, observations included."""
     max_tokens: PositiveInt = 96
@@ -23,11 +24,3 @@ class DirectSettings(Settings):
     """Folder of recorded episodes, or a run: its successful episodes stand before the first observation."""
     exemplar_count: PositiveInt = 1
     lesson_tokens: PositiveInt = 128
-
-    @model_validator(mode="after")
-    def _tries_again_to_learn(self) -> Self:
-        if self.trials > 1 and self.style != "reflexion":
-            raise ValueError(
-                f"trials={self.trials} needs style=reflexion; without a lesson a trial is a repeat (eval.repeats)"
-            )
-        return self

@@ -22,8 +22,10 @@ Observation = dict[str, Any]
 View = Literal["text", "image", "both"]
 Reward = Literal["released", "scaled"]
 
+Commands = Literal["all", "useful", "none", "listed"]
+
 INFORMATIVE = ("look", "inventory", "help")
-"""Commands that change nothing and are always there; `commands: useful` leaves them out of the prompt."""
+"""Commands that change nothing and are always there; `useful` and `listed` leave them out."""
 
 LONGEST = 80
 """Characters of a text that is no command which are sent and later told in the prompt."""
@@ -34,7 +36,8 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
 
     An observation holds `text` (the prompt: goal, past, what can be done and, unless `observation` is `image`, what was
     answered last) and, unless `observation` is `text`, `image` (the place one stands at, uint8 [size, size, 3]). An
-    action is the agent's raw utterance.
+    action is the agent's raw utterance. With `commands: listed` what can be done stands in `actions`, for agents that
+    choose, and in `action_ids` the utterance for each.
 
     What is done with an utterance: the admissible command it means (`CommandParser.choose`) is sent; if it means none,
     its text is, and nothing happens; if it says nothing, a random admissible command is, drawn from the environment's
@@ -64,7 +67,8 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
         observation: `text`, `image` or `both`.
         prompt: `full` or `short`.
         history: how many of the last commands, with their answers, the prompt tells.
-        commands: which admissible commands the prompt tells: `all`, `useful` (without look, inventory, help) or `none`.
+        commands: which admissible commands the prompt tells: `all`, `useful` (without look, inventory, help) or `none`;
+            or `listed`: the useful ones beside the prompt.
         reward: `released` or `scaled`.
         horizon: steps after which the episode is truncated.
         image_size: pixels a side.
@@ -91,7 +95,7 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
         observation: View = "text",
         prompt: prompts.Style = "full",
         history: int = 3,
-        commands: Literal["all", "useful", "none"] = "all",
+        commands: Commands = "all",
         reward: Reward = "released",
         horizon: int = 50,
         image_size: int = 300,
@@ -102,7 +106,7 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
             ("engine", engine, ("twin", "pddl")),
             ("observation", observation, get_args(View)),
             ("prompt", prompt, get_args(prompts.Style)),
-            ("commands", commands, ("all", "useful", "none")),
+            ("commands", commands, get_args(Commands)),
             ("reward", reward, get_args(Reward)),
         ):
             if value not in choices:
@@ -126,6 +130,8 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
         self._events: list[prompts.Event] = []
         self._ended = True
         shown: dict[str, spaces.Space[Any]] = {"text": AnyText(1 << 16)}
+        if commands == "listed":
+            shown |= {name: spaces.Sequence(AnyText(200)) for name in ("actions", "action_ids")}
         if observation != "text":
             shown["image"] = spaces.Box(0, 255, (image_size, image_size, 3), np.uint8)
         self.observation_space = spaces.Dict(shown)
@@ -199,10 +205,13 @@ class AlfworldEnv(gymnasium.Env[Observation, str]):
         commands = [c for c in self.turn.commands if self.told == "all" or c not in INFORMATIVE]
         text = prompts.prompt(
             self.style,
-            self.parser.format,
+            None if self.told == "listed" else self.parser.format,
             self.engine.world.goal.text,
             past,
             None if self.view == "image" else self._events[-1][1],
-            None if self.told == "none" else commands,
+            commands if self.told in ("all", "useful") else None,
         )
-        return {"text": text} if self.view == "text" else {"text": text, "image": self.render()}
+        shown: Observation = {"text": text}
+        if self.told == "listed":
+            shown |= {"actions": tuple(commands), "action_ids": tuple(map(self.parser.render, commands))}
+        return shown if self.view == "text" else shown | {"image": self.render()}

@@ -21,7 +21,7 @@ _FORMS = {
 
 def prompt(
     style: Style,
-    answer: Format,
+    answer: Format | None,
     goal: str,
     events: Sequence[Event],
     sees: str | None,
@@ -31,7 +31,7 @@ def prompt(
 
     Args:
         style: `full` tells the role and the form of the answer, `short` the same facts in few words.
-        answer: what an answer is to hold.
+        answer: what an answer is to hold, or None if it is not to be told.
         events: the past to be told, oldest first; what the last was answered is `sees`.
         sees: what is seen now, or None where an image shows it; then answers of the past are left out too.
         commands: what can be done, or None if it is not to be told.
@@ -52,5 +52,6 @@ def prompt(
         lines.append(f"Now: {sees}")
     if commands is not None:
         lines.append(f"You can: {', '.join(commands)}.")
-    lines.append(f"Answer with JSON like this: {_FORMS[answer]}")
+    if answer is not None:
+        lines.append(f"Answer with JSON like this: {_FORMS[answer]}")
     return "\n".join(lines)

@@ -33,7 +33,7 @@ class AlfworldSettings(Settings):
     observation: Literal["text", "image", "both"]
     prompt: Literal["full", "short"]
     history: int = Field(ge=0)
-    commands: Literal["all", "useful", "none"]
+    commands: Literal["all", "useful", "none", "listed"]
     reward: Literal["released", "scaled"]
     horizon: int = Field(ge=1)
     image_size: int = Field(ge=48, le=1024)

@@ -19,7 +19,9 @@ def may_be_tokens(choices: Sequence[str]) -> bool:
 
 
 def asked(messages: Sequence[Message], choices: Sequence[str]) -> tuple[Message, ...]:
-    """The conversation, its last turn telling what may be answered."""
+    """The conversation, its last turn telling what may be answered, once."""
+    if set(choices) <= set(messages[-1].text.splitlines()):
+        return tuple(messages)
     listed = "\n".join(choices)
     return _with(messages, f"\n\nAnswer with exactly one of these lines and nothing else:\n{listed}")
 

@@ -45,6 +45,12 @@ class Kept(Answering):
     def parameters(self) -> Mapping[str, Any]:
         return getattr(self.model, "parameters", {})
 
+    def to(self, device: Any) -> "Kept":
+        """On another device, where the model is on one."""
+        if hasattr(self.model, "to"):
+            self.model.to(device)
+        return self
+
     def resumed(self, spent: Spent) -> None:
         """Pass on what the run has spent before."""
         if hasattr(self.model, "resumed"):

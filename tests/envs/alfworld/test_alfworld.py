@@ -179,11 +179,29 @@ def test_prompts_tell_what_they_are_asked_to():
     text, *_ = told(prompt="short", commands="none", history=0)
     assert "Can:" not in text
     assert "Did:" not in text
+    text, *_ = told(commands="listed")
+    assert "You can" not in text
+    assert "Answer with JSON" not in text
     text, place, _ = told(observation="image")
     assert "You arrive" not in text
     assert "not carrying" not in text
     text, *_ = told(parser=CommandParser(format="action_only"))
     assert text.endswith('{"action": "one of the commands, word by word"}')
+
+
+def test_what_can_be_done_is_listed_with_the_utterance_for_each():
+    env = make(commands="listed", observation="both", image_size=64)
+    observation, _ = env.reset(seed=0)
+    for _ in range(8):
+        assert env.observation_space.contains(observation)
+        assert set(observation["actions"]) == set(env.unwrapped.turn.commands) - {"look", "inventory", "help"}
+        chosen = len(observation["actions"]) // 2
+        phrase, utterance = observation["actions"][chosen], observation["action_ids"][chosen]
+        assert env.unwrapped.parser.parse(utterance) == phrase
+        observation, _, over, _, info = env.step(utterance)
+        assert (info["command"], info["illegal"]) == (phrase, False)
+        assert not over
+    assert "actions" not in make().reset(seed=0)[0]
 
 
 def test_the_picture_follows_the_state():

@@ -47,6 +47,15 @@ def test_a_server_without_probabilities_is_asked_in_words(server):
     assert len(server.seen) == 2
 
 
+def test_a_list_that_stands_in_the_last_turn_is_not_told_again(server):
+    server.script = [completion("go on")] * 2
+    choices = [["go on", "turn back"]]
+    ask(endpoint(server), "Which?\n<actions>\ngo on\nturn back\n</actions>", choices=choices)
+    ask(endpoint(server), "Which? go on", choices=choices)
+    assert [body["messages"][-1]["content"].count("turn back") for body in server.seen] == [1, 1]
+    assert server.seen[0]["messages"][-1]["content"].endswith("</actions>")
+
+
 def test_words_are_checked_and_asked_for_again_once(server):
     model = endpoint(server)
     server.say = lambda body: completion("I would go to the window, I think.")
