@@ -31,6 +31,8 @@ SLOW, QUICKER = 0.2, 0.05
 """Seconds that the endpoint takes for an answer."""
 PREFACE = 400
 """Tokens that conversations share, at least."""
+WRITTEN = "env.commands=useful"
+"""The model writes its command."""
 SAID = '{"action": "look"}'
 EARLY, LATE = 200, 2000
 """Episodes after which resident memory is read."""
@@ -147,7 +149,7 @@ def _preface(rounds: int) -> list[Figure]:
 
 def _own_share(quick: bool) -> Figure:
     """CPU of a turn without model and environment, prompts, parsing and the file of answers included."""
-    envs = environments(("env.horizon=40",), EPISODES, "direct_alfworld")
+    envs = environments(("env.horizon=40", WRITTEN), EPISODES, "direct_alfworld")
     alone = _Worked(envs)
     with TemporaryDirectory() as folder:
         kept = Kept(Instant(), Path(folder) / "calls", ledger=False)
@@ -175,7 +177,8 @@ def _evaluate(folder: str, late: int) -> dict[str, int]:
     global LATE
     LATE = late
     cfg = compose([
-        "+exp=direct_alfworld", "logger=none", f"eval.episodes={late}", f"env.horizon={HORIZON}", "eval.record=0",
+        "+exp=direct_alfworld", "logger=none", f"eval.episodes={late}", f"env.horizon={HORIZON}", WRITTEN,
+        "eval.record=0",
     ])  # fmt: skip
     cfg.agent = {"_target_": "benchmarks.prompting.Watched"}
     cfg.model = {"_target_": "benchmarks.prompting.Instant"}
@@ -213,7 +216,7 @@ class _Worked:
 
 def _play(model: ChatModel, count: int, seed: int) -> tuple[list[Any], float]:
     """What was played and said by eight episodes over so many environments, in the order of numbers, and seconds."""
-    envs, agent = environments((f"env.horizon={HORIZON}",), count, "direct_alfworld"), _agent(model)
+    envs, agent = environments((f"env.horizon={HORIZON}", WRITTEN), count, "direct_alfworld"), _agent(model)
     began = time.perf_counter()
     ended = dict(play(agent, envs, _starts(EPISODES, seed), deterministic=True))
     taken = time.perf_counter() - began
