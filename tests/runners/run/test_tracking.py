@@ -59,6 +59,22 @@ def missing(run, *names):
         time.sleep(0.05)
 
 
+def rows(run, last):
+    """Those that W&B's files hold, once they hold the last one or it has had ten seconds for it."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = {
+            int(record.history.step.num)
+            for session in sessions(run)
+            for file in session.glob("*.wandb")
+            for record in records(run.path, str(file.relative_to(run.path)))
+            if record.HasField("history")
+        }
+        if last in found or time.monotonic() > deadline:
+            return sorted(found)
+        time.sleep(0.05)
+
+
 def test_a_resumed_run_goes_on_under_the_same_id(run, tmp_path):
     run = run()
     with run:
@@ -175,11 +191,4 @@ def test_a_service_of_wandb_that_dies_ends_no_run(run, caplog):
         again.load_checkpoint()
         for step in range(1, 5):
             again.log({"a": float(step)}, step=step)
-    rows = [
-        int(record.history.step.num)
-        for session in sessions(run)
-        for file in session.glob("*.wandb")
-        for record in records(run.path, str(file.relative_to(run.path)))
-        if record.HasField("history")
-    ]
-    assert sorted({*rows}) == [0, 1, 2, 3, 4]
+    assert rows(run, last=4) == [0, 1, 2, 3, 4]
