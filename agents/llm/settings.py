@@ -35,7 +35,19 @@ class LoraSettings(Settings):
     """Folder of a PEFT checkpoint whose weights the adapters start from."""
 
 
-class ServerSettings(Settings):
+class PatientSettings(Settings):
+    """How patient one is with a server; see `agents.llm.http.Limits`."""
+
+    timeout: PositiveFloat = 120.0
+    """Seconds for an answer."""
+    retries: int = Field(default=5, ge=0)
+    pause: float = Field(default=1.0, ge=0)
+    """Seconds before the first retry; doubled for each further one."""
+    longest_wait: float = Field(default=120.0, ge=0)
+    """Seconds that the server may ask to be left alone."""
+
+
+class ServerSettings(PatientSettings):
     """A server that generates in the model's place, see `agents.llm.server.RolloutServer`."""
 
     url: Address
@@ -46,13 +58,7 @@ class ServerSettings(Settings):
     """Environment variable with the token; a token in a config would be written into the run folder."""
     folder: str | None = None
     """Where adapters are put for the server to fetch; None: a temporary folder, for a server on this machine."""
-    timeout: PositiveFloat = 120.0
-    """Seconds for an answer."""
     retries: int = Field(default=3, ge=0)
-    pause: float = Field(default=1.0, ge=0)
-    """Seconds before the first retry; doubled for each further one."""
-    longest_wait: float = Field(default=120.0, ge=0)
-    """Seconds that the server may ask to be left alone."""
     parallel: PositiveInt = 32
     """Requests under way at once."""
     tolerance: PositiveFloat = 0.1

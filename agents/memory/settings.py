@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
-from agentlab_runner.agents.llm.settings import Address
+from agentlab_runner.agents.llm.settings import Address, PatientSettings
 from agentlab_runner.runners.config.settings import Settings
 
 
@@ -21,7 +21,7 @@ class MiniLMSettings(Settings):
     """Of a text; what is beyond is not read. The model learnt with 128, its makers say 256."""
 
 
-class EndpointSettings(Settings):
+class EndpointSettings(PatientSettings):
     """Any OpenAI-compatible /embeddings (agentlab_runner.agents.memory.endpoint.Endpoint)."""
 
     name: str = Field(min_length=1)
@@ -35,12 +35,6 @@ class EndpointSettings(Settings):
     batch: PositiveInt = 64
     """Texts in one request."""
     timeout: PositiveFloat = 60.0
-    """Seconds for an answer."""
-    retries: int = Field(default=5, ge=0)
-    pause: float = Field(default=1.0, ge=0)
-    """Seconds before the first retry; doubled for each further one."""
-    longest_wait: float = Field(default=120.0, ge=0)
-    """Seconds that the server may ask to be left alone."""
 
 
 class MemorySettings(Settings):

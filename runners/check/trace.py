@@ -11,7 +11,8 @@ import numpy as np
 from agentlab_runner.runners.check.finding import Broken
 from agentlab_runner.runners.frames import Frames
 from agentlab_runner.runners.online.contract import begun, stepped
-from agentlab_runner.runners.types import Decision, Observation, Start, Step, StopReason, Trajectory
+from agentlab_runner.runners.online.rollout import ended
+from agentlab_runner.runners.types import Decision, Observation, Start, Step, Trajectory
 
 LONGEST = 2000
 """Steps after which an episode counts as one without end."""
@@ -61,20 +62,7 @@ class Trace:
 
     def trajectory(self) -> Trajectory:
         """As the runner hands it on."""
-        default = (
-            StopReason.SUCCESS if self.success else StopReason.HORIZON if self.truncated else StopReason.FAILURE
-        )
-        return Trajectory(
-            steps=tuple(self.steps),
-            final_observation=self.final,
-            stop=StopReason(self.last.get("stop", default)),
-            success=self.success,
-            seed=self.start.seed,
-            task=str(self.begun.get("task", "")),
-            goal=str(self.begun.get("goal", "")),
-            measures={name: float(value) for name, value in (self.last.get("measures") or {}).items()},
-            reason=str(self.last.get("reason") or ""),
-        )
+        return ended(self.start, self.begun, self.steps, self.final, self.truncated)
 
 
 def digest(value: Any) -> str:

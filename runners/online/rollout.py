@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -71,9 +71,7 @@ class _Live:
         self.observation = self.frames.keep(observation)
         if not (terminated or truncated):
             return None
-        success = bool(info["success"])
-        default = StopReason.SUCCESS if success else StopReason.HORIZON if truncated else StopReason.FAILURE
-        return self._ended(StopReason(info.get("stop", default)), success, str(info.get("reason") or ""), info)
+        return ended(self.begin, self.start, self.steps, self.observation, truncated)
 
     def _given_up(self, decision: Decision, reason: str) -> Trajectory:
         """The agent stops: its action goes nowhere, and what the environment measured before stands."""
@@ -81,22 +79,35 @@ class _Live:
         kept = {name: said[name] for name in ("measures", "episode_return") if name in said}
         info = {"success": False, "parsed": None, "parse_failed": False, "reason": reason, **kept}
         self.steps.append(Step(self.observation, decision, 0.0, info))
-        return self._ended(StopReason.GAVE_UP, False, reason, info)
+        given_up = ended(self.begin, self.start, self.steps, self.observation, truncated=False)
+        return replace(given_up, stop=StopReason.GAVE_UP)
 
-    def _ended(self, stop: StopReason, success: bool, reason: str, info: Mapping[str, Any]) -> Trajectory:
-        return Trajectory(
-            steps=tuple(self.steps),
-            final_observation=self.observation,
-            stop=stop,
-            success=success,
-            seed=self.begin.seed,
-            task=str(self.start.get("task", "")),
-            goal=str(self.start.get("goal", "")),
-            level=int(self.start.get("level", 0)),
-            measures={name: float(value) for name, value in (info.get("measures") or {}).items()},
-            reason=reason,
-            number=self.begin.number,
-        )
+
+def ended(
+    begin: Start, start: Mapping[str, Any], steps: Sequence[Step], final: Observation, truncated: bool
+) -> Trajectory:
+    """An episode that is over, by what its last step says of it.
+
+    Args:
+        start: the info of `reset`.
+        final: what was shown last.
+    """
+    info = steps[-1].info
+    success = bool(info["success"])
+    default = StopReason.SUCCESS if success else StopReason.HORIZON if truncated else StopReason.FAILURE
+    return Trajectory(
+        steps=tuple(steps),
+        final_observation=final,
+        stop=StopReason(info.get("stop", default)),
+        success=success,
+        seed=begin.seed,
+        task=str(start.get("task", "")),
+        goal=str(start.get("goal", "")),
+        level=int(start.get("level", 0)),
+        measures={name: float(value) for name, value in (info.get("measures") or {}).items()},
+        reason=str(info.get("reason") or ""),
+        number=begin.number,
+    )
 
 
 def collect(

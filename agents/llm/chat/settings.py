@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from agentlab_runner.agents.llm.settings import Address
+from agentlab_runner.agents.llm.settings import Address, PatientSettings
 from agentlab_runner.runners.config.settings import Settings
 
 OURS = frozenset({"model", "messages", "max_tokens", "max_completion_tokens", "stream", "stop", "n"})
 """Keys of a request that are not the user's to set."""
 
 
-class EndpointSettings(Settings):
+class EndpointSettings(PatientSettings):
     """conf/model/chat.yaml: any server of OpenAI's chat completions, see `agents.llm.chat.endpoint.Endpoint`."""
 
     name: str = Field(min_length=1)
@@ -38,13 +38,6 @@ class EndpointSettings(Settings):
     """Tokens that prompt and answer may have together; None: what the server takes."""
     parallel: PositiveInt = 8
     """Requests under way at once."""
-    timeout: PositiveFloat = 120.0
-    """Seconds for an answer."""
-    retries: int = Field(default=5, ge=0)
-    pause: float = Field(default=1.0, ge=0)
-    """Seconds before the first retry; doubled for each further one."""
-    longest_wait: float = Field(default=120.0, ge=0)
-    """Seconds that the server may ask to be left alone."""
     price_in: float | None = Field(default=None, ge=0)
     """Of a million tokens of prompt, in any currency."""
     price_out: float | None = Field(default=None, ge=0)
