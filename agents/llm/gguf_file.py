@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.cache import cache_home
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def unpack(name: str) -> Path:
     file = _find(name)
     with open(file, "rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    home = Path(os.environ.get("AGENTLAB_CACHE", "~/.cache/agentlab")).expanduser() / "models"
+    home = cache_home() / "models"
     folder = home / f"{file.stem}-{digest[:12]}"
     if not folder.exists():
         if find_spec("gguf") is None:

@@ -1,6 +1,5 @@
 """The rules of an environment, and of an agent, in turn."""
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,9 @@ from agentlab_runner.runners.check.finding import Finding, State, asked
 from agentlab_runner.runners.check.rules import AGENT, ENVIRONMENT
 from agentlab_runner.runners.check.small import played_alone, small
 from agentlab_runner.runners.check.subject import Environment
+from agentlab_runner.runners.config.modules import variable
 from agentlab_runner.runners.config.targets import check_targets
+from agentlab_runner.runners.files.cache import cache_home
 from agentlab_runner.runners.launch import build, building
 from agentlab_runner.runners.online.warm_start import env_settings
 from agentlab_runner.runners.terminal.progress import Progress
@@ -63,17 +64,10 @@ def _agent(
 @contextmanager
 def _own_cache(folder: Path) -> Iterator[None]:
     """Warm starts of a check are kept nowhere; models that were unpacked before are found."""
-    given = os.environ.get("AGENTLAB_CACHE")
-    models = Path(given or "~/.cache/agentlab").expanduser() / "models"
+    models = cache_home() / "models"
     models.mkdir(parents=True, exist_ok=True)
     cache = folder / "cache"
     cache.mkdir()
     (cache / "models").symlink_to(models, target_is_directory=True)
-    os.environ["AGENTLAB_CACHE"] = str(cache)
-    try:
+    with variable("AGENTLAB_CACHE", str(cache)):
         yield
-    finally:
-        if given is None:
-            del os.environ["AGENTLAB_CACHE"]
-        else:
-            os.environ["AGENTLAB_CACHE"] = given

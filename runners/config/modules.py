@@ -44,12 +44,19 @@ def python_path() -> str:
 @contextmanager
 def nothing_from_here() -> Iterator[None]:
     """Inside, `python -m`, as joblib and submitit start it, does not search the present folder before all others."""
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
+    with variable("PYTHONSAFEPATH", "1"):
+        yield
+
+
+@contextmanager
+def variable(name: str, value: str) -> Iterator[None]:
+    """Inside, a variable of the environment has this value, for processes that are started, too."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ["PYTHONSAFEPATH"]
+            del os.environ[name]
         else:
-            os.environ["PYTHONSAFEPATH"] = before
+            os.environ[name] = before

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.config.old_names import PACKAGE
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.cache import cache_home
 from agentlab_runner.runners.files.tensors import read_tensors
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,7 @@ class WarmStartCache:
     """Finished warm starts on disk: `ROOT/KEY/` holds the model folder and `{"agent": state, "metrics": numbers}`."""
 
     def __init__(self, root: Path | None = None) -> None:
-        home = os.environ.get("AGENTLAB_CACHE", "~/.cache/agentlab")
-        self.root = (root or Path(home)).expanduser() / "warm_start"
+        self.root = (root or cache_home()).expanduser() / "warm_start"
 
     def restore(self, key: str, model: Path) -> dict[str, Any] | None:
         """What was stored, with the model folder copied to `model`; None when this start was never made."""
