@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, Blip2VisionModel, PreTrainedTokenizerFast, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from agentlab_runner.agents.llm.loading import locate, reaching
 from agentlab_runner.agents.llm.policy import LanguagePolicy
 from agentlab_runner.agents.llm.prompts import check_seen
 from agentlab_runner.agents.llm.utterances import Prompt, TokenScores, check, draw, pad
+from agentlab_runner.agents.llm.weights.loading import locate, reaching
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import frame_of
 from agentlab_runner.runners.types import Observation

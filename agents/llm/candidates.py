@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from agentlab_runner.agents.llm.layers import layer_stack
 from agentlab_runner.agents.llm.policy import LanguagePolicy
 from agentlab_runner.agents.llm.prompts import PROMPTS_KEPT, TensorCache
 from agentlab_runner.agents.llm.token_tree import TokenTree, build
+from agentlab_runner.agents.llm.weights.layers import layer_stack
 from agentlab_runner.runners.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agentlab_runner.agents.llm.adapters import load_adapters
 from agentlab_runner.agents.llm.kv_cache import ReservedCache
-from agentlab_runner.agents.llm.loading import add_lora, load
 from agentlab_runner.agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache
 from agentlab_runner.agents.llm.server import RolloutServer
 from agentlab_runner.agents.llm.utterances import Prompt, TokenScores, Utterance, check, draw, pad
+from agentlab_runner.agents.llm.weights.adapters import load_adapters
+from agentlab_runner.agents.llm.weights.loading import add_lora, load
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import frame_of, shape_of
 from agentlab_runner.runners.processes.collective import divided, unsplit

@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from agentlab_runner.agents.llm.loading import without_progress_bars
+from agentlab_runner.agents.llm.weights.loading import without_progress_bars
 from agentlab_runner.runners.errors import UserError
 
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"

@@ -127,7 +127,7 @@ class MiniLM(Embedder):
     def _load(self) -> tuple[Any, Any]:
         from transformers import AutoModel, AutoTokenizer
 
-        from agentlab_runner.agents.llm.loading import locate, reaching
+        from agentlab_runner.agents.llm.weights.loading import locate, reaching
 
         folder = locate(str(self._folder))
         with reaching(folder):

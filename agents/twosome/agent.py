@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from agentlab_runner.agents.llm.adapters import load_adapters
 from agentlab_runner.agents.llm.candidates import Question
+from agentlab_runner.agents.llm.weights.adapters import load_adapters
 from agentlab_runner.agents.rl.ppo import approx_kl, explained_variance, normalised, policy_loss, value_loss
 from agentlab_runner.agents.twosome.actor import PhraseActor
 from agentlab_runner.agents.twosome.batch import Batch, make_batch

@@ -1,9 +1,8 @@
 """The same episodes in a process of its own, which draws other hashes."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
@@ -11,7 +10,7 @@ from hydra.utils import instantiate
 
 from agentlab_runner.runners.check.finding import NotAsked
 from agentlab_runner.runners.check.trace import Moment, Trace, again
-from agentlab_runner.runners.config.modules import find_own_modules
+from agentlab_runner.runners.config.modules import find_own_modules, variable
 from agentlab_runner.runners.types import Start
 
 HASHES = "PYTHONHASHSEED"
@@ -24,7 +23,8 @@ def in_another_process(settings: Mapping[str, Any], known: Sequence[Trace]) -> l
         NotAsked: if the environment cannot be opened a second time.
         Broken: if it raises there.
     """
-    with _other_hashes(), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    hashes = "2" if os.environ.get(HASHES) == "1" else "1"
+    with variable(HASHES, hashes), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_replay, dict(settings), [(trace.start, trace.actions) for trace in known]).result()
 
 
@@ -38,16 +38,3 @@ def _replay(settings: Mapping[str, Any], known: Sequence[tuple[Start, Sequence[A
         return [again(env, Trace(start, list(actions))).moments for start, actions in known]
     finally:
         env.close()
-
-
-@contextmanager
-def _other_hashes() -> Iterator[None]:
-    given = os.environ.get(HASHES)
-    os.environ[HASHES] = "2" if given == "1" else "1"
-    try:
-        yield
-    finally:
-        if given is None:
-            del os.environ[HASHES]
-        else:
-            os.environ[HASHES] = given

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 
 from agentlab_runner.agents.llm.chat.history import fitted
-from agentlab_runner.agents.llm.chat.prefixes import agreement
-from agentlab_runner.agents.llm.chat.reading import PLAIN_STOP, Reader, Script
 from agentlab_runner.agents.llm.chat.request import Answering, Request
-from agentlab_runner.agents.llm.chat.speaking import Row, Speaker
+from agentlab_runner.agents.llm.chat.speech.prefixes import agreement
+from agentlab_runner.agents.llm.chat.speech.reading import PLAIN_STOP, Reader, Script
+from agentlab_runner.agents.llm.chat.speech.speaking import Row, Speaker
 from agentlab_runner.agents.llm.chat.types import Message, Reply
 from agentlab_runner.agents.llm.chat.wire import cut_at
 from agentlab_runner.agents.llm.policy import LanguagePolicy

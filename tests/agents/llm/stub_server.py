@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from agentlab_runner.agents.llm.adapters import load_adapters
 from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.weights.adapters import load_adapters
 
 
 @dataclass

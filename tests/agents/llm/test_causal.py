@@ -8,10 +8,10 @@ import torch
 from torch.testing import assert_close
 
 from agentlab_runner.agents.llm import loading
-from agentlab_runner.agents.llm.gguf_file import unpack
-from agentlab_runner.agents.llm.layers import last_layers, layer_stack
-from agentlab_runner.agents.llm.loading import load
 from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.weights.gguf_file import unpack
+from agentlab_runner.agents.llm.weights.layers import last_layers, layer_stack
+from agentlab_runner.agents.llm.weights.loading import load
 from agentlab_runner.runners.errors import UserError
 from tests.agents.causal_models import FAMILIES, TARGETS, causal, text_policy, tokenizer
 

@@ -23,8 +23,8 @@ from transformers import (
 )
 
 from agentlab_runner.agents.llm.policy import LanguagePolicy
-from agentlab_runner.agents.llm.processors import Qwen2_5_VLProcessor, Qwen2VLProcessor, SmolVLMProcessor
 from agentlab_runner.agents.llm.tiny import CHAT_TEMPLATE, train_tokenizer
+from agentlab_runner.agents.llm.weights.processors import Qwen2_5_VLProcessor, Qwen2VLProcessor, SmolVLMProcessor
 from agentlab_runner.runners.errors import UserError
 from tests.agents.llm.conftest import corpus, prompt
 

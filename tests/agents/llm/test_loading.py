@@ -51,6 +51,6 @@ def test_narrow_weights_need_a_gpu(tiny_folder, monkeypatch):
     with pytest.raises(UserError, match=r"quantize=4bit needs a CUDA GPU.*use model\.quantize=null"):
         LanguagePolicy.from_pretrained(tiny_folder, lora={"r": 2}, quantize="4bit")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("agentlab_runner.agents.llm.loading.find_spec", lambda name: None)
+    monkeypatch.setattr("agentlab_runner.agents.llm.weights.loading.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs bitsandbytes; pip install -e '\.\[quantize\]'"):
         LanguagePolicy.from_pretrained(tiny_folder, lora={"r": 2}, quantize="8bit")

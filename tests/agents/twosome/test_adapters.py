@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from agentlab_runner.agents.llm.adapters import load_adapters
 from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.weights.adapters import load_adapters
 from agentlab_runner.agents.twosome.critic import Critic
 from agentlab_runner.agents.twosome.states import question_of
 from agentlab_runner.runners.errors import UserError

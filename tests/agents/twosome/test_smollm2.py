@@ -7,8 +7,8 @@ import torch
 from torch.testing import assert_close
 
 from agentlab_runner.agents.llm.candidates import CandidateScorer, Question
-from agentlab_runner.agents.llm.gguf_file import unpack
 from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.weights.gguf_file import unpack
 from agentlab_runner.agents.twosome.forgetting import forgetting, harness
 from agentlab_runner.agents.twosome.lint import lint, visited
 from agentlab_runner.runners.errors import UserError

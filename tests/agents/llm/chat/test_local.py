@@ -8,7 +8,7 @@ import torch
 
 from agentlab_runner.agents.llm.chat.adopt import as_chat
 from agentlab_runner.agents.llm.chat.local import LocalChat
-from agentlab_runner.agents.llm.chat.prefixes import PrefixTree
+from agentlab_runner.agents.llm.chat.speech.prefixes import PrefixTree
 from agentlab_runner.agents.llm.chat.types import Message
 from agentlab_runner.agents.llm.policy import LanguagePolicy
 from agentlab_runner.runners.errors import UserError

@@ -15,7 +15,7 @@ from agentlab_runner.agents.llm.chat.endpoint import Endpoint
 from agentlab_runner.agents.llm.chat.kept import Kept
 from agentlab_runner.agents.llm.chat.local import LocalChat
 from agentlab_runner.agents.llm.chat.types import Message
-from agentlab_runner.agents.llm.gguf_file import unpack
+from agentlab_runner.agents.llm.weights.gguf_file import unpack
 from agentlab_runner.runners.errors import UserError
 from benchmarks.candidates import MODEL
 from tests.agents.llm.chat.conftest import ask, picture, user

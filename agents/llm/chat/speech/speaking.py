@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agentlab_runner.agents.llm.chat.prefixes import PrefixTree, States, agreement
-from agentlab_runner.agents.llm.chat.reading import Prompt
+from agentlab_runner.agents.llm.chat.speech.prefixes import PrefixTree, States, agreement
+from agentlab_runner.agents.llm.chat.speech.reading import Prompt
 from agentlab_runner.agents.llm.kv_cache import ReservedCache
 from agentlab_runner.agents.llm.policy import LanguagePolicy
 from agentlab_runner.agents.llm.token_tree import TokenTree

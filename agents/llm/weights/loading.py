@@ -18,9 +18,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from agentlab_runner.agents.llm.gguf_file import PACKAGE, unpack
-from agentlab_runner.agents.llm.layers import last_layers
-from agentlab_runner.agents.llm.processors import reader
+from agentlab_runner.agents.llm.weights.gguf_file import PACKAGE, unpack
+from agentlab_runner.agents.llm.weights.layers import last_layers
+from agentlab_runner.agents.llm.weights.processors import reader
 from agentlab_runner.runners.config.extras import install
 from agentlab_runner.runners.errors import UserError
 

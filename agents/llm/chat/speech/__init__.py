@@ -1,0 +1,1 @@
+"""How a local model reads a conversation and says its turn."""
