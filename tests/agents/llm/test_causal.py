@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from agentlab_runner.agents.llm import loading
 from agentlab_runner.agents.llm.policy import LanguagePolicy
+from agentlab_runner.agents.llm.weights import loading
 from agentlab_runner.agents.llm.weights.gguf_file import unpack
 from agentlab_runner.agents.llm.weights.layers import last_layers, layer_stack
 from agentlab_runner.agents.llm.weights.loading import load
