@@ -26,7 +26,7 @@ def note_begun(config: Config) -> None:
 
 
 def begun_here(config: Config) -> bool:
-    """Whether the user began a run with exactly this config, in every key, or went on with one that was changed to it."""
+    """Whether the user began a run with exactly this config, in every key, or changed one to it."""
     try:
         return _digest(config) in (cache_home() / FILE).read_text("ascii", errors="replace").split()
     except OSError:

@@ -32,8 +32,8 @@ OPTIONAL = {
 }
 """What a server may not know, by the word its refusal has, and what is then left out."""
 GUESSED = (
-    "nobody says what {name} costs: its cost is counted at {prices[0]:g} and {prices[1]:g} dollars for a million tokens "
-    "of prompt and of answer, so that max_cost holds; give model.price_in and model.price_out, 0 for a model of your own"
+    "nobody says what {name} costs: it is counted at {prices[0]:g} and {prices[1]:g} dollars for a million tokens of "
+    "prompt and of answer, so that max_cost holds; give model.price_in and model.price_out, 0 for a model of your own"
 )
 SHORTER = 0.75
 """How much of a conversation is left when a server says that it is too long, again and again until it fits."""
