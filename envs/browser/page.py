@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -70,6 +71,10 @@ class Page:
         except BaseException:
             self.close()
             raise
+
+    def before_scripts(self, source: str) -> None:
+        """Have a script run in every page loaded from now on, before its own."""
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=source)
 
     # -- where it is ---------------------------------------------------------------------------------------------------
 
@@ -224,8 +229,6 @@ class Page:
 
 
 def _json(value: Any) -> str:
-    import json
-
     return json.dumps(value).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
