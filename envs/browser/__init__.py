@@ -1,1 +1,1 @@
-"""A real Chromium, driven over its DevTools protocol from any thread; the ground of environments that show web pages."""
+"""A real Chromium, driven over its DevTools protocol from any thread; for environments that show web pages."""

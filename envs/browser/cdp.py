@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 Event = Callable[[str, Mapping[str, Any]], None]
@@ -66,7 +67,10 @@ class Socket:
     def __init__(self, url: str, patience: float) -> None:
         from websockets.sync.client import connect
 
-        self._socket = connect(url, open_timeout=patience, max_size=None, compression=None)
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(
+            connect(url, open_timeout=patience, max_size=None, compression=None, proxy=None)
+        )
 
     def send(self, message: str) -> None:
         self._socket.send(message)
@@ -80,7 +84,7 @@ class Socket:
             raise EOFError from end
 
     def close(self) -> None:
-        self._socket.close()
+        self._open.close()
 
 
 class Cdp:
@@ -96,7 +100,7 @@ class Cdp:
         """Why there is no browser any more."""
         self._transport = transport
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        self._waiting: dict[int, tuple[str, Future[dict[str, Any]]]] = {}
         self._events: dict[str, Event] = {}
         self._sending = threading.Lock()
         self._reader = threading.Thread(target=self._read, name="cdp", daemon=True)
@@ -132,7 +136,7 @@ class Cdp:
         with self._sending:
             if self.lost:
                 raise Lost(self.lost)
-            self._waiting[number] = future
+            self._waiting[number] = session, future
             try:
                 self._transport.send(json.dumps(message))
             except OSError as fault:
@@ -146,6 +150,14 @@ class Cdp:
         else:
             self._events[session] = event
 
+    def abandon(self, session: str, why: str) -> None:
+        """Nothing of this session is answered any more; whoever waits is told."""
+        with self._sending:
+            numbers = [number for number, (whose, _) in self._waiting.items() if whose == session]
+            waiting = [self._waiting.pop(number)[1] for number in numbers]
+        for future in waiting:
+            future.set_exception(Lost(why))
+
     def close(self) -> None:
         """Hang up; whoever waits is told."""
         self._end("it was closed")
@@ -158,8 +170,8 @@ class Cdp:
             while True:
                 message = json.loads(self._transport.receive())
                 if "id" in message:
-                    if future := self._waiting.pop(message["id"], None):
-                        future.set_result(message)
+                    if waiting := self._waiting.pop(message["id"], None):
+                        waiting[1].set_result(message)
                 elif event := self._events.get(message.get("sessionId", "")):
                     event(message["method"], message.get("params", {}))
         except (EOFError, OSError, ValueError, Lost) as fault:
@@ -169,5 +181,5 @@ class Cdp:
         with self._sending:
             self.lost = self.lost or why
             waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
+        for _, future in waiting.values():
             future.set_exception(Lost(why))

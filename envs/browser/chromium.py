@@ -7,10 +7,10 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -71,15 +71,23 @@ class Browser:
 
     def __init__(self, settings: BrowserSettings) -> None:
         self.settings = settings
+        self.targets: set[str] = set()
+        """Our pages; what one of them opens is closed at once."""
         self._process = None if settings.kind == "endpoint" else _Process(find(settings.executable))
         try:
             transport = self._process.pipe if self._process else Socket(_address(settings), settings.patience)
             self.cdp = Cdp(transport, settings.patience)
+            self.cdp.listen("", self._on)
+            self.cdp.call("Target.setDiscoverTargets", patience=START, discover=True)
             self.version = str(self.cdp.call("Browser.getVersion", patience=START)["product"])
         except (Lost, Refused, OSError) as fault:
             said = self._process.end() if self._process else ""
             name = self._process.program if self._process else settings.url
             raise Missing(f"{name} does not start as a browser: {said or fault}; {INSTALL}") from fault
+
+    def _on(self, method: str, said: Mapping[str, Any]) -> None:
+        if method == "Target.targetCreated" and said["targetInfo"].get("openerId") in self.targets:
+            self.cdp.post("Target.closeTarget", targetId=said["targetInfo"]["targetId"])
 
     def close(self) -> None:
         """End it, or hang up if it is somebody else's."""

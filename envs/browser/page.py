@@ -58,15 +58,14 @@ class Page:
             made = self.cdp.call(
                 "Target.createTarget", url="about:blank", browserContextId=self._context, width=size[0], height=size[1]
             )
-            self._target = made["targetId"]
-            attached = self.cdp.call("Target.attachToTarget", targetId=self._target, flatten=True)
+            self.browser.targets.add(made["targetId"])
+            attached = self.cdp.call("Target.attachToTarget", targetId=made["targetId"], flatten=True)
             self._session = attached["sessionId"]
             self.cdp.listen(self._session, self._on)
             for domain in ("Page", "Runtime", "Inspector"):
                 self._call(f"{domain}.enable")
             self._call("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1,
                        mobile=False)  # fmt: skip
-            self._call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True)
             self.cdp.call("Browser.setDownloadBehavior", behavior="deny", browserContextId=self._context)
         except BaseException:
             self.close()
@@ -102,8 +101,7 @@ class Page:
             Failed: if it throws.
             Lost: if the page does not answer, also after whatever ran in it was cut.
         """
-        said = ", ".join(_json(argument) for argument in arguments)
-        expression = f"({script})({said})"
+        expression = f"({script})(...JSON.parse({json.dumps(json.dumps(arguments))}))"
         parameters = {"expression": expression, "returnByValue": True, "awaitPromise": True}
         posted = self._post("Runtime.evaluate", **parameters)
         try:
@@ -120,8 +118,8 @@ class Page:
     def screenshot(self, area: tuple[int, int, int, int] | None = None) -> NDArray[np.uint8]:
         """What it looks like, uint8 [H, W, 3]; `area` is left, top, width, height."""
         clip = {} if area is None else {"clip": dict(zip(("x", "y", "width", "height"), area, strict=True), scale=1)}
-        png = base64.b64decode(self._call("Page.captureScreenshot", format="png", optimizeForSpeed=True, **clip)["data"])
-        with Image.open(io.BytesIO(png)) as picture:
+        shot = self._call("Page.captureScreenshot", format="png", optimizeForSpeed=True, **clip)
+        with Image.open(io.BytesIO(base64.b64decode(shot["data"]))) as picture:
             return np.asarray(picture.convert("RGB"))
 
     # -- mouse and keyboard --------------------------------------------------------------------------------------------
@@ -192,12 +190,7 @@ class Page:
         elif method == "Inspector.targetCrashed":
             self._crashed = "the page crashed"
             self._loaded.set()
-        elif method == "Target.attachedToTarget":
-            info = said["targetInfo"]
-            if info["type"] == "page":
-                self.cdp.post("Target.closeTarget", targetId=info["targetId"])
-            else:
-                self.cdp.post("Runtime.runIfWaitingForDebugger", said["sessionId"])
+            self.cdp.abandon(self._session, self._crashed)
 
     def _press(self, x: float, y: float, count: int) -> Sequence[tuple[str, float, float, int, int]]:
         pairs = [(("mousePressed", x, y, 1, n), ("mouseReleased", x, y, 1, n)) for n in range(1, count + 1)]
@@ -226,10 +219,6 @@ class Page:
         if self._crashed:
             raise Lost(self._crashed)
         return self.cdp.post(method, self._session, **parameters)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _first_line(thrown: Mapping[str, Any]) -> str:

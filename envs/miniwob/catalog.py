@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LEFT_OUT = ("button-delay", "chase-circle", "hover-shape", "moving-items", "simon-says")
-"""Pages that are no tasks: what is right depends on the clock, and their makers left them out (miniwob-plusplus #82)."""
+"""Pages that are no tasks: what is right depends on the clock, so their makers left them out (miniwob-plusplus 82)."""
 RELOADED = frozenset({
     "drag-cube", "drag-items", "drag-items-grid", "drag-sort-numbers", "form-sequence", "use-slider", "use-slider-2",
     "email-inbox", "email-inbox-delete", "email-inbox-forward", "email-inbox-forward-nl", "email-inbox-forward-nl-turk",
@@ -84,8 +84,8 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
 def _unknown(name: str, known: Sequence[str]) -> str:
     if name in LEFT_OUT:
         return (
-            f"{name} is a page of MiniWoB++ and no task: what is right depends on the clock, so its makers left it out; "
-            "choose another of env.tasks"
+            f"{name} is a page of MiniWoB++ and no task: what is right depends on the clock, so its makers left it "
+            "out; choose another of env.tasks"
         )
     near = difflib.get_close_matches(name, known, 3)
     meant = f"; did you mean {', '.join(near)}?" if near else "; agentlab show env=miniwob says what env.tasks may hold"

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Name = Literal["click", "click_xpath", "type", "press", "select", "click_option", "hover", "movemouse", "drag", "scroll"]
+Name = Literal[
+    "click", "click_xpath", "type", "press", "select", "click_option", "hover", "movemouse", "drag", "scroll"
+]
 LONGEST = 64
 """Primitives of a block."""
 TEXT = 2000

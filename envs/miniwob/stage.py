@@ -122,9 +122,9 @@ class Stage:
             case "click_xpath" | "click":
                 return self._click(given[0], at)
             case "click_option":
-                return self._each(given[0], lambda n: str(page.evaluate("(...a) => lab.choose(...a)", given[0], n, None)))
+                return self._each(given[0], lambda n: self._choose(given[0], n, None))
             case "select":
-                return self._exists(given[0]) or str(page.evaluate("(...a) => lab.choose(...a)", given[0], 0, given[1]))
+                return self._exists(given[0]) or self._choose(given[0], 0, given[1])
             case "movemouse" | "hover":
                 return self._hover(given[0], at)
             case "type":
@@ -141,7 +141,7 @@ class Stage:
         done = 0
         for match in matches:
             if match["tag"] == "option":
-                fault = self.page.evaluate("(...a) => lab.choose(...a)", where, match["n"], None) or fault
+                fault = self._choose(where, match["n"], None) or fault
                 done += 1
             elif match["point"] is None and match["tag"] == "button" and not match["why"].startswith("hidden"):
                 self.page.evaluate("(...a) => lab.press(...a)", where, match["n"])
@@ -186,6 +186,9 @@ class Stage:
         matches, fault = self._aim(where)
         faults = [act(match["n"]) for match in matches]
         return fault or (faults[0] if all(faults) else "")
+
+    def _choose(self, where: int | str, n: int, text: int | str | None) -> str:
+        return str(self.page.evaluate("(...given) => lab.choose(...given)", where, n, text))
 
     def _exists(self, where: int | str) -> str:
         return self._aim(where)[1]
