@@ -31,8 +31,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
 
     An observation holds `text` (the goal and the page, in the form that `action` asks for), `goal`, `html` (of the
     task, as Synapse's, with the numbers of elements), `elements` (JSON of what is on the page: text, kind, place,
-    colour, whether the screen shows it) and, if asked for, `image` (uint8 [210, 160, 3]). With `action: phrases` what can be done stands in `actions`, and in
-    `action_ids` the primitives for each.
+    colour, whether the screen shows it) and, if asked for, `image` (uint8 [210, 160, 3]). With `action: phrases` what
+    can be done stands in `actions`, and in `action_ids` the primitives for each.
 
     An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
 

@@ -128,7 +128,10 @@ class Stage:
             case "movemouse" | "hover":
                 return self._hover(given[0], at)
             case "type":
-                return self._click(given[0], at) or page.press("control+a") or page.type(str(given[1])) or ""
+                if fault := self._click(given[0], at):
+                    return fault
+                page.press("control+a")
+                page.type(str(given[1]))
             case "drag":
                 return self._drag(given[0], given[1], at)
             case "scroll":
@@ -178,8 +181,9 @@ class Stage:
         matches, fault = self._aim(where)
         if fault or matches[0]["point"] is None:
             return fault or f"{matches[0]['name']} is {matches[0]['why']}"
-        self.page.scroll(*matches[0]["point"], down)
-        at.append(tuple(matches[0]["point"]))
+        x, y = matches[0]["point"]
+        self.page.scroll(x, y, down)
+        at.append((x, y))
         return ""
 
     def _each(self, where: int | str, act: Any) -> str:

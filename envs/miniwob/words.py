@@ -35,8 +35,8 @@ ORDINALS = ("1st", "2nd", "3rd")
 def kind(element: Element) -> str:
     """What a person would call it."""
     if element["tag"] == "input":
-        return INPUTS.get(element["kind"], "field")
-    return KINDS.get(element["tag"], element["tag"])
+        return INPUTS.get(str(element["kind"]), "field")
+    return KINDS.get(str(element["tag"]), str(element["tag"]))
 
 
 def takes_text(element: Element) -> bool:

@@ -230,8 +230,8 @@ class _Machine:
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self._value(body if self._value(test) else orelse)
             case ast.Subscript(value=whole, slice=ast.Slice(lower=lower, upper=upper, step=step)):
-                parts = [None if part is None else self._value(part) for part in (lower, upper, step)]
-                return self._plain(self._value(whole), node)[slice(*parts)]
+                ends = [None if end is None else self._value(end) for end in (lower, upper, step)]
+                return self._plain(self._value(whole), node)[slice(*ends)]
             case ast.Subscript(value=whole, slice=index):
                 return self._plain(self._value(whole), node)[self._value(index)]
             case ast.ListComp(elt=elt, generators=generators) | ast.GeneratorExp(elt=elt, generators=generators):
@@ -362,8 +362,9 @@ class _Machine:
         if not isinstance(value, PLAIN) or any(int(number) > 100 for number in _numbers(spec)):
             raise self._refusal(node)
         shallow(value)
-        shown = {ord("r"): repr, ord("a"): ascii, ord("s"): str}.get(conversion)
-        return format(shown(value) if shown else value, spec)
+        if conversion >= 0:
+            value = repr(value) if conversion == ord("r") else str(value)
+        return format(value, spec)
 
     # -- bounds --------------------------------------------------------------------------------------------------------
 
@@ -375,7 +376,7 @@ class _Machine:
             raise Refused(f"line {getattr(node, 'lineno', 0)}: more than {SECONDS:g} s")
 
     def _items(self, values: Any) -> Iterator[Any]:
-        if not isinstance(values, str | list | tuple | dict | set | range | Foreign):
+        if not isinstance(values, str | list | tuple | dict | set | range):
             raise Refused(f"{type(values).__name__} is nothing to go through")
         for item in list(values) if isinstance(values, list | dict | set) else values:
             self._steps += 1
