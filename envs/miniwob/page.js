@@ -17,7 +17,15 @@
     return number;
   };
   window.clearTimeout = (number) => { pending.delete(number); clearLater(number); };
-  const moving = () => pending.size > 0 || (window.jQuery && window.jQuery.timers.length > 0)
+  const frames = new Set(), nextFrame = window.requestAnimationFrame.bind(window);
+  window.requestAnimationFrame = (what) => {
+    const number = nextFrame((...said) => { frames.delete(number); what(...said); });
+    frames.add(number);
+    return number;
+  };
+  const skipFrame = window.cancelAnimationFrame.bind(window);
+  window.cancelAnimationFrame = (number) => { frames.delete(number); skipFrame(number); };
+  const moving = () => pending.size + frames.size > 0 || (window.jQuery && window.jQuery.timers.length > 0)
     || document.getAnimations().some((one) => one.playState === 'running');
   lab.quiet = async (longest) => {
     const until = performance.now() + longest;
@@ -31,6 +39,9 @@
     if (window.jQuery) { jQuery.fx.stop && jQuery(':animated').finish(); if (jQuery.resetUniqueId) jQuery.resetUniqueId(); }
     if (document.activeElement && document.activeElement !== document.body) document.activeElement.blur();
     lab.copied = '';
+    WOB_EPISODE_ID = 0;  // it is written into the html
+    for (const marked of document.querySelectorAll('[data-wob_ref], [data-tampered]'))
+      for (const name of ['wob_ref', 'wob_eps', 'tampered']) delete marked.dataset[name];
     Math.seedrandom(seed);
     core.setDataMode(mode);
     core.startEpisodeReal();
@@ -39,6 +50,7 @@
       if (performance.now() > until) throw new Error('the task is not ready');
       await new Promise((done) => setLater(done, 5));
     }
+    await lab.quiet(longest);
     return lab.observe();
   };
 
