@@ -16,6 +16,8 @@ WINDOW = (500, 320)
 AREA = (0, 0, 160, 210)
 QUIET = 1000
 """Milliseconds that a page has for what it shows after an action: as long as the original waits always."""
+READY = 4000
+"""Milliseconds that a task has to build its page: a pie opens slowly."""
 BESIDE = ("click-dialog", "click-dialog-2", "use-autocomplete", "choose-date")
 """Tasks that show something outside `#wrap`, which their html then has too."""
 WHEEL = 50.0
@@ -69,7 +71,7 @@ class Stage:
             self.page.goto(f"{self._home}/miniwob/{task}.html")
             self._task = task
         self.page.dialogs.clear()
-        return self._shown(self.page.evaluate("(...given) => lab.reset(...given)", seed, self.mode, QUIET))
+        return self._shown(self.page.evaluate("(...given) => lab.reset(...given)", seed, self.mode, READY))
 
     def observe(self) -> dict[str, Any]:
         """`done`, `raw` (reward), `reason`, `utterance`, `fields`, `html` and `elements` (see page.js) of now."""
