@@ -32,6 +32,21 @@
     while (moving() && performance.now() < until) await new Promise((done) => setLater(done, 5));
   };
 
+  // Pictures take room only once they are there, and then other things are numbered.
+  const pictures = async () => {
+    const urls = new Set();
+    for (const element of document.body.querySelectorAll('*')) {
+      const drawn = /^url\("(.*)"\)$/.exec(getComputedStyle(element).content);
+      if (drawn) urls.add(drawn[1]);
+      if (element instanceof HTMLImageElement && element.src) urls.add(element.src);
+    }
+    await Promise.all([...urls].map((url) => {
+      const picture = new Image();
+      picture.src = url;
+      return picture.decode().catch(() => null);
+    }));
+  };
+
   // -- episodes --------------------------------------------------------------------------------------------------------
   lab.reset = async (seed, mode, longest) => {
     core.EPISODE_MAX_TIME = 1e9;
@@ -50,6 +65,7 @@
       if (performance.now() > until) throw new Error('the task is not ready');
       await new Promise((done) => setLater(done, 5));
     }
+    await pictures();
     await lab.quiet(longest);
     return lab.observe();
   };
