@@ -11,9 +11,6 @@ LEFT_OUT = ("button-delay", "chase-circle", "hover-shape", "moving-items", "simo
 """Pages that are no tasks: what is right depends on the clock, so their makers left them out (miniwob-plusplus 82)."""
 RELOADED = frozenset({
     "drag-cube", "drag-items", "drag-items-grid", "drag-sort-numbers", "form-sequence", "use-slider", "use-slider-2",
-    "email-inbox", "email-inbox-delete", "email-inbox-forward", "email-inbox-forward-nl", "email-inbox-forward-nl-turk",
-    "email-inbox-important", "email-inbox-nl-turk", "email-inbox-noscroll", "email-inbox-reply",
-    "email-inbox-star-reply", "order-food", "social-media",
 })  # fmt: skip
 """Tasks whose page shows something of earlier episodes when it is only reset; `tests/envs/miniwob` finds them."""
 SYNAPSE = (

@@ -53,6 +53,7 @@
     core.endEpisode(0);
     if (window.jQuery) { jQuery.fx.stop && jQuery(':animated').finish(); if (jQuery.resetUniqueId) jQuery.resetUniqueId(); }
     if (document.activeElement && document.activeElement !== document.body) document.activeElement.blur();
+    for (const scrolled of document.querySelectorAll('*')) if (scrolled.scrollTop) scrolled.scrollTop = 0;
     lab.copied = '';
     WOB_EPISODE_ID = 0;  // it is written into the html
     for (const marked of document.querySelectorAll('[data-wob_ref], [data-tampered]'))
