@@ -20,6 +20,11 @@ BLOCK = {
 LABELS = ("click", "type", "press", "select", "drag", "scroll", "hover", "click_xpath", "movemouse", "click_option")
 
 
+def _primitive(line: str) -> primitives.Primitive | None:
+    """What a line gives, also with what an example says of itself behind three blanks."""
+    return primitives.read_line(line) or primitives.read_line(line.rsplit("   ", 1)[0])
+
+
 class PageParser:
     """Reads `click 7` and the like out of what an agent says.
 
@@ -51,12 +56,12 @@ class PageParser:
         """The block a text gives, in its one form, or None where it gives none."""
         lines = [re.sub(r"^\s*(?:[-*>]|\d+[.)]|action:)\s*", "", line, flags=re.IGNORECASE).strip(" `")
                  for line in text.splitlines()]  # fmt: skip
-        lines = [line for line in lines if line]
-        if self.form == "block":
-            block = primitives.read("\n".join(lines))
-            return None if block is None else primitives.write(block)
-        found = [one for line in lines if (one := primitives.read_line(line)) is not None]
-        return str(found[-1]) if found else None
+        found = [_primitive(line) for line in lines if line]
+        meant = [one for one in found if one is not None]
+        if self.form == "utterance":
+            return str(meant[-1]) if meant else None
+        whole = meant and len(meant) == len(found) <= primitives.LONGEST
+        return primitives.write(meant) if whole else None
 
     def render(self, action: str) -> str:
         """What to write for a block: itself."""

@@ -57,6 +57,8 @@ def test_what_the_parser_shows_is_read():
         ("```\nclick 7\n```", "click 7"),
         ("1. click 3\n2. click 4", "click 4"),
         ("- type 5 \"a\"", 'type 5 "a"'),
+        ('type "a   b"', 'type "a   b"'),
+        ('type 5 "Anna"   replaces what the field holds', 'type 5 "Anna"'),
         ("click on 7", None),
         ("nothing", None),
     ],
