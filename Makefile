@@ -62,8 +62,12 @@ gpu-bundle: $(READY) ## wheels for gpu-check on a machine that has PyTorch and n
 docs: $(READY) ## check the links of README and docs
 	$(BIN)/python -m pytest tests/test_links.py
 
-# No system package is needed so far; a room that needs one installs it here.
-system:
+BROWSERS := chromium-headless-shell chromium
+system: ## what a system brings, and pip does not: the browsers of the web tasks
+	@if command -v chromium-headless-shell >/dev/null && command -v chromium >/dev/null; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 install $(BROWSERS); \
+	else echo "the tests of web tasks need a browser: sudo apt-get install $(BROWSERS)"; fi
 
 clean: ## remove the environment and everything built, but no runs
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

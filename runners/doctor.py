@@ -6,6 +6,8 @@ import os
 import platform
 import shutil
 import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,9 @@ from agentlab_runner.runners.config.listing import choices
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.manifest import hardware
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome", "chromium-browser", "chrome")
+BROWSER_STARTS = 30
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +164,25 @@ def devices() -> Check:
 
 
 def chromium() -> Check:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found:
-        return Check("chromium", "ok", found)
-    return Check("chromium", "missing", "no browser", "install chromium from your system's packages")
+    """A browser, started once: one that is there and does not start is none."""
+    asked = os.environ.get("AGENTLAB_CHROMIUM")
+    found = shutil.which(asked) if asked else next(filter(None, map(shutil.which, BROWSERS)), None)
+    fix = "install chromium-headless-shell or chromium from your system's packages (make system)"
+    if found is None:
+        return Check("chromium", "missing", f"AGENTLAB_CHROMIUM is {asked!r}" if asked else "no browser", fix)
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    page = ["--headless", "--disable-gpu", "--disable-dev-shm-usage", *root, "--dump-dom", "data:text/html,agentlab"]
+    try:
+        with tempfile.TemporaryDirectory() as profile:
+            command = [found, f"--user-data-dir={profile}", *page]
+            shown = subprocess.run(command, capture_output=True, text=True, timeout=BROWSER_STARTS)
+            version = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=BROWSER_STARTS)
+    except (OSError, subprocess.TimeoutExpired) as fault:
+        return Check("chromium", "missing", f"{found} does not start: {fault}", fix)
+    if "agentlab" not in shown.stdout:
+        said = (shown.stderr.strip().splitlines() or ["it showed nothing"])[-1]
+        return Check("chromium", "missing", f"{found} does not start: {said[:200]}", fix)
+    return Check("chromium", "ok", f"{' '.join(version.stdout.split())} ({found})")
 
 
 def wandb() -> Check:

@@ -13,6 +13,7 @@ OTHERWISE = [
     ["env=overcooked", "env.task=tomato_lettuce_salad", "env.room=B", "env.image=true"],
     ["env=virtualhome", "env.task=[cheese,pizza]"],
     ["env=android", "env.observation=both", "env.task_set=webshop", "env.split=test"],
+    ["env=miniwob", "env.action=phrases", "env.image=true"],
 ]
 
 

@@ -17,7 +17,7 @@ from tests.agents.llm.chat.fault_server import FaultServer, completion, refusal,
 from tests.runners.received import forge
 
 KEY = "sk-loud-and-secret-0123456789"
-EXPERIMENTS = ("alfworld", "android", "cards", "overcooked", "virtualhome")
+EXPERIMENTS = ("alfworld", "android", "cards", "miniwob", "overcooked", "virtualhome")
 MODELS = {
     "chat": ["model.base_url=http://localhost:1/v1", "model.name=small", "model.max_cost=2"],
     "recorded": ["model.folder=RUN"],
@@ -103,6 +103,9 @@ def played(overrides, folder: Path):
         ("cards", []),
         ("cards", ["env=points24"]),
         ("cards", ["env=blackjack", "env.observation=both"]),
+        ("miniwob", ["env.horizon=2"]),
+        ("miniwob", ["env.horizon=2", "env.action=utterances", "env.image=true"]),
+        ("miniwob", ["env.horizon=2", "env.action=program", "env.parser.form=block"]),
         ("overcooked", ["env.horizon=30"]),
         ("overcooked", ["env.horizon=10", "env.image=true", "agent.style=react"]),
         ("virtualhome", ["env.horizon=4"]),

@@ -1,0 +1,227 @@
+"""One page: scripts are evaluated in it, and a mouse and a keyboard act on it as a person's would."""
+
+import base64
+import io
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from agentlab_runner.envs.browser import chromium
+from agentlab_runner.envs.browser.cdp import Lost, Refused
+from agentlab_runner.envs.browser.keys import MODIFIERS, describe, of_character
+from agentlab_runner.envs.browser.settings import BrowserSettings
+
+GRACE = 1.0
+"""Seconds for a script that was cut to answer."""
+DRAG_STEPS = 4
+
+
+class Failed(ValueError):
+    """A script threw; the page is as it is."""
+
+
+class Page:
+    """A page of its own context: no cookie, cache or window is shared with another.
+
+    Dialogs are dismissed, pop-ups closed, downloads denied, and whoever leaves `home` is noted in `left`. Coordinates
+    are CSS pixels from the window's upper left corner.
+
+    Args:
+        settings: of the browser, which is started if there is none with room.
+        size: width and height of the window.
+        home: what addresses begin with that belong to the task.
+
+    Raises:
+        chromium.Missing: if there is no browser to be had.
+        Lost: if it went away meanwhile.
+    """
+
+    def __init__(self, settings: BrowserSettings, size: tuple[int, int], home: str) -> None:
+        self.browser = chromium.take(settings)
+        self.cdp, self.home = self.browser.cdp, home
+        self.left = ""
+        """Where it went instead of `home`."""
+        self.dialogs: list[str] = []
+        """What dialogs said, since the last `goto`."""
+        self._loaded = threading.Event()
+        self._crashed = ""
+        self._session = ""
+        self._open = True
+        try:
+            self._context = self.cdp.call("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
+            made = self.cdp.call(
+                "Target.createTarget", url="about:blank", browserContextId=self._context, width=size[0], height=size[1]
+            )
+            self.browser.targets.add(made["targetId"])
+            attached = self.cdp.call("Target.attachToTarget", targetId=made["targetId"], flatten=True)
+            self._session = attached["sessionId"]
+            self.cdp.listen(self._session, self._on)
+            for domain in ("Page", "Runtime", "Inspector"):
+                self._call(f"{domain}.enable")
+            self._call("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1,
+                       mobile=False)  # fmt: skip
+            self.cdp.call("Browser.setDownloadBehavior", behavior="deny", browserContextId=self._context)
+        except BaseException:
+            self.close()
+            raise
+
+    def before_scripts(self, source: str) -> None:
+        """Have a script run in every page loaded from now on, before its own."""
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=source)
+
+    # -- where it is ---------------------------------------------------------------------------------------------------
+
+    def goto(self, url: str) -> None:
+        """Load an address and wait until it has loaded.
+
+        Raises:
+            Lost: if that takes too long, or the page went away.
+            Failed: if there is nothing at the address.
+        """
+        self._loaded.clear()
+        self.left, self.dialogs = "", []
+        answer = self._call("Page.navigate", url=url)
+        if answer.get("errorText"):
+            raise Failed(f"{url} cannot be loaded: {answer['errorText']}")
+        if not self._loaded.wait(self.cdp.patience):
+            raise Lost(self._crashed or f"{url} has not loaded within {self.cdp.patience:g} s")
+        if self._crashed:
+            raise Lost(self._crashed)
+
+    def evaluate(self, script: str, *arguments: Any) -> Any:
+        """What a JavaScript function gives for JSON arguments, as JSON; promises are waited for.
+
+        Raises:
+            Failed: if it throws.
+            Lost: if the page does not answer, also after whatever ran in it was cut.
+        """
+        expression = f"({script})(...JSON.parse({json.dumps(json.dumps(arguments))}))"
+        parameters = {"expression": expression, "returnByValue": True, "awaitPromise": True}
+        posted = self._post("Runtime.evaluate", **parameters)
+        try:
+            answer = self.cdp.answer(posted, "Runtime.evaluate")
+        except Lost:
+            if self._crashed or self.cdp.lost:
+                raise
+            self._post("Runtime.terminateExecution")  # the page's own endless loop
+            answer = self.cdp.answer(posted, "Runtime.evaluate", GRACE)
+        if thrown := answer.get("exceptionDetails"):
+            raise Failed(_first_line(thrown))
+        return answer["result"].get("value")
+
+    def screenshot(self, area: tuple[int, int, int, int] | None = None) -> NDArray[np.uint8]:
+        """What it looks like, uint8 [H, W, 3]; `area` is left, top, width, height."""
+        clip = {} if area is None else {"clip": dict(zip(("x", "y", "width", "height"), area, strict=True), scale=1)}
+        shot = self._call("Page.captureScreenshot", format="png", optimizeForSpeed=True, **clip)
+        with Image.open(io.BytesIO(base64.b64decode(shot["data"]))) as picture:
+            return np.asarray(picture.convert("RGB"))
+
+    # -- mouse and keyboard --------------------------------------------------------------------------------------------
+
+    def click(self, x: float, y: float, count: int = 1) -> None:
+        """Move there, press and release the left button; returns when the page has handled it."""
+        self._mouse(("mouseMoved", x, y, 0), *self._press(x, y, count))
+
+    def hover(self, x: float, y: float) -> None:
+        """Move there."""
+        self._mouse(("mouseMoved", x, y, 0))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press at one place, move, and release at another."""
+        ways = [(start[0] + (end[0] - start[0]) * k / DRAG_STEPS, start[1] + (end[1] - start[1]) * k / DRAG_STEPS)
+                for k in range(1, DRAG_STEPS + 1)]  # fmt: skip
+        self._mouse(("mouseMoved", *start, 0), ("mousePressed", *start, 1))
+        for way in ways:  # one by one: a page may move what is dragged only when it has seen the last move
+            self._mouse(("mouseMoved", *way, 1))
+        self._mouse(("mouseReleased", *end, 1))
+
+    def scroll(self, x: float, y: float, down: float) -> None:
+        """Turn the wheel over a place, by CSS pixels."""
+        event = {"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": down}
+        self._call("Input.dispatchMouseEvent", **event)
+
+    def type(self, text: str) -> None:
+        """Strike a key for each character, so that pages see keydown, keypress, input and keyup."""
+        self._keys([of_character(character) for character in text])
+
+    def press(self, key: str) -> None:
+        """Strike a key by its name, with modifiers before it: `enter`, `control+a`.
+
+        Raises:
+            ValueError: if there is none of that name.
+        """
+        *held, name = key.lower().split("+") if len(key) > 1 else [key]
+        modifiers = sum(MODIFIERS[one] for one in held)
+        self._keys([describe(name, modifiers)])
+
+    # -- its end -------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close it, and its browser if it was the last."""
+        if not self._open:
+            return
+        self._open = False
+        self.cdp.listen(self._session, None)
+        with suppress(Lost, Refused, AttributeError):
+            self.cdp.call("Target.disposeBrowserContext", browserContextId=self._context, patience=GRACE)
+        chromium.give(self.browser)
+
+    @property
+    def gone(self) -> str:
+        """Why it cannot be used any more; "" if it can."""
+        return self._crashed or self.cdp.lost
+
+    def _on(self, method: str, said: Mapping[str, Any]) -> None:
+        if method == "Page.loadEventFired":
+            self._loaded.set()
+        elif method == "Page.javascriptDialogOpening":
+            self.dialogs.append(str(said.get("message", ""))[:500])
+            self._post("Page.handleJavaScriptDialog", accept=said.get("type") in ("alert", "beforeunload"))
+        elif method == "Page.frameNavigated":
+            frame = said["frame"]
+            if "parentId" not in frame and frame["url"] != "about:blank" and not frame["url"].startswith(self.home):
+                self.left = self.left or str(frame["url"])[:500]
+        elif method == "Inspector.targetCrashed":
+            self._crashed = "the page crashed"
+            self._loaded.set()
+            self.cdp.abandon(self._session, self._crashed)
+
+    def _press(self, x: float, y: float, count: int) -> Sequence[tuple[str, float, float, int, int]]:
+        pairs = [(("mousePressed", x, y, 1, n), ("mouseReleased", x, y, 1, n)) for n in range(1, count + 1)]
+        return [event for pair in pairs for event in pair]
+
+    def _mouse(self, *events: tuple[Any, ...]) -> None:
+        """Events sent together; what each has come to is waited for, so that what is evaluated next sees it."""
+        posted = []
+        for kind, x, y, buttons, *count in events:
+            button = "none" if kind == "mouseMoved" and not buttons else "left"
+            held = buttons if kind != "mouseReleased" else 0
+            posted.append(self._post("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=held,
+                                     clickCount=count[0] if count else int(kind != "mouseMoved")))  # fmt: skip
+        for one in posted:
+            self.cdp.answer(one, "Input.dispatchMouseEvent")
+
+    def _keys(self, strokes: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+        posted = [self._post("Input.dispatchKeyEvent", **event) for stroke in strokes for event in stroke]
+        for one in posted:
+            self.cdp.answer(one, "Input.dispatchKeyEvent")
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return self.cdp.answer(self._post(method, **parameters), method)
+
+    def _post(self, method: str, **parameters: Any) -> Any:
+        if self._crashed:
+            raise Lost(self._crashed)
+        return self.cdp.post(method, self._session, **parameters)
+
+
+def _first_line(thrown: Mapping[str, Any]) -> str:
+    exception = thrown.get("exception", {})
+    said = str(exception.get("description") or exception.get("value") or thrown.get("text", "a script failed"))
+    return said.splitlines()[0][:300]

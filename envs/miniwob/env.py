@@ -1,0 +1,183 @@
+"""MiniWoB++ in a real browser, as a Gymnasium environment: a block of primitives in, what the page shows out."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from agentlab_runner.envs.browser.settings import BrowserSettings
+from agentlab_runner.envs.miniwob import catalog, primitives, words
+from agentlab_runner.envs.miniwob.parser import PageParser
+from agentlab_runner.envs.miniwob.stage import AREA, Done, Stage
+from agentlab_runner.envs.spaces import AnyText
+
+Observation = dict[str, Any]
+Split = Literal["demonstrations", "train", "test"]
+Action = Literal["program", "phrases", "utterances"]
+PageSeed = Literal["own", "browsergym"]
+Reward = Literal["strict", "raw"]
+
+SEEDS: Mapping[Split, tuple[int, int]] = {"demonstrations": (0, 1_000), "train": (1_000, 50_000),
+                                          "test": (50_000, 1_000_000)}  # fmt: skip
+"""Seeds of pages, from and below, of which each split draws: they have none in common."""
+
+
+class MiniwobEnv(gymnasium.Env[Observation, str]):
+    """A task on a web page (MiniWoB++, arXiv 1802.08802) in Chromium.
+
+    An observation holds `text` (the goal and the page, in the form that `action` asks for), `goal`, `html` (of the
+    task, as Synapse's, with the numbers of elements), `elements` (JSON of what is on the page: text, kind, place,
+    colour, whether the screen shows it) and, if asked for, `image` (uint8 [210, 160, 3]). With `action: phrases` what
+    can be done stands in `actions`, and in `action_ids` the primitives for each.
+
+    An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
+
+    `reset(options={"episode": i})` plays the i-th task in turn, `options["task"]` one by name. The seed of the page is
+    drawn from those of the split. Success is a raw reward of 1; some tasks pay a part, which `info["measures"]` has as
+    `raw`, and whether it is above nothing as `raw_positive`.
+    The info of a step holds `success`, `parsed`, `parse_failed`, `outcomes` (a primitive and why it did nothing, each),
+    `raw`, `stop` (None, `success`, `failure`, `horizon` or `timeout`), `reason`, `marks` and `measures`.
+
+    Raises:
+        ValueError: unknown task or choice, or no browser; before an episode begins.
+        ConnectionError: at `reset`, if the browser is gone and cannot be had again.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[str] = ("click-test",),
+        split: Split = "train",
+        action: Action = "program",
+        parser: PageParser | None = None,
+        browser: Mapping[str, Any] | None = None,
+        page_seed: PageSeed = "own",
+        image: bool = False,
+        reward: Reward = "strict",
+        horizon: int = 1,
+        max_episode_seconds: float | None = None,
+        worker: int = 0,
+        render_mode: str | None = "rgb_array",
+    ) -> None:
+        for name, value, choices in (
+            ("split", split, get_args(Split)), ("action", action, get_args(Action)),
+            ("page_seed", page_seed, get_args(PageSeed)), ("reward", reward, get_args(Reward)),
+        ):  # fmt: skip
+            if value not in choices:
+                raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
+        if horizon < 1:
+            raise ValueError(f"horizon is {horizon}; an episode needs at least 1 step")
+        self.tasks = catalog.chosen(tasks)
+        if not self.tasks:
+            raise ValueError("tasks is empty; name at least one, or all")
+        self.split, self.action, self.page_seed, self.paid = split, action, page_seed, reward
+        self.parser = parser or PageParser("block")
+        self.image, self.horizon, self.seconds = image, horizon, max_episode_seconds
+        self.render_mode = render_mode
+        self.stage = Stage(BrowserSettings(**(browser or {})), "test" if split == "test" else "train")
+        self._said: list[str] = []
+        """What was done in this episode, in words."""
+        self._offered: Mapping[str, str] = {}
+        self._steps = 0
+        self._ended = True
+        shown: dict[str, spaces.Space[Any]] = {"text": AnyText(1 << 18), "goal": AnyText(1 << 12)}
+        shown |= {"html": AnyText(1 << 18), "elements": AnyText(1 << 20)}
+        if action == "phrases":
+            shown |= {name: spaces.Sequence(AnyText(4096)) for name in ("actions", "action_ids")}
+        if image:
+            shown["image"] = spaces.Box(0, 255, (AREA[3], AREA[2], 3), np.uint8)
+        self.observation_space = spaces.Dict(shown)
+        self.action_space = AnyText(1 << 14)
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        super().reset(seed=seed)
+        asked = options or {}
+        task = asked.get("task") or self.tasks[int(asked.get("episode", seed) or 0) % len(self.tasks)]
+        if task not in self.tasks:
+            raise ValueError(f"{task!r} is none of this environment's tasks: {', '.join(self.tasks[:8])}")
+        self.number = self._page_seed(seed)
+        self.seen = self.stage.reset(task, self.number)
+        self.task, self.goal = task, str(self.seen["utterance"])
+        self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
+        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number}
+
+    def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        if self._ended:
+            raise gymnasium.error.ResetNeeded("the episode is over; call reset before the next step")
+        if not isinstance(action, str):
+            raise ValueError(f"an action is the agent's text, not {type(action).__name__} {action!r}")
+        block = primitives.read(self.parser.parse(action) or "")
+        outcomes: list[Done] = []
+        late = False
+        for primitive in block or ():
+            outcomes.append(self.stage.do(primitive))
+            late = self.seconds is not None and time.monotonic() - self._began > self.seconds
+            if self.stage.page.left or late or self.stage.state()["done"]:
+                break
+        self._steps += 1
+        self._said += [phrase for phrase, one in self._offered.items() if one == action]
+        left = self.stage.page.left
+        if not left:
+            self.seen = self.stage.observe()
+        raw = float(self.seen["raw"]) if self.seen["done"] and not left else 0.0
+        won = raw >= 1
+        stop = "failure" if left else ("success" if won else "failure") if self.seen["done"] else None
+        if stop is None:
+            stop = "timeout" if late else "horizon" if self._steps >= self.horizon else None
+        self._ended = stop is not None
+        info = {
+            "success": won,
+            "parsed": None if block is None else primitives.write(block),
+            "parse_failed": block is None,
+            "outcomes": [{"primitive": one.primitive, "fault": one.fault} for one in outcomes],
+            "raw": raw,
+            "stop": stop,
+            "reason": f"left_page: {left}" if left else "; ".join(one.fault for one in outcomes if one.fault),
+            "marks": self._marks(outcomes),
+            "measures": {"raw": raw, "raw_positive": float(raw > 0)},
+        }
+        reward = float(won) if self.paid == "strict" else raw
+        return self._observe(), reward, stop in ("success", "failure"), stop in ("horizon", "timeout"), info
+
+    def render(self) -> NDArray[np.uint8]:
+        """The task's area, uint8 [210, 160, 3]."""
+        return self.stage.page.screenshot(AREA)
+
+    def close(self) -> None:
+        self.stage.close()
+
+    def _page_seed(self, seed: int | None) -> int:
+        if self.page_seed == "browsergym":  # as its task draws it from the environment's seed
+            return int(np.random.RandomState(seed).randint(0, 1_000_000))
+        first, end = SEEDS[self.split]
+        return first + int(self.np_random.integers(end - first))
+
+    def _observe(self) -> Observation:
+        elements = self.seen["elements"]
+        shown: Observation = {"goal": self.goal, "html": self.seen["html"], "elements": words.as_json(elements)}
+        shown["text"] = self._text(elements)
+        if self.action == "phrases":
+            self._offered = words.phrases(self.goal, elements)
+            shown |= {"actions": tuple(self._offered), "action_ids": tuple(self._offered.values())}
+        if self.image:
+            shown["image"] = self.render()
+        return shown
+
+    def _text(self, elements: Sequence[words.Element]) -> str:
+        match self.action:
+            case "phrases":
+                done = f"\nI have: {'; '.join(self._said)}." if self._said else ""
+                return f"Task: {self.goal}{done}\nTo do this, I"
+            case "utterances":
+                return f"Task: {self.goal}\nPage:\n{words.listing(elements)}"
+            case _:
+                return f"Task: {self.goal}\nState:\n{words.without_numbers(self.seen['html'])}"
+
+    def _marks(self, outcomes: Sequence[Done]) -> list[dict[str, Any]]:
+        taps = [{"kind": "tap", "x": one.at[0] / AREA[2], "y": one.at[1] / AREA[3]} for one in outcomes if one.at]
+        return [*taps, {"kind": "text", "text": "; ".join(one.primitive for one in outcomes)[:200]}]

@@ -1,0 +1,75 @@
+"""Between what an agent writes and primitives of a page; text is read, and never run."""
+
+import re
+from typing import Literal, get_args
+
+from agentlab_runner.envs.miniwob import primitives
+
+Form = Literal["utterance", "block"]
+
+EXAMPLES = {
+    "click": "click 7", "type": 'type 5 "Anna"   replaces what the field holds', "press": "press enter",
+    "select": 'select 9 "March"   chooses in a list', "drag": "drag 3 to 8", "scroll": "scroll 4 down",
+    "hover": "hover 2",
+}  # fmt: skip
+BLOCK = {
+    "click_xpath": "click_xpath \"//button[text()='OK']\"   clicks whatever it matches",
+    "movemouse": "movemouse \"//*[@id='menu']\"",
+    "click_option": "click_option \"//option[text()='March']\"   chooses in a list",
+}
+LABELS = ("click", "type", "press", "select", "drag", "scroll", "hover", "click_xpath", "movemouse", "click_option")
+
+
+def _primitive(line: str) -> primitives.Primitive | None:
+    """What a line gives, also with what an example says of itself behind three blanks."""
+    return primitives.read_line(line) or primitives.read_line(line.rsplit("   ", 1)[0])
+
+
+class PageParser:
+    """Reads `click 7` and the like out of what an agent says.
+
+    Args:
+        form: `utterance`: one primitive, the last line that is one; `block`: all lines, each of them one.
+
+    Raises:
+        ValueError: unknown form.
+    """
+
+    labels: tuple[str, ...] = LABELS
+
+    def __init__(self, form: Form = "utterance") -> None:
+        if form not in get_args(Form):
+            raise ValueError(f"unknown parser form {form!r}; choose one of {', '.join(get_args(Form))}")
+        self.form = form
+
+    @property
+    def api(self) -> str:
+        """The action language in a few lines."""
+        if self.form == "utterance":
+            return "Write one action on a line of its own; numbers are those in brackets. Actions are such as\n" + (
+                "\n".join(EXAMPLES.values())
+            )
+        both = {**BLOCK, "type": 'type "Anna"   into what has the focus', "press": "press enter"}
+        return "Write the actions, one a line and nothing else. Actions are such as\n" + "\n".join(both.values())
+
+    def parse(self, text: str) -> str | None:
+        """The block a text gives, in its one form, or None where it gives none."""
+        lines = [re.sub(r"^\s*(?:[-*>]|\d+[.)]|action:)\s*", "", line, flags=re.IGNORECASE).strip(" `")
+                 for line in text.splitlines()]  # fmt: skip
+        found = [_primitive(line) for line in lines if line]
+        meant = [one for one in found if one is not None]
+        if self.form == "utterance":
+            return str(meant[-1]) if meant else None
+        whole = meant and len(meant) == len(found) <= primitives.LONGEST
+        return primitives.write(meant) if whole else None
+
+    def render(self, action: str) -> str:
+        """What to write for a block: itself."""
+        return action
+
+    def label(self, action: str) -> int:
+        """Class of a block: that of its first primitive."""
+        return self.labels.index(action.split(" ", 1)[0])
+
+    def same(self, first: str, second: str) -> bool:
+        return first == second

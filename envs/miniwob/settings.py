@@ -1,0 +1,38 @@
+"""What `conf/env/miniwob.yaml` may hold, checked before a browser is started."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, field_validator
+
+from agentlab_runner.envs.browser.settings import BrowserSettings
+from agentlab_runner.envs.miniwob import catalog
+from agentlab_runner.envs.settings import Settings
+
+
+class PageParserSettings(Settings):
+    """How the agent's text becomes primitives (agentlab_runner.envs.miniwob.parser.PageParser)."""
+
+    target: str = Field(alias="_target_")
+    form: Literal["utterance", "block"]
+
+
+class MiniwobSettings(Settings):
+    """The keys of the web tasks."""
+
+    num_envs: int = Field(ge=1)
+    tasks: list[str] = Field(min_length=1)
+    split: Literal["demonstrations", "train", "test"]
+    action: Literal["program", "phrases", "utterances"]
+    parser: PageParserSettings
+    browser: BrowserSettings
+    page_seed: Literal["own", "browsergym"]
+    image: bool
+    reward: Literal["strict", "raw"]
+    horizon: int = Field(ge=1)
+    max_episode_seconds: PositiveFloat | None
+
+    @field_validator("tasks")
+    @classmethod
+    def _are_tasks(cls, tasks: list[str]) -> list[str]:
+        catalog.chosen(tasks)
+        return tasks

@@ -1,0 +1,212 @@
+"""A task's page between an episode's beginning and its end: reset, observed, and acted on primitive by primitive."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from agentlab_runner.envs.browser.cdp import Lost, Refused
+from agentlab_runner.envs.browser.page import Failed, Page
+from agentlab_runner.envs.browser.settings import BrowserSettings
+from agentlab_runner.envs.miniwob.catalog import RELOADED, folder
+from agentlab_runner.envs.miniwob.primitives import Primitive
+
+WINDOW = (500, 320)
+"""As the package opens it; a task's area is its upper left corner."""
+AREA = (0, 0, 160, 210)
+QUIET = 1000
+"""Milliseconds that a page has for what it shows after an action: as long as the original waits always."""
+READY = 4000
+"""Milliseconds that a task has to build its page: a pie opens slowly."""
+BESIDE = ("click-dialog", "click-dialog-2", "use-autocomplete", "choose-date")
+"""Tasks that show something outside `#wrap`, which their html then has too."""
+WHEEL = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a primitive."""
+
+    primitive: str
+    fault: str
+    """Why it did nothing, in words; "" if it did."""
+    at: tuple[float, float] | None = None
+    """Where the mouse was, in CSS pixels."""
+
+
+class Stage:
+    """One page, which is kept from episode to episode.
+
+    Args:
+        settings: of the browser.
+        mode: `train` or `test`: which of its texts a task draws.
+
+    Raises:
+        Missing: if there is no browser.
+    """
+
+    def __init__(self, settings: BrowserSettings, mode: str = "train") -> None:
+        self.mode = mode
+        self._home = folder().as_uri()
+        self._settings = settings
+        self._task = ""
+        self.page = self._fresh()
+
+    @property
+    def browser(self) -> str:
+        """Name and version."""
+        return self.page.browser.version
+
+    def reset(self, task: str, seed: int) -> dict[str, Any]:
+        """A new episode; gives what `observe` does.
+
+        Raises:
+            Lost: if the page does not come up.
+        """
+        if self.page.gone or self.page.left:
+            self.page.close()
+            self.page, self._task = self._fresh(), ""
+        if task != self._task or task in RELOADED:
+            self._task = ""
+            self.page.goto(f"{self._home}/miniwob/{task}.html")
+            self._task = task
+        self.page.dialogs.clear()
+        return self._shown(self.page.evaluate("(...given) => lab.reset(...given)", seed, self.mode, READY))
+
+    def observe(self) -> dict[str, Any]:
+        """`done`, `raw` (reward), `reason`, `utterance`, `fields`, `html` and `elements` (see page.js) of now."""
+        return self._shown(self.page.evaluate("() => lab.observe()"))
+
+    def state(self) -> dict[str, Any]:
+        """`done`, `raw` and `reason` alone."""
+        found: dict[str, Any] = self.page.evaluate("() => lab.state()")
+        return found
+
+    def do(self, primitive: Primitive) -> Done:
+        """Do it and wait until the page is quiet.
+
+        Raises:
+            Lost: if the page went away.
+        """
+        at: list[tuple[float, float]] = []
+        try:
+            fault = self._do(primitive, at)
+        except (Failed, Refused) as said:
+            fault = str(said)
+        if not self.page.left:
+            self.page.evaluate("(longest) => lab.quiet(longest)", QUIET)
+        return Done(str(primitive), fault, at[-1] if at else None)
+
+    def close(self) -> None:
+        self.page.close()
+
+    def _fresh(self) -> Page:
+        page = Page(self._settings, WINDOW, self._home)
+        try:
+            page.before_scripts(files(__package__).joinpath("page.js").read_text("utf-8"))
+        except BaseException:
+            page.close()
+            raise
+        return page
+
+    def _shown(self, seen: dict[str, Any]) -> dict[str, Any]:
+        html = seen["html"]
+        beside = html["beside"] if self._task in BESIDE else []
+        return {**seen, "html": "\n".join([html["wrap"], *beside])}
+
+    def _do(self, primitive: Primitive, at: list[tuple[float, float]]) -> str:
+        page, given = self.page, primitive.arguments
+        match primitive.name:
+            case "type" if len(given) == 1:
+                page.type(str(given[0]))
+            case "press":
+                page.press(str(given[0]).replace("command", "control"))
+            case "click_xpath" | "click":
+                return self._click(given[0], at)
+            case "click_option":
+                return self._each(given[0], lambda n: self._choose(given[0], n, None))
+            case "select":
+                return self._exists(given[0]) or self._choose(given[0], 0, given[1])
+            case "movemouse" | "hover":
+                return self._hover(given[0], at)
+            case "type":
+                if fault := self._click(given[0], at):
+                    return fault
+                page.press("control+a")
+                page.type(str(given[1]))
+            case "drag":
+                return self._drag(given[0], given[1], at)
+            case "scroll":
+                return self._scroll(given[0], -WHEEL if given[1] == "up" else WHEEL, at)
+        return ""
+
+    def _click(self, where: int | str, at: list[tuple[float, float]]) -> str:
+        """Every match in turn, as the original does; one under another gets ENTER, and then it is over."""
+        matches, fault = self._aim(where)
+        done = 0
+        for match in matches:
+            if match["tag"] == "option":
+                fault = self._choose(where, match["n"], None) or fault
+                done += 1
+            elif match["point"] is None and match["tag"] == "button" and not match["why"].startswith("hidden"):
+                self.page.evaluate("(...a) => lab.press(...a)", where, match["n"])
+                done += 1
+            elif match["point"] is None:
+                fault = f"{match['name']} is {match['why']}"
+            else:
+                self.page.click(*match["point"])
+                at.append(tuple(match["point"]))
+                done += 1
+        return "" if done else fault
+
+    def _hover(self, where: int | str, at: list[tuple[float, float]]) -> str:
+        matches, fault = self._aim(where)
+        for match in matches:
+            if match["point"] is None:
+                return f"{match['name']} is {match['why']}"
+            self.page.hover(*match["point"])
+            at.append(tuple(match["point"]))
+        return fault
+
+    def _drag(self, start: int | str, end: int | str, at: list[tuple[float, float]]) -> str:
+        (first, fault), (last, other) = self._aim(start), self._aim(end)
+        if fault or other or first[0]["point"] is None:
+            return fault or other or f"{first[0]['name']} is {first[0]['why']}"
+        target = last[0]["point"]
+        if target is None:
+            return f"{last[0]['name']} is {last[0]['why']}"
+        self.page.drag(tuple(first[0]["point"]), tuple(target))
+        at.append(tuple(target))
+        return ""
+
+    def _scroll(self, where: int | str, down: float, at: list[tuple[float, float]]) -> str:
+        matches, fault = self._aim(where)
+        if fault or matches[0]["point"] is None:
+            return fault or f"{matches[0]['name']} is {matches[0]['why']}"
+        x, y = matches[0]["point"]
+        self.page.scroll(x, y, down)
+        at.append((x, y))
+        return ""
+
+    def _each(self, where: int | str, act: Any) -> str:
+        matches, fault = self._aim(where)
+        faults = [act(match["n"]) for match in matches]
+        return fault or (faults[0] if all(faults) else "")
+
+    def _choose(self, where: int | str, n: int, text: int | str | None) -> str:
+        return str(self.page.evaluate("(...given) => lab.choose(...given)", where, n, text))
+
+    def _exists(self, where: int | str) -> str:
+        return self._aim(where)[1]
+
+    def _aim(self, where: int | str) -> tuple[Sequence[Mapping[str, Any]], str]:
+        """Matches with a point of each, and why there is none."""
+        found = self.page.evaluate("(where) => lab.aim(where)", where)
+        if "fault" in found:
+            return [], f"{found['fault']}: {where}"
+        if not found["matches"]:
+            return [], f"nothing matches {where}"
+        return found["matches"], ""
+
+
+__all__ = ["Done", "Lost", "Stage"]

@@ -1,0 +1,53 @@
+"""The same page for the same seed as in the package's own environment, which drives a whole Chromium by Selenium."""
+
+import re
+import shutil
+
+import gymnasium
+import pytest
+
+from agentlab_runner.envs.browser.settings import BrowserSettings
+from agentlab_runner.envs.miniwob import catalog
+from agentlab_runner.envs.miniwob.stage import Stage
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+TASKS = [task for task in catalog.SYNAPSE if task != "click-pie"][:48]
+SEEDS = range(5)
+ATTRIBUTE = r' [\w-]+(?:="[^"]*")?'
+HTML = "return (document.getElementById('wrap') || document.body).outerHTML"
+
+
+def plain(html: str) -> str:
+    """Without the episode's number, attributes in the order of their names."""
+    html = re.sub(r' data-wob_eps="e\d+"', "", html)
+    return re.sub(rf"<(\w+)((?:{ATTRIBUTE})+)>", lambda tag: f"<{tag[1]}{''.join(_ordered(tag[2]))}>", html)
+
+
+def _ordered(attributes: str) -> list[str]:
+    return sorted(re.findall(ATTRIBUTE, attributes))
+
+
+@pytest.mark.slow  # minutes: a browser of Selenium's for each task
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromium-driver")
+def test_the_package_shows_the_same(monkeypatch):
+    for name, value in {"MINIWOB_CHROME_BINARY": CHROMIUM, "MINIWOB_CHROMEDRIVER": DRIVER, "SE_OFFLINE": "true",
+                        "SE_AVOID_STATS": "true"}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    import miniwob
+
+    gymnasium.register_envs(miniwob)
+    stage = Stage(BrowserSettings(patience=30.0))
+    try:
+        for task in TASKS:
+            theirs = gymnasium.make(f"miniwob/{task}-v1", disable_env_checker=True)
+            try:
+                for seed in SEEDS:
+                    told, _ = theirs.reset(seed=seed)
+                    html = theirs.unwrapped.instance.driver.execute_script(HTML)
+                    ours = stage.reset(task, seed)
+                    assert ours["utterance"] == told["utterance"], (task, seed)
+                    assert plain(ours["html"]).startswith(plain(html)), (task, seed)
+            finally:
+                theirs.close()
+    finally:
+        stage.close()

@@ -1,0 +1,67 @@
+"""Primitives: one form for each, and nothing else is read."""
+
+import random
+
+import pytest
+
+from agentlab_runner.envs.miniwob.parser import BLOCK, EXAMPLES, PageParser
+from agentlab_runner.envs.miniwob.primitives import KEYS, LONGEST, Primitive, read, read_line, write
+
+LINES = ["click 7", 'type 5 "Anna"', 'type "a \\"b\\" ż 😀\\n"', "press enter", "press command+a", 'select 9 "March"',
+         "drag 3 to 8", "scroll 4 down", "hover 2", "click_xpath \"//*[@id='x']\"", 'click_option "//option[1]"',
+         'movemouse "//a"']  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_is_written_as_it_is_read(line):
+    assert str(read_line(line)) == line
+    assert write(read(line)) == line
+
+
+def test_texts_of_any_kind_come_back():
+    draw = random.Random(0)
+    for _ in range(300):
+        text = "".join(chr(draw.choice([draw.randrange(32, 127), draw.randrange(160, 55000), 10, 34, 92]))
+                       for _ in range(draw.randrange(1, 30)))  # fmt: skip
+        block = (Primitive("type", (text,)), Primitive("click_xpath", (text,)))
+        assert read(write(block)) == block
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  \n ", "fly 3", "click", "click x", "click -3", "click 7 8", "type Anna", 'type "a', "press hyper", "drag 3",
+     "scroll 3 left", "click 7\nfly", "agent.type('a')", "__import__('os')", 'type "\\x"', "click 7;click 8"],
+)  # fmt: skip
+def test_what_is_none_is_not_read(text):
+    assert read(text) is None
+
+
+def test_a_block_has_an_end():
+    assert read("\n".join(["press tab"] * LONGEST)) is not None
+    assert read("\n".join(["press tab"] * (LONGEST + 1))) is None
+
+
+def test_what_the_parser_shows_is_read():
+    for example in EXAMPLES.values():
+        assert PageParser().parse(example.split("   ")[0]) is not None
+    for example in BLOCK.values():
+        assert PageParser("block").parse(example.split("   ")[0]) is not None
+    assert len(set(KEYS)) == len(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("I should press the button.\nclick 7", "click 7"),
+        ("Action: CLICK  7", "click 7"),
+        ("```\nclick 7\n```", "click 7"),
+        ("1. click 3\n2. click 4", "click 4"),
+        ("- type 5 \"a\"", 'type 5 "a"'),
+        ('type "a   b"', 'type "a   b"'),
+        ('type 5 "Anna"   replaces what the field holds', 'type 5 "Anna"'),
+        ("click on 7", None),
+        ("nothing", None),
+    ],
+)  # fmt: skip
+def test_an_utterance_is_the_last_line_that_is_one(said, meant):
+    assert PageParser().parse(said) == meant
