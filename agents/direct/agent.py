@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from agentlab_runner.agents.direct.settings import DirectSettings
 from agentlab_runner.agents.llm.chat.adopt import as_chat
 from agentlab_runner.agents.llm.chat.kept import Kept
 from agentlab_runner.agents.llm.chat.sessions import Sessions, ask
+from agentlab_runner.agents.llm.chat.thoughts import aloud
 from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message, Reply
 from agentlab_runner.agents.unlearning import Unlearning
 from agentlab_runner.runners.errors import UserError
@@ -76,7 +77,7 @@ class DirectAgent(Unlearning):
         self._retried: set[int] = set()
         """Episodes that are further trials."""
         self._exemplars = load(self.settings.exemplars, self.settings.exemplar_count, self.thinks)
-        self._blind = False
+        self._blind, self._hurried = False, False
 
     @property
     def thinks(self) -> bool:
@@ -203,18 +204,27 @@ class DirectAgent(Unlearning):
         """The answers, each kept among its episode's calls."""
         if not conversations:
             return []
+        key = "lesson_tokens" if module == "reflect" else "max_tokens"
         answers = ask(
             self.model,
             module,
             conversations,
-            max_tokens=self.settings.lesson_tokens if module == "reflect" else self.settings.max_tokens,
+            max_tokens=getattr(self.settings, key),
             deterministic=deterministic,
             choices=choices,
             draws=[0 if deterministic else one.draw() for one in live],
         )
         for one, (_, call) in zip(live, answers, strict=True):
             one.calls.append(call)
-        return [reply for reply, _ in answers]
+        replies = [replace(reply, text=aloud(reply.text, reply.finish == "length")) for reply, _ in answers]
+        if not self._hurried and any(one.finish == "length" and one.tokens_out and not one.text for one in replies):
+            self._hurried = True
+            log.warning(
+                "%s was cut at %d tokens before it said anything: one that thinks needs a higher agent.%s, or to be "
+                "told not to think (a server by model.extra)",
+                *(self.model.name, getattr(self.settings, key), key),
+            )
+        return replies
 
     def _conversation(self, one: _Episode, turn: Message, api: str = "", form: str = "") -> list[Message]:
         recent = one.past[-2 * self.settings.history :] if self.settings.history else []
@@ -252,6 +262,6 @@ def _why(reply: Reply) -> str:
         return "the model refused"
     if reply.finish == "length" and not reply.tokens_out:
         return "the prompt is longer than the model reads"
-    if not reply.text.strip():
-        return "the answer is empty"
-    return "the answer is cut before an action" if reply.finish == "length" else "the answer holds no action"
+    if reply.finish == "length":
+        return "the answer is cut before an action"
+    return "the answer holds no action" if reply.text.strip() else "the answer is empty"

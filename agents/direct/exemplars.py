@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agentlab_runner.agents.direct import prompts
+from agentlab_runner.agents.llm.chat.thoughts import aloud
 from agentlab_runner.agents.llm.chat.types import Message
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.run.episodes import load_episodes
@@ -56,7 +57,7 @@ def _turns(episode: Trajectory, thinks: bool) -> list[Message]:
 
 def _written(step: Step, thinks: bool) -> str:
     """What this agent said there; of another agent the action in words: as it was sent, or as it was called."""
-    replies = {call["module"]: str(call["reply"]) for call in step.decision.extras.get("calls", ())}
+    replies = {call["module"]: aloud(str(call["reply"])) for call in step.decision.extras.get("calls", ())}
     if "act" in replies:
         said = replies["act"]
         return prompts.joined(replies.get("think", ""), said) if thinks else prompts.after_thought(said).strip()

@@ -250,3 +250,20 @@ def test_episodes_of_another_agent_are_told_by_their_actions(tmp_path):
     own = agent(lambda talk, choices: "open 0", exemplars=str(tmp_path / "theirs"))
     episodes(own, (0,))
     assert own.model.asked[0][2].text == "open 2"
+
+
+def test_what_a_model_thinks_in_marks_is_neither_its_action_nor_its_history(caplog):
+    thought = "<think>open 0, or</think>\n\n"
+    own = agent(lambda talk, choices: f"{thought}open {seed_of(talk)}")
+    (one,) = episodes(own, (1,))
+    assert one.success
+    own = agent(lambda talk, choices: f"{thought}open 3")
+    (one,) = episodes(own, (1,))
+    assert own.model.asked[1][2].text == "open 3"
+    assert one.steps[0].decision.extras["calls"][0]["reply"] == f"{thought}open 3", "the transcript has all of it"
+    own = agent(lambda talk, choices: "<think>I might open 1")
+    own.model.finish = "length"
+    with caplog.at_level(logging.WARNING):
+        (one,) = episodes(own, (1,))
+    assert (one.stop, one.reason) == (StopReason.GAVE_UP, "the answer is cut before an action")
+    assert caplog.text.count("one that thinks needs a higher agent.max_tokens") == 1

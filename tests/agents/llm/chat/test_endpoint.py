@@ -43,7 +43,7 @@ def test_what_is_sent_and_what_comes_back(server):
 
 
 def test_conversations_are_answered_together_and_in_order(server):
-    server.delay = 0.1
+    server.delay = 0.5
     server.say = lambda body: completion(body["messages"][0]["content"].upper())
     model = endpoint(server)
     model.check()
