@@ -165,9 +165,9 @@ class Endpoint(Answering):
         """One answer; turns that do not fit are left out, and so is what the server does not take."""
         messages, dropped = fitted(messages, self._room(request), lambda m: wire.estimate(m, self.sees))
         while True:
-            images = self.sees and wire.has_pictures(messages)
-            turns, merged = in_turn(messages) if self._joined else (list(messages), 0)
-            turns = without_system(turns) if self._joined else turns
+            images, joined = self.sees and wire.has_pictures(messages), self._joined
+            turns, merged = in_turn(messages) if joined else (list(messages), 0)
+            turns = without_system(turns) if joined else turns
             expected, body = wire.estimate(messages, images), self._body(request, turns, images, weighs)
             try:
                 return replace(self._once(request, body, expected), dropped=dropped, merged=merged)
@@ -181,7 +181,7 @@ class Endpoint(Answering):
                 elif images and fault.status < 500 and wire.PICTURES.search(fault.said):
                     self._blind = True
                     self._say_once("images", f"{self.name} takes no pictures; it is told {wire.NO_PICTURE} instead")
-                elif not self._joined and wire.ROLES.search(fault.said):
+                elif not joined and wire.ROLES.search(fault.said):
                     self._joined = True
                     self._say_once("roles", f"{self.name} takes no rules apart; they stand before its first turn")
                 elif fault.status < 500 and wire.FILTERED.search(fault.said):

@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from omegaconf import OmegaConf
 
 from agentlab_runner.agents.llm.chat.kept import Kept
 from agentlab_runner.agents.llm.chat.thoughts import aloud
@@ -82,18 +83,26 @@ def test_a_template_without_a_system_turn_is_told_the_rules_in_the_first_one(ser
         in_turn = all(role == ("user", "assistant")[place % 2] for place, role in enumerate(roles))
         return completion(body["messages"][0]["content"]) if in_turn else refusal(words)
 
-    server.say = say
+    server.say, server.delay = say, 0.2
     model = endpoint(server)
     talk = [Message("system", ("rules",)), *(Message("user", (text,)) for text in ("one", "two"))]
     with caplog.at_level(logging.WARNING):
-        reply = ask(model, talk)
+        replies = model.reply([talk] * 4, max_tokens=8, deterministic=True, draws=range(4))  # refused all together
         ask(model, talk)
-    assert (reply.text, reply.merged) == ("rules\n\none\n\ntwo", 1)
-    assert len(server.seen) == 3
+    assert {(reply.text, reply.merged) for reply in replies} == {("rules\n\none\n\ntwo", 1)}
+    assert server.seen[-1]["messages"] == [{"role": "user", "content": "rules\n\none\n\ntwo"}]
     assert caplog.text.count("stand before its first turn") == 1
     server.say = lambda body: refusal(words)
     with pytest.raises(UserError, match=words[:10]):
         ask(endpoint(server), talk)
+
+
+def test_what_is_sent_beside_may_have_keys_of_its_own(server):
+    """As a composed config has it; thinking is turned off by such keys."""
+    extra = OmegaConf.create({"chat_template_kwargs": {"enable_thinking": False}, "stop_token_ids": [1, 2]})
+    ask(endpoint(server, extra=extra))
+    assert server.seen[0]["chat_template_kwargs"] == {"enable_thinking": False}
+    assert server.seen[0]["stop_token_ids"] == [1, 2]
 
 
 def test_thoughts_are_no_answer(server):
