@@ -3,7 +3,6 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from omegaconf import OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
@@ -11,15 +10,6 @@ class Settings(BaseModel):
     """A config node that allows no key but its own."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain(cls, values: Any) -> Any:
-        """Keys and lists as a composed config has them, made Python's own, so that they can be written as JSON."""
-        if not isinstance(values, dict):
-            return values
-        ours = {key for key, value in values.items() if OmegaConf.is_config(value)}
-        return {key: OmegaConf.to_container(value) if key in ours else value for key, value in values.items()}
 
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
