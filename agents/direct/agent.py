@@ -63,8 +63,9 @@ class DirectAgent(Unlearning):
         settings: the keys of `DirectSettings`.
 
     Raises:
-        UserError: if the model is none that is talked to, or there are too few exemplars; and from `act` where there is
-            neither a list of actions nor a parser that tells its language, or nothing the model can read.
+        UserError: if the model is none that is talked to, or there are too few exemplars, or those of another
+            environment; and from `act` where there is neither a list of actions nor a parser that tells its language,
+            or nothing the model can read.
     """
 
     def __init__(self, policy: "ChatModel | LanguagePolicy", parser: Parser | None = None, **settings: Any) -> None:
@@ -76,8 +77,8 @@ class DirectAgent(Unlearning):
         self._lessons = Lessons()
         self._retried: set[int] = set()
         """Episodes that are further trials."""
-        self._exemplars = load(self.settings.exemplars, self.settings.exemplar_count, self.thinks)
-        self._blind, self._hurried = False, False
+        self._exemplars = load(self.settings.exemplars, self.settings.exemplar_count, self.thinks, parser)
+        self._blind, self._hurried, self._told = False, False, False
 
     @property
     def thinks(self) -> bool:
@@ -130,6 +131,13 @@ class DirectAgent(Unlearning):
 
     def end(self, trajectories: Sequence[Trajectory]) -> None:
         for trajectory, episode in zip(trajectories, self._episodes.end(trajectories), strict=True):
+            if not self._told and (trajectory.task, trajectory.seed) in self._exemplars.starts:
+                self._told = True
+                log.warning(
+                    "an exemplar shows how an episode that is played was solved (task %s, seed %d): its success says "
+                    "little; take agent.exemplars from a run with another eval.seed",
+                    *(trajectory.task, trajectory.seed),
+                )
             if self.learns and not trajectory.success and trajectory.stop.counts:
                 self._lessons.failed(trajectory, episode.past)
 
@@ -228,8 +236,9 @@ class DirectAgent(Unlearning):
 
     def _conversation(self, one: _Episode, turn: Message, api: str = "", form: str = "") -> list[Message]:
         recent = one.past[-2 * self.settings.history :] if self.settings.history else []
-        rules = prompts.system(api, form, one.lessons, examples=bool(self._exemplars))
-        return [rules, *self._exemplars, *recent, turn]
+        shown, (first, *others) = self._exemplars.turns, (*recent, turn)
+        rules = prompts.system(api, form, one.lessons, examples=bool(shown))
+        return [rules, *shown, prompts.headed(first, prompts.OWN) if shown else first, *others]
 
     def _shown(self, observation: Observation) -> Message:
         """An observation as the model is shown it.
