@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.runners.errors import RunFailed, UserError
 
 T = TypeVar("T")
@@ -260,7 +261,7 @@ class Http:
         spent = "insufficient_quota" in answer.text
         if status in TRANSIENT and not spent:
             raise _Passing(f"answered {status}: {said}", wait=_told_to_wait(answer.headers))
-        fix = f"check {self.words.node}"
+        fix = "pay for more" if spent or status == 402 else f"check {self.words.node}"
         if _is_page(answer.text):
             fix = f"set {self.words.url} to the /v1 of an OpenAI-compatible server"
         raise Refused(status, said, f"{url} answered {status}: {said}; {fix}")
@@ -287,11 +288,6 @@ def data_uri(pixels: NDArray[np.uint8]) -> str:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def readable(text: str) -> str:
-    """The text with halves of characters joined, or replaced where one is alone: JSON can hold them, files cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _loaded(text: str) -> Any:

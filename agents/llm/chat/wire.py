@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from agentlab_runner.agents.llm.chat.types import Finish, Message
-from agentlab_runner.agents.llm.http import Answer, Cut, Refused, data_uri, readable
+from agentlab_runner.agents.llm.halves import readable
+from agentlab_runner.agents.llm.http import Answer, Cut, Refused, data_uri
 from agentlab_runner.runners.frames import Frame
 
 NO_PICTURE = "[no picture]"

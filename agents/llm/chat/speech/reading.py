@@ -13,6 +13,7 @@ from torch import Tensor
 from agentlab_runner.agents.llm.chat.history import in_turn, without_system
 from agentlab_runner.agents.llm.chat.types import Message
 from agentlab_runner.agents.llm.chat.wire import NO_PICTURE
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.agents.llm.policy import LanguagePolicy
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import Frame, Kept
@@ -143,7 +144,7 @@ class Reader:
     def _by_processor(self, text: str, pictures: Sequence[Frame]) -> tuple[int, ...]:
         shown = [[picture.array() for picture in pictures]]
         specials = {} if self.prompts.needs_specials(text) else {"add_special_tokens": False}
-        batch = self.policy.processor(text=[text], images=shown, return_tensors="pt", **specials)
+        batch = self.policy.processor(text=[readable(text)], images=shown, return_tensors="pt", **specials)
         return tuple(batch["input_ids"][0].tolist())
 
 
