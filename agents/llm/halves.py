@@ -1,4 +1,4 @@
-"""Halves of characters, left where an emoji was cut: Python and JSON hold them in a text, files and tokenizers do not."""
+"""Halves of characters, left where an emoji was cut: Python and JSON hold them, files and tokenizers do not."""
 
 
 def readable(text: str) -> str:
