@@ -32,6 +32,7 @@ from agentlab_runner.runners.online.origin import pinned
 from agentlab_runner.runners.processes.crew import crew, follow, follow_until_abandoned, follows
 from agentlab_runner.runners.processes.threads import settle, wait
 from agentlab_runner.runners.run.apart import apart, evaluating
+from agentlab_runner.runners.run.begun import begun_here
 from agentlab_runner.runners.run.config_file import as_plain, check_unedited
 from agentlab_runner.runners.run.folder import Run
 from agentlab_runner.runners.run.lookup import folder_named, has_begun
@@ -89,11 +90,14 @@ def open_run(own: Mapping[str, str], rest: Sequence[str] = (), trust: str | None
         trust: the run's folder or its name, if the user answers for whoever made it.
 
     Raises:
-        UserError: if there is none, its config was edited, or names what no config here names and is not trusted.
+        UserError: if there is none, its config was edited, or it was not begun on this machine, names what no config
+            here names and is not trusted.
     """
     run = find_run(own)
     check_unedited(run.path, run.config, run.manifest)
     if trust is None:
+        if begun_here(run.config):
+            return run
         given = [_key(override) for override in rest]
         check_named(as_plain(run.config), str(run.path / "config.yaml"), f"--trust {run.path}", given)
     elif trust != run.path.name and Path(trust).expanduser().resolve() != run.path.resolve():

@@ -19,8 +19,8 @@ class Phrases(TypedDict):
     """Best ends in an unfinished clause that every phrase continues."""
     actions: Sequence[str]
     """None twice, none empty."""
-    action_ids: Sequence[int]
-    """The index of each phrase among all actions."""
+    action_ids: Sequence[Any]
+    """For each phrase what `env.step` receives: its index among all actions, or what else an action is."""
     vector: NotRequired[NDArray[np.float32]]
     """The same state in numbers."""
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from agentlab_runner.agents.llm.candidates import CandidateScorer, CandidateScores, Normalisation, Question, log_policy
-from agentlab_runner.agents.twosome.states import question_of
+from agentlab_runner.agents.twosome.states import listed_action, question_of
 from agentlab_runner.runners.types import Decision, Observation
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class PhraseActor:
         for observation, log_probabilities in zip(observations, self.log_policies(questions), strict=True):
             best = int(log_probabilities.argmax())
             choice = best if deterministic else int(torch.multinomial(log_probabilities.exp(), 1))
-            decisions.append(Decision(int(observation["action_ids"][choice])))
+            decisions.append(Decision(listed_action(observation, choice)))
         return decisions
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ import torch
 
 from agentlab_runner.agents.twosome.actor import PhraseActor
 from agentlab_runner.agents.twosome.settings import RandomSettings, ZeroShotSettings
-from agentlab_runner.agents.twosome.states import question_of
+from agentlab_runner.agents.twosome.states import listed_action, question_of
 from agentlab_runner.agents.unlearning import Unlearning
 from agentlab_runner.runners.types import Decision, Observation
 
@@ -41,6 +41,6 @@ class RandomAgent(Unlearning):
         decisions = []
         for observation in observations:
             question_of(observation).check()
-            ids = observation["action_ids"]
-            decisions.append(Decision(int(ids[int(torch.randint(len(ids), ()))])))
+            choice = int(torch.randint(len(observation["action_ids"]), ()))
+            decisions.append(Decision(listed_action(observation, choice)))
         return decisions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from agentlab_runner.agents.llm.candidates import CandidateScorer, Normalisation, Question, log_policy
-from agentlab_runner.agents.twosome.states import question_of
+from agentlab_runner.agents.twosome.states import listed_action, question_of
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy
@@ -39,9 +39,8 @@ def visited(env: Any, episodes: int, seed: int = 0) -> list[Question]:
             question = question_of(observation)
             question.check()
             met[question] = None
-            ids = observation["action_ids"]
-            action = int(ids[int(torch.randint(len(ids), (), generator=draw))])
-            observation, _, terminated, truncated, _ = env.step(action)
+            choice = int(torch.randint(len(observation["action_ids"]), (), generator=draw))
+            observation, _, terminated, truncated, _ = env.step(listed_action(observation, choice))
             ended = terminated or truncated
     return list(met)
 

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from agentlab_runner.agents.llm.candidates import Question
 from agentlab_runner.runners.errors import UserError
@@ -44,13 +47,19 @@ def question_of(observation: Observation) -> Question:
     return question
 
 
+def listed_action(observation: Observation, choice: int) -> Any:
+    """What `env.step` receives for a phrase: its id, as Python has it where it is a number of NumPy's."""
+    own = observation["action_ids"][choice]
+    return own.item() if isinstance(own, np.generic) else own
+
+
 def chosen(step: Step) -> int:
     """Index of the decided action among the admissible ones.
 
     Raises:
         UserError: if it was not admissible.
     """
-    ids = [int(i) for i in step.observation["action_ids"]]
+    ids = list(step.observation["action_ids"])
     if step.decision.action not in ids:
         raise UserError(
             f"action {step.decision.action} was taken where {ids} were admissible; learn from this agent's own episodes"

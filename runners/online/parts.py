@@ -62,7 +62,7 @@ def make_agent(cfg: DictConfig, folder: Path, trainer: "Trainer") -> Any:
                 raise UserError("this model is made from demonstrations; give the experiment a warm_start")
             model["name"] = str(folder / "model")
         parts["policy"] = instantiate(model)
-    if "parser" in cfg.env:
+    if "parser" in cfg.env and "parser" in inspect.signature(get_object(cfg.agent._target_)).parameters:
         parts["parser"] = instantiate(cfg.env.parser)
     _check_parts(cfg.agent._target_, parts)
     agent = instantiate(cfg.agent, **parts)

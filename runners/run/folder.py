@@ -28,6 +28,7 @@ from agentlab_runner.runners.files.lock import is_locked, take_lock
 from agentlab_runner.runners.files.names import bare
 from agentlab_runner.runners.files.received import check_folder
 from agentlab_runner.runners.run.appear import given_folder, new_folder
+from agentlab_runner.runners.run.begun import begun_here, note_begun
 from agentlab_runner.runners.run.checkpoint import Checkpoints, restore_rng, rng_state
 from agentlab_runner.runners.run.config_file import Config, as_plain, as_yaml, compare, read_config
 from agentlab_runner.runners.run.evaluations import Apart
@@ -104,6 +105,7 @@ class Run:
             write_atomic(folder / "manifest.json", _json(manifest))
 
         folder, lock = new_folder(root, title, fill) if path is None else given_folder(path, fill)
+        note_begun(config)
         run = cls(folder)
         run._lock = lock
         return run
@@ -373,6 +375,8 @@ class Run:
             return
         self._hold()  # before anything is written: somebody else may be resuming it, too
         config = as_plain(cfg)
+        if begun_here(self.config):
+            note_begun(config)
         self.manifest["replaced_hash"] = config_hash(as_plain(self.config))
         self.manifest = cast(Manifest, {**self.manifest, **described(config)})
         self._write_manifest()

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from agentlab_runner.agents.llm.chat.settings import EndpointSettings
 from agentlab_runner.runners.errors import RunFailed
 
+DEAR = (15.0, 75.0)
+"""Of a million tokens of prompt and of answer, in dollars: as the dearest models in common use cost."""
+
 
 class CapReached(RunFailed):
     """The next request could pass a cap."""
@@ -35,13 +38,21 @@ class Budget:
         self._held = Spent()
         self._free = threading.Condition()
 
+    @property
+    def guesses(self) -> bool:
+        """Whether a cap of cost is to be kept and nobody has said a price."""
+        return self.settings.max_cost is not None and self.settings.price_in is None
+
     def price(self, tokens_in: int, tokens_out: int) -> float:
         """What so many tokens cost."""
-        return ((self.settings.price_in or 0) * tokens_in + (self.settings.price_out or 0) * tokens_out) / 1e6
+        s = self.settings
+        price_in, price_out = DEAR if self.guesses else (s.price_in or 0, s.price_out or 0)
+        return (price_in * tokens_in + price_out * tokens_out) / 1e6
 
-    def most(self, tokens_in: int, tokens_out: int) -> Spent:
-        """One request that has at most so many."""
-        return Spent(1, tokens_in + tokens_out, self.price(tokens_in, tokens_out))
+    def most(self, tokens_in: int, tokens_out: int, stated: float | None = None) -> Spent:
+        """One request that has at most so many, or that the server has stated the cost of."""
+        own = stated is None or self.settings.price_in is not None
+        return Spent(1, tokens_in + tokens_out, self.price(tokens_in, tokens_out) if own else float(stated or 0))
 
     def add(self, spent: Spent) -> None:
         """What an earlier part of the run has spent."""
@@ -57,7 +68,7 @@ class Budget:
         with self._free:
             while over := self._over(self.spent + self._held + most):
                 if self._held.calls == 0:
-                    raise _reached(over)
+                    raise self._reached(over)
                 self._free.wait()
             self._held += most
 
@@ -78,7 +89,7 @@ class Budget:
         with self._free:
             self.spent += most
             if over := self._over(self.spent + self._held):
-                raise _reached(over)
+                raise self._reached(over)
 
     def _over(self, total: Spent) -> str:
         s = self.settings
@@ -91,9 +102,10 @@ class Budget:
                 return f"model.{name}={cap:g} ({before:.6g} so far)"
         return ""
 
-
-def _reached(over: str) -> CapReached:
-    return CapReached(
-        f"the next request could pass {over}; what was answered is kept: raise the cap, or set it to null, and go on "
-        "with agentlab resume"
-    )
+    def _reached(self, over: str) -> CapReached:
+        priced = f", counted at {DEAR[0]:g} and {DEAR[1]:g} a million tokens until price_in and price_out are given"
+        why = priced if self.guesses and "max_cost" in over else ""
+        return CapReached(
+            f"the next request could pass {over}{why}; what was answered is kept: raise the cap, or set it to null, "
+            "and go on with agentlab resume"
+        )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from agentlab_runner.agents.llm.chat import choosing, wire
-from agentlab_runner.agents.llm.chat.budget import Budget, Spent
+from agentlab_runner.agents.llm.chat.budget import DEAR, Budget, Spent
 from agentlab_runner.agents.llm.chat.history import fitted, in_turn, shortened, without_system
 from agentlab_runner.agents.llm.chat.request import Answering, Request
 from agentlab_runner.agents.llm.chat.settings import EndpointSettings
@@ -32,6 +32,10 @@ OPTIONAL = {
     "stop": ("stop",),
 }
 """What a server may not know, by the word its refusal has, and what is then left out."""
+GUESSED = (
+    "nobody says what {name} costs: it is counted at {prices[0]:g} and {prices[1]:g} dollars for a million tokens of "
+    "prompt and of answer, so that max_cost holds; give model.price_in and model.price_out, 0 for a model of your own"
+)
 SHORTER = 0.75
 """How much of a conversation is left when a server says that it is too long, again and again until it fits."""
 
@@ -226,7 +230,9 @@ class Endpoint(Answering):
                 self._say_once("usage", f"{self.name} does not count its tokens; they are estimated")
             tokens_in = expected if said.tokens_in is None else said.tokens_in
             tokens_out = wire.tokens_of(said.text) if said.tokens_out is None else said.tokens_out
-            came = self.budget.most(tokens_in, tokens_out)
+            if said.cost is None and self.budget.guesses:
+                self._say_once("price", GUESSED.format(name=self.name, prices=DEAR))
+            came = self.budget.most(tokens_in, tokens_out, said.cost)
         finally:
             self.budget.settle(most, came)
         seconds = time.perf_counter() - began

@@ -40,11 +40,12 @@ class EndpointSettings(PatientSettings):
     parallel: PositiveInt = 8
     """Requests under way at once."""
     price_in: float | None = Field(default=None, ge=0)
-    """Of a million tokens of prompt, in any currency."""
+    """Of a million tokens of prompt, in any currency; without prices, a call costs what the server says of it."""
     price_out: float | None = Field(default=None, ge=0)
-    """Of a million tokens of answer."""
+    """Of a million tokens of answer; given with the other or not at all."""
     max_cost: PositiveFloat | None = None
-    """Of the whole run, in the currency of the prices; checked before each request, at the most that it may cost."""
+    """Of the whole run, in the currency of the prices; checked before each request, at the most that it may cost. What
+    neither the config nor the server prices is counted at `budget.DEAR`."""
     max_calls: PositiveInt | None = None
     """Requests of the whole run."""
     max_tokens_per_run: PositiveInt | None = None
@@ -60,8 +61,8 @@ class EndpointSettings(PatientSettings):
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> "EndpointSettings":
-        if self.max_cost is not None and (self.price_in is None or self.price_out is None):
-            raise ValueError("max_cost needs prices: give price_in and price_out, of a million tokens each")
+        if (self.price_in is None) != (self.price_out is None):
+            raise ValueError("there is one price; give price_in and price_out, of a million tokens each")
         if mine := sorted(OURS & self.extra.keys()):
             raise ValueError(f"extra sets {', '.join(mine)}, which every request has already; leave it out there")
         return self

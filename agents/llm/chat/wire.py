@@ -49,6 +49,8 @@ class Said:
     """None where the server does not say."""
     first: Mapping[str, float] | None
     """Log-probabilities of the tokens the answer could have begun with, where they were asked for and given."""
+    cost: float | None = None
+    """As the server has it, where it does."""
 
 
 def turns(messages: Sequence[Message], images: bool) -> list[dict[str, Any]]:
@@ -91,7 +93,7 @@ def read(answer: Answer) -> Said:
             kind, text = "refusal", text or str(refusal or "")
         first = _first(choice.get("logprobs"))
         tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-        return Said(text, kind, str(model)[:200], tokens_in, tokens_out, first)
+        return Said(text, kind, str(model)[:200], tokens_in, tokens_out, first, _cost(usage.get("cost")))
     except (KeyError, IndexError, TypeError, AttributeError) as fault:
         said = content.get("message") or content.get("detail") if isinstance(content, dict) else None
         raise Refused(
@@ -151,6 +153,12 @@ def _text(content: Any) -> str:
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
+
+
+def _cost(value: Any) -> float | None:
+    """As OpenRouter states it, in dollars."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and 0 <= value < math.inf else None
 
 
 def _first(logprobs: Any) -> dict[str, float] | None:

@@ -14,12 +14,12 @@ from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.evaluation.experiment import EvaluationExperiment
 from agentlab_runner.runners.run.folder import Run
 from tests.agents.llm.chat.fault_server import FaultServer, completion, refusal, serving
+from tests.runners.received import forge
 
 KEY = "sk-loud-and-secret-0123456789"
 EXPERIMENTS = ("alfworld", "android", "cards", "overcooked", "virtualhome")
 MODELS = {
-    "chat": ["model.base_url=http://localhost:1/v1", "model.name=small", "model.price_in=1", "model.price_out=2",
-             "model.max_cost=2"],
+    "chat": ["model.base_url=http://localhost:1/v1", "model.name=small", "model.max_cost=2"],
     "recorded": ["model.folder=RUN"],
     "smollm2_chat": [], "smollm2": [], "smolvlm": [], "qwen2_5_vl": [],
 }  # fmt: skip
@@ -200,7 +200,7 @@ def test_lessons_are_drawn_once_read_in_the_next_trial_and_survive_kills(door, c
         (cut,) = door.glob("runs/*cut")
         sessions = 1
         while process.returncode == -signal.SIGKILL:
-            process = start(door, cli_env, "resume", f"run={cut}", url)
+            process = start(door, cli_env, "resume", f"run={cut}")
             _, said = process.communicate()
             sessions += 1
         assert process.returncode == 0, said
@@ -283,7 +283,7 @@ def test_a_cap_ends_a_run_that_goes_on(door, cli):
         (run,) = (door / "runs").iterdir()
         assert table(run)["episodes"] == 2
         assert len(server.seen) == 4
-        again = cli("resume", "run=latest", url, "model.max_calls=100")
+        again = cli("resume", "run=latest", "model.max_calls=100")
         assert again.exit_code == 0, again.stderr
         assert len(server.seen) == 7
         assert table(run)["episodes"] == 4
@@ -292,6 +292,22 @@ def test_a_cap_ends_a_run_that_goes_on(door, cli):
         compared = cli("compare", str(run), str(next((door / "runs").glob("*other"))))
         assert compared.exit_code == 0, compared.stderr
         assert "tokens in, an episode" in compared.stdout
+
+
+def test_where_a_key_is_sent_is_decided_by_whoever_began_the_run_here(door, cli, cli_env, tmp_path):
+    with serving(FaultServer(key=KEY, say=by_lessons)) as server:
+        assert cli("eval", "+exp=door", f"model.base_url={server.url}", "model.max_calls=4").exit_code == 1
+        assert cli("resume", "run=latest", "model.max_calls=5").exit_code == 1, "the run that it was changed to"
+        asked = len(server.seen)
+        (run,) = (door / "runs").iterdir()
+        cli_env["AGENTLAB_CACHE"] = str(tmp_path / "of somebody else")
+        received = cli("resume", "run=latest", "model.max_calls=100")
+        assert received.exit_code == 2
+        assert f"sets model.base_url to '{server.url}', which is for you to decide" in received.stderr
+        del cli_env["AGENTLAB_CACHE"]
+        forge(run, lambda config: config["model"].update(base_url="http://elsewhere.example/v1"))
+        assert "which is for you to decide" in cli("resume", "run=latest", "model.max_calls=100").stderr
+        assert len(server.seen) == asked
 
 
 def test_an_endpoint_that_is_gone_for_good_leaves_what_was_played(door, cli):
@@ -308,6 +324,6 @@ def test_an_endpoint_that_is_gone_for_good_leaves_what_was_played(door, cli):
         assert table(run)["episodes"] == 2
         server.say = by_lessons
         before = len(server.seen)
-        assert cli("resume", "run=latest", url).exit_code == 0
+        assert cli("resume", "run=latest").exit_code == 0
         assert table(run)["episodes"] == 4
         assert len(server.seen) - before == 4

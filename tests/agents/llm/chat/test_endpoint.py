@@ -257,6 +257,31 @@ def test_caps_are_kept_before_a_request(server):
     assert model.budget.spent == Spent(len(found), 15 * len(found), 0.0)
 
 
+def test_a_cap_holds_where_nobody_says_a_price(server, caplog):
+    server.say = lambda body: completion("yes", usage=(100_000, 1_000))
+    model = endpoint(server, max_cost=2.0)
+    assert ask(model).cost == pytest.approx(1.5 + 0.075)
+    assert "counted at 15 and 75 dollars for a million tokens" in caplog.text
+    assert ask(model).cost > 0
+    with pytest.raises(CapReached, match=r"max_cost=2 \(3\.15 so far\), counted at 15 and 75 a million tokens until"):
+        ask(model)
+    assert ask(endpoint(server)).cost == 0, "no cap, no price"
+
+
+@pytest.mark.parametrize("stated", [0.25, 0, float("inf"), float("nan"), -1, "1", True, None])
+def test_a_server_may_state_the_cost_and_the_config_wins(server, stated):
+    def say(body):
+        said = completion("yes", usage=(1_000_000, 0))
+        said["usage"]["cost"] = stated
+        return said
+
+    server.say = say
+    believed = type(stated) in (int, float) and 0 <= stated < 1
+    assert ask(endpoint(server)).cost == (stated if believed else 0)
+    assert ask(endpoint(server, max_cost=90.0)).cost == (stated if believed else 15)
+    assert ask(endpoint(server, price_in=3.0, price_out=0.0)).cost == 3
+
+
 def test_a_lost_answer_may_have_been_paid(server):
     server.script = [Answer(completion("late"), silent=1.0)]
     model = endpoint(server, price_in=0.0, price_out=1e6, max_cost=20.0, timeout=0.3)
@@ -387,7 +412,7 @@ def test_the_key_is_scrubbed_from_whatever_a_server_says(server, caplog):
         {"base_url": "http://me:secret@host/v1"},
         {"base_url": "http://host/v1?key=secret"},
         {"max_cost": 0, "price_in": 1.0, "price_out": 1.0},
-        {"max_cost": 1.0},
+        {"price_in": 1.0, "max_cost": 1.0},
         {"max_calls": 0},
         {"max_tokens_per_run": 0},
         {"parallel": 0},
