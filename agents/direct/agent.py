@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from agentlab_runner.agents.direct.settings import DirectSettings
 from agentlab_runner.agents.llm.chat.adopt import as_chat
 from agentlab_runner.agents.llm.chat.kept import Kept
 from agentlab_runner.agents.llm.chat.sessions import Sessions, ask
+from agentlab_runner.agents.llm.chat.thoughts import aloud
 from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message, Reply
 from agentlab_runner.agents.unlearning import Unlearning
 from agentlab_runner.runners.errors import UserError
@@ -62,8 +63,9 @@ class DirectAgent(Unlearning):
         settings: the keys of `DirectSettings`.
 
     Raises:
-        UserError: if the model is none that is talked to, or there are too few exemplars; and from `act` where there is
-            neither a list of actions nor a parser that tells its language, or nothing the model can read.
+        UserError: if the model is none that is talked to, or there are too few exemplars, or those of another
+            environment; and from `act` where there is neither a list of actions nor a parser that tells its language,
+            or nothing the model can read.
     """
 
     def __init__(self, policy: "ChatModel | LanguagePolicy", parser: Parser | None = None, **settings: Any) -> None:
@@ -75,8 +77,8 @@ class DirectAgent(Unlearning):
         self._lessons = Lessons()
         self._retried: set[int] = set()
         """Episodes that are further trials."""
-        self._exemplars = load(self.settings.exemplars, self.settings.exemplar_count, self.thinks)
-        self._blind = False
+        self._exemplars = load(self.settings.exemplars, self.settings.exemplar_count, self.thinks, parser)
+        self._blind, self._hurried, self._told = False, False, False
 
     @property
     def thinks(self) -> bool:
@@ -129,6 +131,13 @@ class DirectAgent(Unlearning):
 
     def end(self, trajectories: Sequence[Trajectory]) -> None:
         for trajectory, episode in zip(trajectories, self._episodes.end(trajectories), strict=True):
+            if not self._told and (trajectory.task, trajectory.seed) in self._exemplars.starts:
+                self._told = True
+                log.warning(
+                    "an exemplar shows how an episode that is played was solved (task %s, seed %d): its success says "
+                    "little; take agent.exemplars from a run with another eval.seed",
+                    *(trajectory.task, trajectory.seed),
+                )
             if self.learns and not trajectory.success and trajectory.stop.counts:
                 self._lessons.failed(trajectory, episode.past)
 
@@ -203,23 +212,33 @@ class DirectAgent(Unlearning):
         """The answers, each kept among its episode's calls."""
         if not conversations:
             return []
+        key = "lesson_tokens" if module == "reflect" else "max_tokens"
         answers = ask(
             self.model,
             module,
             conversations,
-            max_tokens=self.settings.lesson_tokens if module == "reflect" else self.settings.max_tokens,
+            max_tokens=getattr(self.settings, key),
             deterministic=deterministic,
             choices=choices,
             draws=[0 if deterministic else one.draw() for one in live],
         )
         for one, (_, call) in zip(live, answers, strict=True):
             one.calls.append(call)
-        return [reply for reply, _ in answers]
+        replies = [replace(reply, text=aloud(reply.text, reply.finish == "length")) for reply, _ in answers]
+        if not self._hurried and any(one.finish == "length" and one.tokens_out and not one.text for one in replies):
+            self._hurried = True
+            log.warning(
+                "%s was cut at %d tokens before it said anything: one that thinks needs a higher agent.%s, or to be "
+                "told not to think (a server by model.extra)",
+                *(self.model.name, getattr(self.settings, key), key),
+            )
+        return replies
 
     def _conversation(self, one: _Episode, turn: Message, api: str = "", form: str = "") -> list[Message]:
         recent = one.past[-2 * self.settings.history :] if self.settings.history else []
-        rules = prompts.system(api, form, one.lessons, examples=bool(self._exemplars))
-        return [rules, *self._exemplars, *recent, turn]
+        shown, (first, *others) = self._exemplars.turns, (*recent, turn)
+        rules = prompts.system(api, form, one.lessons, examples=bool(shown))
+        return [rules, *shown, prompts.headed(first, prompts.OWN) if shown else first, *others]
 
     def _shown(self, observation: Observation) -> Message:
         """An observation as the model is shown it.
@@ -252,6 +271,6 @@ def _why(reply: Reply) -> str:
         return "the model refused"
     if reply.finish == "length" and not reply.tokens_out:
         return "the prompt is longer than the model reads"
-    if not reply.text.strip():
-        return "the answer is empty"
-    return "the answer is cut before an action" if reply.finish == "length" else "the answer holds no action"
+    if reply.finish == "length":
+        return "the answer is cut before an action"
+    return "the answer holds no action" if reply.text.strip() else "the answer is empty"

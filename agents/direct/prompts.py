@@ -18,6 +18,8 @@ CHOOSE = "Answer with one of these actions, word for word:"
 SILENT = "(nothing)"
 AGAIN = "There is no action in that."
 EXAMPLES = "First come episodes of such tasks that were solved, then your own."
+SOLVED = "An episode that was solved:"
+OWN = "Your own episode:"
 LESSONS = "You have failed this task before. What you learnt from it:"
 REFLECT = (
     "You failed. Say in two or three sentences what went wrong and what you will do otherwise the next time; you will "
@@ -73,6 +75,11 @@ def listed(phrases: Iterable[str]) -> str:
 def with_words(message: Message, words: str) -> Message:
     """The same turn with something said after it."""
     return Message(message.role, (*message.parts, f"\n\n{words}"))
+
+
+def headed(message: Message, words: str) -> Message:
+    """The same turn with a line before it."""
+    return Message(message.role, (f"{words}\n\n", *message.parts))
 
 
 def said(text: str) -> Message:

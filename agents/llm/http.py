@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.runners.errors import RunFailed, UserError
 
 T = TypeVar("T")
@@ -27,6 +28,8 @@ TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 52
 ANSWER_LIMIT = 2**26
 """Bytes of one answer."""
 REDIRECTS = 5
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""The beginning of half a character, as JSON may write it."""
 LEAST_SECRET = 8
 """Characters from which a key is one; servers that ask for none are given `EMPTY` or `x`."""
 
@@ -73,7 +76,7 @@ class Answer:
             Refused: if it is something else, as the page of a web site.
         """
         try:
-            return json.loads(self.text)
+            return _loaded(self.text)
         except (ValueError, RecursionError) as fault:
             if self.text.lstrip()[:1] in ("{", "["):
                 raise Cut("sent JSON that breaks off") from fault
@@ -241,26 +244,27 @@ class Http:
             raise UserError(f"{self.base} is no address of a server ({fault}); correct {self.words.url}") from None
         except RuntimeError:  # the client is closed
             raise RunFailed(f"requests to {self.base} were abandoned") from None
-        text = self.scrub(b"".join(chunks).decode(errors="replace"))
+        text = self.scrub(b"".join(chunks).decode("utf-8-sig", errors="replace"))
         return Answer(url, response.status_code, dict(response.headers), text, self.words.url)
 
     def _judged(self, answer: Answer) -> Answer:
-        if answer.status < 300:
+        status = _stated(answer)
+        if status < 300:
             return answer
         said, url = self.scrub(_reason(answer)), answer.url
-        if answer.status == 401 or (answer.status == 403 and not re.search("moderat|flagged|polic", said, re.I)):
+        if status == 401 or (status == 403 and not re.search("moderat|flagged|polic", said, re.I)):
             missing = "" if self.key else ", which is not set"
             raise UserError(
-                f"{url} refuses the token ({answer.status}); put the right one into the environment variable "
+                f"{url} refuses the token ({status}); put the right one into the environment variable "
                 f"{self.key_env}{missing}{self.words.instead}"
             )
         spent = "insufficient_quota" in answer.text
-        if answer.status in TRANSIENT and not spent:
-            raise _Passing(f"answered {answer.status}: {said}", wait=_told_to_wait(answer.headers))
-        fix = f"check {self.words.node}"
+        if status in TRANSIENT and not spent:
+            raise _Passing(f"answered {status}: {said}", wait=_told_to_wait(answer.headers))
+        fix = "pay for more" if spent or status == 402 else f"check {self.words.node}"
         if _is_page(answer.text):
             fix = f"set {self.words.url} to the /v1 of an OpenAI-compatible server"
-        raise Refused(answer.status, said, f"{url} answered {answer.status}: {said}; {fix}")
+        raise Refused(status, said, f"{url} answered {status}: {said}; {fix}")
 
     def _redirected(self, answer: Answer, keeps: bool) -> str:
         """Where a redirect leads, within the server: another one is nobody we have given a key to."""
@@ -286,12 +290,31 @@ def data_uri(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def _loaded(text: str) -> Any:
+    content = json.loads(text)
+    return json.loads(readable(json.dumps(content, ensure_ascii=False))) if HALF.search(text) else content
+
+
+def _stated(answer: Answer) -> int:
+    """The status of an answer, or what the error in it states: gateways answer 200 for one behind them."""
+    if answer.status >= 300 or '"error"' not in answer.text:
+        return answer.status
+    try:
+        content = json.loads(answer.text)
+        if content.get("choices") or content.get("data"):
+            return answer.status
+        code = str((content if content.get("object") == "error" else content["error"]).get("code"))
+    except (ValueError, AttributeError, KeyError, RecursionError):
+        return answer.status
+    return int(code) if re.fullmatch(r"[45]\d\d", code) else answer.status
+
+
 def _reason(answer: Answer) -> str:
     """What a server says of its refusal, in one line."""
     text = answer.text
     try:
-        content = json.loads(text)
-        content = content.get("error", content)
+        content = _loaded(text)
+        content = content.get("error") or content
         if isinstance(content, dict):
             text = str(content.get("message") or content.get("detail") or text)
         else:

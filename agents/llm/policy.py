@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.agents.llm.kv_cache import ReservedCache
 from agentlab_runner.agents.llm.prompts import PromptEncoder, PromptFormat, TensorCache
 from agentlab_runner.agents.llm.server import RolloutServer
@@ -208,7 +209,7 @@ class LanguagePolicy(nn.Module):
     def encode(self, text: str) -> tuple[int, ...]:
         """Ids the policy would generate to say `text`, ending in the end token."""
         end = self.tokenizer.eos_token_id if self.tokenizer.eos_token_id in self.eos_ids else min(self.eos_ids)
-        return (*self.tokenizer(text, add_special_tokens=False)["input_ids"], end)
+        return (*self.tokenizer(readable(text), add_special_tokens=False)["input_ids"], end)
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import frame_of, shape_of
 from agentlab_runner.runners.types import Observation
@@ -155,11 +156,12 @@ class PromptEncoder:
 
     def tokens(self, text: str) -> tuple[int, ...]:
         """As `text_ids`, without keeping them."""
+        text = readable(text)
         return tuple(self.tokenizer(text, add_special_tokens=self.needs_specials(text), verbose=False)["input_ids"])
 
     def _by_processor(self, prompt: str, image: NDArray[np.uint8]) -> tuple[int, ...]:
         specials = {} if self.needs_specials(prompt) else {"add_special_tokens": False}
-        batch = self.processor(text=[prompt], images=[[image]], return_tensors="pt", **specials)
+        batch = self.processor(text=[readable(prompt)], images=[[image]], return_tensors="pt", **specials)
         return tuple(batch["input_ids"][0].tolist())
 
     def needs_specials(self, prompt: str) -> bool:

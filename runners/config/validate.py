@@ -183,6 +183,7 @@ def _allowed(error: ErrorDetails, model: type[BaseModel], place: list[str]) -> s
     if bound := re.match(r"(List|Set|Tuple|Dictionary|String) should have (at \w+ \d+ \w+)", error["msg"]):
         return f"{_KINDS.get(bound[1], 'a list')} of {bound[2]}"
     words = error["msg"].removeprefix("Input should be ").replace("valid ", "")
+    words = words.replace("String should match pattern", "text that matches")
     words = words.replace("a integer", "an integer").replace("a array", "a list")  # a list is an array to pydantic
     field = _fields(model, place[:-1]).get(place[-1]) if place else None
     if field is None or error["type"] not in ("greater_than_equal", "greater_than", "less_than_equal", "less_than"):

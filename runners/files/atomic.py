@@ -41,14 +41,14 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write `data` (text as UTF-8) to `path`, whole or not at all."""
+    """Write `data` (text as UTF-8, halves of characters as JSON escapes them) to `path`, whole or not at all."""
     with atomic_file(path) as file:
-        file.write(data.encode() if isinstance(data, str) else data)
+        file.write(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
 
 
 def append_line(path: Path, line: str) -> None:
     """Append one line and force it to disk; a disk that fills up half-way leaves the file as it was."""
-    left = memoryview(line.encode() + b"\n")
+    left = memoryview(line.encode(errors="backslashreplace") + b"\n")
     with explain_writing(path), open(path, "ab", buffering=0) as file:  # a buffer would write its rest on closing
         size = file.tell()
         try:

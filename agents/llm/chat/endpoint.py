@@ -10,9 +10,10 @@ from typing import Any
 
 from agentlab_runner.agents.llm.chat import choosing, wire
 from agentlab_runner.agents.llm.chat.budget import DEAR, Budget, Spent
-from agentlab_runner.agents.llm.chat.history import fitted, shortened
+from agentlab_runner.agents.llm.chat.history import fitted, in_turn, shortened, without_system
 from agentlab_runner.agents.llm.chat.request import Answering, Request
 from agentlab_runner.agents.llm.chat.settings import EndpointSettings
+from agentlab_runner.agents.llm.chat.thoughts import aloud
 from agentlab_runner.agents.llm.chat.types import Message, Reply
 from agentlab_runner.agents.llm.http import Answer, Http, Refused, Words
 from agentlab_runner.runners.config.suggest import did_you_mean
@@ -56,6 +57,8 @@ class Endpoint(Answering):
         self.http = Http(self.settings.base_url, self.settings.key_env, self.settings, words)
         self._pool = ThreadPoolExecutor(self.settings.parallel, thread_name_prefix="chat")
         self._blind = not self.settings.images
+        self._joined = False
+        """Whether it takes only what a user and it say by turns."""
         self._without: set[str] = set()
         self._limit_name = "max_tokens"
         self._checked, self._answered = False, False
@@ -145,10 +148,11 @@ class Endpoint(Answering):
         reply = self._converse(request, messages, weighs)
         if reply.finish in ("choice", "refusal"):
             return reply
-        chosen = choosing.by_words(reply.text, request.choices)
-        if chosen is None and (reply.text or reply.finish == "stop"):
-            again = self._converse(request, choosing.asked_again(messages, reply.text or "(nothing)", request.choices))
-            chosen = choosing.by_words(again.text, request.choices)
+        said = aloud(reply.text, reply.finish == "length")
+        chosen = choosing.by_words(said, request.choices)
+        if chosen is None and (said or reply.finish == "stop"):
+            again = self._converse(request, choosing.asked_again(messages, said or "(nothing)", request.choices))
+            chosen = choosing.by_words(aloud(again.text, again.finish == "length"), request.choices)
             reply = replace(
                 again,
                 tokens_in=reply.tokens_in + again.tokens_in,
@@ -158,17 +162,19 @@ class Endpoint(Answering):
                 requests=2,
             )
         if chosen is None:
-            return replace(reply, finish="stop") if reply.finish != "refusal" else reply
+            return reply
         return replace(reply, text=chosen, finish="choice")
 
     def _converse(self, request: Request, messages: tuple[Message, ...], weighs: bool = False) -> Reply:
         """One answer; turns that do not fit are left out, and so is what the server does not take."""
         messages, dropped = fitted(messages, self._room(request), lambda m: wire.estimate(m, self.sees))
         while True:
-            images = self.sees and wire.has_pictures(messages)
-            expected, body = wire.estimate(messages, images), self._body(request, messages, images, weighs)
+            images, joined = self.sees and wire.has_pictures(messages), self._joined
+            turns, merged = in_turn(messages) if joined else (list(messages), 0)
+            turns = without_system(turns) if joined else turns
+            expected, body = wire.estimate(messages, images), self._body(request, turns, images, weighs)
             try:
-                return replace(self._once(request, body, expected), dropped=dropped)
+                return replace(self._once(request, body, expected), dropped=dropped, merged=merged)
             except Refused as fault:
                 if wire.OVERFLOW.search(fault.said) or fault.status == 413:
                     messages, more = shortened(messages, int(SHORTER * expected), lambda m: wire.estimate(m, self.sees))
@@ -179,6 +185,9 @@ class Endpoint(Answering):
                 elif images and fault.status < 500 and wire.PICTURES.search(fault.said):
                     self._blind = True
                     self._say_once("images", f"{self.name} takes no pictures; it is told {wire.NO_PICTURE} instead")
+                elif not joined and wire.ROLES.search(fault.said):
+                    self._joined = True
+                    self._say_once("roles", f"{self.name} takes no rules apart; they stand before its first turn")
                 elif fault.status < 500 and wire.FILTERED.search(fault.said):
                     return Reply(fault.said, 0, 0, 0.0, 0.0, "refusal", model=self.name, dropped=dropped)
                 elif not self._leave_out(fault, body):

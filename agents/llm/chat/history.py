@@ -1,4 +1,4 @@
-"""Conversations that are too long: the oldest turns go first, never the system's nor the last."""
+"""Conversations that do not fit: the oldest turns go first, never the system's nor the last; turns are joined."""
 
 from collections.abc import Callable, Sequence
 
@@ -27,6 +27,25 @@ def shortened(messages: Sequence[Message], room: int, count: Count) -> tuple[tup
     kept, dropped = _without_oldest(tuple(messages))
     kept, more = fitted(kept, room, count) if dropped else (kept, 0)
     return kept, dropped + more
+
+
+def in_turn(messages: Sequence[Message]) -> tuple[list[Message], int]:
+    """The system's turn first if there is one, then user and assistant by turns; how many were joined for that."""
+    turns: list[Message] = []
+    for place, message in enumerate(messages):
+        role = "user" if message.role == "system" and place else message.role
+        if turns and turns[-1].role == role:
+            turns[-1] = Message(role, (*turns[-1].parts, "\n\n", *message.parts))
+        else:
+            turns.append(Message(role, message.parts))
+    return turns, len(messages) - len(turns)
+
+
+def without_system(turns: Sequence[Message]) -> list[Message]:
+    """What the system says at the beginning of the first turn."""
+    if len(turns) < 2 or turns[0].role != "system":
+        return list(turns)
+    return [Message(turns[1].role, (*turns[0].parts, "\n\n", *turns[1].parts)), *turns[2:]]
 
 
 def _without_oldest(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], int]:

@@ -2,7 +2,8 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from omegaconf import OmegaConf
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from agentlab_runner.agents.llm.settings import Address, PatientSettings
 from agentlab_runner.runners.config.settings import Settings
@@ -51,6 +52,12 @@ class EndpointSettings(PatientSettings):
     """Tokens of the whole run, prompts and answers."""
     record: str | None = None
     """Folder that keeps what is asked and answered, for model=recorded."""
+
+    @field_validator("extra")
+    @classmethod
+    def _plain(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        """What is in a group or a list of a composed config is made Python's own, which can be sent."""
+        return {key: OmegaConf.to_container(one) if OmegaConf.is_config(one) else one for key, one in extra.items()}
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> "EndpointSettings":

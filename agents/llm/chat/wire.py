@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from agentlab_runner.agents.llm.chat.types import Finish, Message
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.agents.llm.http import Answer, Cut, Refused, data_uri
 from agentlab_runner.runners.frames import Frame
 
@@ -26,6 +27,12 @@ OVERFLOW = re.compile(
     re.IGNORECASE,
 )
 PICTURES = re.compile(r"image|vision|multi-?modal|modalit|pictur", re.IGNORECASE)
+ROLES = re.compile(
+    r"system.{0,20} (role|message|prompt|instruction)|roles? must alternate|only user and assistant|role.{0,20}system",
+    re.IGNORECASE,
+)
+CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
+"""What servers call an answer that was longer than it might be."""
 FILTERED = re.compile(r"content[_ ](filter|policy|management)|moderat|flagged|safety", re.IGNORECASE)
 """What servers say where they have no code for it."""
 
@@ -69,29 +76,40 @@ def read(answer: Answer) -> Said:
     """
     pieces = _pieces(answer) if answer.headers.get("content-type", "").startswith("text/event-stream") else None
     content = answer.json() if pieces is None else pieces
-    if isinstance(content, dict) and isinstance(content.get("error"), dict | str) and "choices" not in content:
-        said = content["error"]
-        raise Cut(f"answered with an error: {' '.join(str(said).split())[:200]}")
+    if isinstance(content, dict) and isinstance(content.get("error"), dict | str) and not content.get("choices"):
+        raise _failed(content["error"])
     try:
         choice = content["choices"][0]
-        message, finish = choice["message"], choice.get("finish_reason")
+        finish = choice.get("finish_reason")
+        if choice.get("error") or finish == "error":  # of a gateway, whose server broke off
+            raise _failed(choice.get("error") or "without a reason")
+        message = choice["message"]
         refusal, text = message.get("refusal"), _text(message.get("content"))
         usage, model = content.get("usage") or {}, content.get("model") or ""
         if finish is None:
             raise Cut("sent an answer that breaks off before it says why it ends")
-        kind: Finish = "length" if finish == "length" else "stop"
+        kind: Finish = "length" if str(finish).lower() in CUT else "stop"
         if refusal or finish == "content_filter":
             kind, text = "refusal", text or str(refusal or "")
         first = _first(choice.get("logprobs"))
         tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
         return Said(text, kind, str(model)[:200], tokens_in, tokens_out, first, _cost(usage.get("cost")))
     except (KeyError, IndexError, TypeError, AttributeError) as fault:
+        said = content.get("message") or content.get("detail") if isinstance(content, dict) else None
         raise Refused(
             answer.status,
             "no completion",
-            f"{answer.url} answered with JSON that is no chat completion; set {answer.setting} to the /v1 of an "
-            "OpenAI-compatible server",
+            f"{answer.url} answered with JSON that is no chat completion{f' ({_line(said)})' if said else ''}; set "
+            f"{answer.setting} to the /v1 of an OpenAI-compatible server",
         ) from fault
+
+
+def _failed(said: Any) -> Cut:
+    return Cut(f"answered with an error: {_line(said)}")
+
+
+def _line(said: Any) -> str:
+    return " ".join(str(said).split())[:200]
 
 
 def cut_at(text: str, stop: Sequence[str]) -> str:
@@ -128,7 +146,8 @@ def _uri(frame: Frame) -> str:
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        pieces = [part.get("text", "") if isinstance(part, dict) else part for part in content]
+        return "".join(piece for piece in pieces if isinstance(piece, str))
     return "" if content is None else str(content)
 
 
@@ -164,7 +183,7 @@ def _pieces(answer: Answer) -> dict[str, Any]:
         except (ValueError, RecursionError) as fault:
             raise Cut("sent a stream that breaks off") from fault
         if not isinstance(event, dict) or "error" in event:
-            raise Cut(f"broke its stream off: {' '.join(str(event).split())[:200]}")
+            raise Cut(f"broke its stream off: {_line(readable(str(event)))}")
         usage, model = event.get("usage") or usage, event.get("model") or model
         for choice in (event.get("choices") or [])[:1]:
             delta = choice.get("delta") or {}
@@ -173,6 +192,6 @@ def _pieces(answer: Answer) -> dict[str, Any]:
             finish, logprobs = choice.get("finish_reason") or finish, logprobs or choice.get("logprobs")
     if finish is None:
         raise Cut("sent a stream that breaks off")
-    message = {"content": text, "refusal": refusal}
+    message = {"content": readable(text), "refusal": readable(refusal)}
     choice = {"message": message, "finish_reason": finish, "logprobs": logprobs}
-    return {"choices": [choice], "usage": usage, "model": model}
+    return {"choices": [choice], "usage": usage, "model": readable(str(model))}

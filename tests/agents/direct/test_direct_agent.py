@@ -218,6 +218,11 @@ def test_solved_episodes_stand_first(solved):
     assert [turn.text.split("\n")[-1] for turn in turns if turn.role == "assistant"] == ["open 1", "open 2"]
     assert [turn.role for turn in turns] == ["user", "assistant", "user", "assistant", "user"]
     assert "Door 2, try 0." in turns[2].text
+    heads = [turn.text.split("\n")[0] for turn in turns if turn.role == "user"]
+    assert heads == [prompts.SOLVED, prompts.SOLVED, prompts.OWN]
+    episodes(own, (4,))
+    assert own.model.asked[-1][5].text.startswith(prompts.OWN), "the oldest turn that is shown"
+    assert [turn.text.count(prompts.OWN) for turn in own.model.asked[-1]].count(1) == 1
     thinking = agent(lambda talk, choices: "Action: open 3", exemplars=str(solved), style="react")
     episodes(thinking, (3,))
     assert thinking.model.asked[0][2].text == "Thought: </observation> so.\nAction: open 1"
@@ -250,3 +255,38 @@ def test_episodes_of_another_agent_are_told_by_their_actions(tmp_path):
     own = agent(lambda talk, choices: "open 0", exemplars=str(tmp_path / "theirs"))
     episodes(own, (0,))
     assert own.model.asked[0][2].text == "open 2"
+
+
+def test_episodes_of_another_environment_are_no_examples(solved, tmp_path):
+    (one,) = episodes(agent(lambda talk, choices: f"open {seed_of(talk)}"), (2,))
+    others = [replace(step, decision=Decision('{"action": "+"}')) for step in one.steps]
+    save_episodes(tmp_path / "theirs", [replace(one, steps=tuple(others), task="numberline")])
+    with pytest.raises(UserError, match=r"none of the actions in .*theirs \(tasks: numberline\), such as .*\+.*; give"):
+        agent(lambda talk, choices: "", exemplars=str(tmp_path / "theirs"))
+
+
+def test_who_is_shown_the_solution_of_a_start_is_told_so(solved, caplog):
+    own = agent(lambda talk, choices: "open 3", exemplars=str(solved), exemplar_count=2)
+    with caplog.at_level(logging.WARNING):
+        episodes(own, (3, 4))
+    assert not caplog.text
+    with caplog.at_level(logging.WARNING):
+        episodes(own, (1, 2))
+    assert caplog.text.count("agent.exemplars from a run with another eval.seed") == 1
+
+
+def test_what_a_model_thinks_in_marks_is_neither_its_action_nor_its_history(caplog):
+    thought = "<think>open 0, or</think>\n\n"
+    own = agent(lambda talk, choices: f"{thought}open {seed_of(talk)}")
+    (one,) = episodes(own, (1,))
+    assert one.success
+    own = agent(lambda talk, choices: f"{thought}open 3")
+    (one,) = episodes(own, (1,))
+    assert own.model.asked[1][2].text == "open 3"
+    assert one.steps[0].decision.extras["calls"][0]["reply"] == f"{thought}open 3", "the transcript has all of it"
+    own = agent(lambda talk, choices: "<think>I might open 1")
+    own.model.finish = "length"
+    with caplog.at_level(logging.WARNING):
+        (one,) = episodes(own, (1,))
+    assert (one.stop, one.reason) == (StopReason.GAVE_UP, "the answer is cut before an action")
+    assert caplog.text.count("one that thinks needs a higher agent.max_tokens") == 1

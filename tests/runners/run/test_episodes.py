@@ -2,12 +2,14 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.files.atomic import append_line
 from agentlab_runner.runners.frames import Frame, frame_name
 from agentlab_runner.runners.run.episodes import draw_marks, gif, load_episodes, save_episodes
 from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
@@ -47,6 +49,15 @@ def test_episodes_come_back(tmp_path):
     assert first.steps[0].info == {"parsed": None, "parse_failed": True, "marks": [TAP]}
     np.testing.assert_array_equal(first.steps[1].observation["image"], screen(20))
     np.testing.assert_array_equal(second.final_observation["image"], screen(99))
+
+
+def test_half_a_character_is_written_too(tmp_path):
+    """A page that was cut in the middle of an emoji; no file in UTF-8 can hold it as it is."""
+    halved = replace(episode(), goal="caf\ud83d")
+    save_episodes(tmp_path, [halved])
+    assert [one.goal for one in load_episodes(tmp_path)] == ["caf\ud83d"]
+    append_line(tmp_path / "notes", "caf\ud83d")
+    assert (tmp_path / "notes").read_text() == "caf\\ud83d\n"
 
 
 def talk(*said, reply="ok"):

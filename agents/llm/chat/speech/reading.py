@@ -10,8 +10,10 @@ import torch
 from jinja2 import TemplateError
 from torch import Tensor
 
+from agentlab_runner.agents.llm.chat.history import in_turn, without_system
 from agentlab_runner.agents.llm.chat.types import Message
 from agentlab_runner.agents.llm.chat.wire import NO_PICTURE
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.agents.llm.policy import LanguagePolicy
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import Frame, Kept
@@ -67,7 +69,7 @@ class Reader:
         Raises:
             UserError: if the model's template refuses it.
         """
-        turns, merged = _in_turn(messages)
+        turns, merged = in_turn(messages)
         text, sees = self._written(turns), self.prompts.sees
         pictures = tuple(part for turn in turns for part in turn.parts if sees and isinstance(part, Frame))
         if not pictures:
@@ -113,7 +115,7 @@ class Reader:
         except TemplateError:  # of families that know no system turn
             pass
         try:
-            return self._templated(_without_system(turns))
+            return self._templated(without_system(turns))
         except TemplateError as fault:
             why = " ".join(str(fault).split())[:200]
             raise UserError(f"the model's chat template refuses the conversation ({why}); choose another") from fault
@@ -142,28 +144,9 @@ class Reader:
     def _by_processor(self, text: str, pictures: Sequence[Frame]) -> tuple[int, ...]:
         shown = [[picture.array() for picture in pictures]]
         specials = {} if self.prompts.needs_specials(text) else {"add_special_tokens": False}
-        batch = self.policy.processor(text=[text], images=shown, return_tensors="pt", **specials)
+        batch = self.policy.processor(text=[readable(text)], images=shown, return_tensors="pt", **specials)
         return tuple(batch["input_ids"][0].tolist())
 
 
 def _seen(picture: Frame) -> Observation:
     return Kept({"image": picture})
-
-
-def _in_turn(messages: Sequence[Message]) -> tuple[list[Message], int]:
-    """The system's turn first if there is one, then user and assistant by turns; how many were joined for that."""
-    turns: list[Message] = []
-    for place, message in enumerate(messages):
-        role = "user" if message.role == "system" and place else message.role
-        if turns and turns[-1].role == role:
-            turns[-1] = Message(role, (*turns[-1].parts, "\n\n", *message.parts))
-        else:
-            turns.append(Message(role, message.parts))
-    return turns, len(messages) - len(turns)
-
-
-def _without_system(turns: Sequence[Message]) -> list[Message]:
-    """What the system says at the beginning of the first turn."""
-    if len(turns) < 2 or turns[0].role != "system":
-        return list(turns)
-    return [Message(turns[1].role, (*turns[0].parts, "\n\n", *turns[1].parts)), *turns[2:]]

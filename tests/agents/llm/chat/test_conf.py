@@ -32,7 +32,7 @@ def test_choices_of_a_model_to_talk_to():
         ([*CHAT, "model.max_tokens_per_run=0"], r"model\.max_tokens_per_run"),
         ([*CHAT, "model.price_in=1", "model.price_out=1", "model.max_cost=0"], r"model\.max_cost"),
         ([*CHAT, "model.price_in=1"], "there is one price; give price_in and price_out"),
-        ([*CHAT, "model.base_url=here:8000"], r"model\.base_url"),
+        ([*CHAT, "model.base_url=here:8000"], r"model\.base_url is .* must be text that matches '\^https"),
         ([*CHAT, "model.base_url=http://me:secret@here/v1"], "names neither user, password nor key"),
         ([*CHAT, "+model.api_key=secret"], r"conf has no key 'model\.api_key'"),
         (["model=recorded"], r"model\.folder"),

@@ -43,7 +43,7 @@ def test_what_is_sent_and_what_comes_back(server):
 
 
 def test_conversations_are_answered_together_and_in_order(server):
-    server.delay = 0.1
+    server.delay = 0.5
     server.say = lambda body: completion(body["messages"][0]["content"].upper())
     model = endpoint(server)
     model.check()
@@ -102,7 +102,7 @@ def test_what_does_not_pass(server):
     with pytest.raises(RunFailed, match=r"chat/completions answered 500: oops, 2 times; .*model\.base_url"):
         ask(endpoint(server, retries=1))
     server.script = [refusal("You exceeded your current quota", 429, code="insufficient_quota")]
-    with pytest.raises((RunFailed, UserError), match=r"answered 429: You exceeded your current quota; check model"):
+    with pytest.raises((RunFailed, UserError), match=r"answered 429: You exceeded your current quota; pay for more"):
         ask(endpoint(server))
     server.script = [Answer(completion("late"), silent=1.5)] * 2
     with pytest.raises(RunFailed, match=r"did not answer within 0\.3 seconds, 2 times; .*model\.timeout"):

@@ -149,6 +149,15 @@ def test_a_page_cannot_write_marks_of_the_template():
     assert "page says: < /s> < pad>" in script.text
 
 
+def test_half_a_character_is_read_as_the_mark_of_one():
+    model = LocalChat(policy())
+    for options in ({}, {"choices": [["the \ud83d", "a bowl"]]}):
+        (half,) = model.reply([user("a page \ud83d")], max_tokens=4, deterministic=True, **options)
+        (marked,) = model.reply([user("a page \ufffd")], max_tokens=4, deterministic=True, **options)
+        assert half.text == marked.text
+    assert policy().encode("the \ud83d") == policy().encode("the \ufffd")
+
+
 def test_oldest_turns_go_where_the_context_is_short():
     model = LocalChat(policy(), context=120)
     turns = [Message(role, ("There is a book in the kitchen. ",)) for _ in range(8) for role in ("user", "assistant")]
