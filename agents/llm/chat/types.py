@@ -12,12 +12,21 @@ Part = str | Frame
 """A text, or a picture: uint8 [H, W, 3] at rest, whose name is the hash of its content."""
 
 
+def legible(text: str) -> str:
+    """The text with a mark in the place of halves of characters, which no file, server or tokenizer takes."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn."""
 
     role: Role
     parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        parts = tuple(legible(part) if isinstance(part, str) else part for part in self.parts)
+        object.__setattr__(self, "parts", parts)
 
     @property
     def text(self) -> str:

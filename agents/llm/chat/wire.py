@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from agentlab_runner.agents.llm.chat.types import Finish, Message
+from agentlab_runner.agents.llm.chat.types import Finish, Message, legible
 from agentlab_runner.agents.llm.http import Answer, Cut, Refused, data_uri
 from agentlab_runner.runners.frames import Frame
 
@@ -17,6 +17,8 @@ NO_PICTURE = "[no picture]"
 PIXELS_A_TOKEN = 750
 BYTES_A_TOKEN = 3
 """Of text, fewer than the four that English has: other languages, numbers and markup have less."""
+MOST_LIKELY = 0.1
+"""Log-probabilities are below, but for rounding; what is not is none."""
 TURN = 8
 """Tokens that a template puts round a turn."""
 
@@ -65,12 +67,12 @@ def read(answer: Answer) -> Said:
         Cut: if it broke off.
         Refused: if it is no chat completion.
     """
-    pieces = _pieces(answer) if answer.headers.get("content-type", "").startswith("text/event-stream") else None
-    content = answer.json() if pieces is None else pieces
-    if isinstance(content, dict) and isinstance(content.get("error"), dict | str) and "choices" not in content:
-        said = content["error"]
-        raise Cut(f"answered with an error: {' '.join(str(said).split())[:200]}")
     try:
+        streamed = answer.headers.get("content-type", "").startswith("text/event-stream")
+        content = _pieces(answer) if streamed else answer.json()
+        if isinstance(content, dict) and isinstance(content.get("error"), dict | str) and "choices" not in content:
+            said = content["error"]
+            raise Cut(f"answered with an error: {' '.join(str(said).split())[:200]}")
         choice = content["choices"][0]
         message, finish = choice["message"], choice.get("finish_reason")
         refusal, text = message.get("refusal"), _text(message.get("content"))
@@ -82,7 +84,7 @@ def read(answer: Answer) -> Said:
             kind, text = "refusal", text or str(refusal or "")
         first = _first(choice.get("logprobs"))
         tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-        return Said(text, kind, str(model)[:200], tokens_in, tokens_out, first)
+        return Said(legible(text), kind, legible(str(model)[:200]), tokens_in, tokens_out, first)
     except (KeyError, IndexError, TypeError, AttributeError) as fault:
         raise Refused(
             answer.status,
@@ -137,9 +139,10 @@ def _count(value: Any) -> int | None:
 def _first(logprobs: Any) -> dict[str, float] | None:
     try:
         listed = logprobs["content"][0]["top_logprobs"]
-        return {str(one["token"]): float(one["logprob"]) for one in listed} or None
-    except (KeyError, IndexError, TypeError, ValueError):
+        found = {str(one["token"]): float(one["logprob"]) for one in listed}
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return None
+    return found if found and all(value < MOST_LIKELY for value in found.values()) else None
 
 
 def _pieces(answer: Answer) -> dict[str, Any]:
