@@ -176,6 +176,8 @@ class Http:
                 why, wait, begun = str(fault), fault.wait, fault.begun
             if begun:
                 lost()
+            if self._abandoned.is_set():
+                raise self._left()
         raise RunFailed(
             f"{url} {why}, {tries} times; start the server ({self.words.docs}), correct {self.words.url}, or give it "
             f"more time by {self.words.node}.timeout"
@@ -201,7 +203,7 @@ class Http:
         """A connection, made when none is idle: a rerun from the cache need not read the machine's certificates."""
         with self._lock:
             if self._abandoned.is_set():
-                raise RunFailed(f"requests to {self.base} were abandoned")
+                raise self._left()
             self._context = self._context or httpx.create_ssl_context()
             connection = self._idle.pop() if self._idle else Connection(self._context)
             self._busy.add(connection)
@@ -223,7 +225,10 @@ class Http:
                 f"{self.limits.longest_wait:g}; go on later with agentlab resume, or raise that"
             )
         if self._abandoned.wait(wait):
-            raise RunFailed(f"requests to {self.base} were abandoned")
+            raise self._left()
+
+    def _left(self) -> RunFailed:
+        return RunFailed(f"requests to {self.base} were abandoned")
 
     def _send(self, url: str, body: Mapping[str, Any] | None) -> Answer:
         content = None if body is None else json.dumps(body).encode()
@@ -246,8 +251,6 @@ class Http:
         except TooLong as fault:
             raise Refused(int(str(fault)), "too long", f"{url} sends more than any answer has") from None
         except httpx.TimeoutException as fault:
-            if self._abandoned.is_set():
-                raise RunFailed(f"requests to {self.base} were abandoned") from None
             begun = not isinstance(fault, httpx.ConnectTimeout)
             raise _Passing(f"did not answer within {limit:g} seconds", begun=begun) from fault
         except httpx.ConnectError as fault:
