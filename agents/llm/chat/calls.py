@@ -230,6 +230,10 @@ def _opened(folder: Path, writes: bool) -> BinaryIO:
             raise UserError(
                 f"{folder} holds no {FILE}; give a folder that model.record wrote, or a run's whose agent prompts"
             ) from fault
+        except OSError as fault:
+            if writes and not isinstance(fault, IsADirectoryError):
+                raise
+            raise UserError(f"{path} cannot be read ({fault.strerror}); restore it") from fault
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         raise UserError(f"{path} is no plain file; restore it")
     return file

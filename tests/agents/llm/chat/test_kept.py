@@ -313,6 +313,13 @@ def test_no_file_holds_the_key(server, tmp_path, caplog):
     assert "[key]" in (tmp_path / "calls" / "calls.jsonl").read_text()
 
 
+@pytest.mark.parametrize("writes", [True, False])
+def test_calls_that_are_a_folder_cannot_be_read(tmp_path, writes):
+    (tmp_path / "calls.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"calls\.jsonl cannot be read \(Is a directory\); restore it"):
+        CallLog(tmp_path, writes=writes)
+
+
 def spent(folder):
     log = CallLog(folder, writes=False)
     return log.spent
