@@ -7,6 +7,7 @@ from agentlab_runner.agents.direct import prompts
 from agentlab_runner.agents.llm.chat.types import Conversation, Message
 from agentlab_runner.agents.memory.embedders import Hashed
 from agentlab_runner.agents.memory.store import Record, Store
+from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.types import Trajectory
 
 
@@ -23,8 +24,18 @@ class Lessons:
         """An episode's number -> that of the trial before it."""
 
     def keep(self, folder: Path) -> None:
-        """Take up what the run's folder holds, and write there from now on."""
+        """Take up what the run's folder holds, and write there from now on.
+
+        Raises:
+            UserError: if that is no memory of trials.
+        """
         self._store = Store.open(folder / "memory", Hashed())
+        for record in self._store:
+            if record.id.startswith("failure/") and not _is_failure(record):
+                raise UserError(
+                    f"{folder / 'memory'} is damaged ({record.id!r:.240} is no failed trial); move it away, and the "
+                    "trials that are still to be played begin without its lessons"
+                )
 
     def retry(self, episodes: Mapping[int, int]) -> None:
         self._tried_before |= episodes
@@ -82,3 +93,18 @@ class Lessons:
         self._here[record.id] = record
         if record.id not in self._store:
             self._store.add(record)
+
+
+def _is_failure(record: Record) -> bool:
+    """Whether a record, whoever wrote it, is what `Lessons.failed` writes: of a trial, and of none before itself."""
+    number = record.id.removeprefix("failure/")
+    before, turns = record.payload.get("before"), record.payload.get("turns")
+    return (
+        number.isdecimal()
+        and (before is None or (type(before) is int and 0 <= before < int(number)))
+        and isinstance(turns, list)
+        and all(
+            isinstance(turn, list) and len(turn) == 2 and turn[0] in ("user", "assistant") and isinstance(turn[1], str)
+            for turn in turns
+        )
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from agentlab_runner.agents.llm.chat.fence import RULE, fenced
 from agentlab_runner.agents.llm.chat.types import Message
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import Frame
 from agentlab_runner.runners.types import Observation
@@ -55,7 +56,7 @@ def offered(observation: Observation) -> Mapping[str, Any]:
     Raises:
         UserError: if it lists none, or the ids do not match it.
     """
-    phrases, ids = [str(phrase) for phrase in observation["actions"]], observation.get("action_ids", ())
+    phrases, ids = [readable(str(phrase)) for phrase in observation["actions"]], observation.get("action_ids", ())
     if not phrases or len(phrases) != len(ids) or not all(phrase.strip() for phrase in phrases):
         raise UserError(
             f"the observation has {len(phrases)} actions and {len(ids)} action_ids; the environment must list at least "

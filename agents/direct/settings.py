@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from agentlab_runner.runners.config.settings import Settings
 
@@ -13,7 +13,7 @@ class DirectSettings(Settings):
     style: Literal["plain", "react", "reflexion"] = "plain"
     """`plain`: an action; `react`: a thought, then an action (arXiv 2210.03629); `reflexion`: react, and a lesson after
     each failed trial, read in the next (arXiv 2303.11366)."""
-    trials: PositiveInt = 1
+    trials: int = Field(default=1, ge=1, le=100)
     """How often a failed task is tried at most; the first trial is what compares with other agents. With reflexion a
     further one begins with the lessons, else it is another sample of the same."""
     history: NonNegativeInt = 4

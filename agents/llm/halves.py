@@ -3,4 +3,4 @@
 
 def readable(text: str) -> str:
     """The text with halves joined that belong together, and a mark in the place of each that is alone."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

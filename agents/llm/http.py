@@ -7,9 +7,11 @@ import math
 import os
 import random
 import re
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar
@@ -18,6 +20,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from agentlab_runner.agents.llm.connection import Connection, TooLong
 from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.runners.errors import RunFailed, UserError
 
@@ -25,11 +28,12 @@ T = TypeVar("T")
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 """HTTP states that may be others in a moment."""
-ANSWER_LIMIT = 2**26
-"""Bytes of one answer."""
 REDIRECTS = 5
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """The beginning of half a character, as JSON may write it."""
+LONGEST_URL = 2000
+MOST_DOUBLED = 20
+"""How often a pause is doubled."""
 LEAST_SECRET = 8
 """Characters from which a key is one; servers that ask for none are given `EMPTY` or `x`."""
 
@@ -43,7 +47,7 @@ class Limits(Protocol):
     pause: float
     """Seconds before the first retry, doubled for each further one."""
     longest_wait: float
-    """Seconds that a server may ask us to wait."""
+    """Seconds that a server may ask us to wait, and that a pause has at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,10 @@ class Http:
     def __init__(self, base: str, key_env: str, limits: Limits, words: Words) -> None:
         self.base = base.rstrip("/")
         self.key_env, self.limits, self.words = key_env, limits, words
-        self._client: httpx.Client | None = None
-        self._making = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._lock = threading.Lock()
         self._abandoned = threading.Event()
         self._jitter = random.Random()
 
@@ -173,6 +179,8 @@ class Http:
                 why, wait, begun = str(fault), fault.wait, fault.begun
             if begun:
                 lost()
+            if self._abandoned.is_set():
+                raise self._left()
         raise RunFailed(
             f"{url} {why}, {tries} times; start the server ({self.words.docs}), correct {self.words.url}, or give it "
             f"more time by {self.words.node}.timeout"
@@ -180,33 +188,50 @@ class Http:
 
     def abandon(self) -> None:
         """Nobody waits any more: requests under way end with a fault, and none is begun."""
-        self._abandoned.set()
-        if self._client is not None:
-            self._client.close()
+        with self._lock:
+            self._abandoned.set()
+            for connection in self._busy:
+                connection.end()
 
     def scrub(self, text: str) -> str:
         """The text without the key."""
         key = os.environ.get(self.key_env, "").strip()
-        return text.replace(key, "[key]") if len(key) >= LEAST_SECRET else text
+        if len(key) < LEAST_SECRET:
+            return text
+        written = (rf"(?:\\?{re.escape(one)}|(?i:\\u{ord(one):04x}))" for one in key)  # as JSON may
+        return re.sub("".join(written), "[key]", text)
 
-    def _connected(self) -> httpx.Client:
-        """Made when it is first needed: it reads the machine's certificates, which a rerun from the cache need not."""
-        with self._making:
-            if self._client is None:
-                unbounded = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-                self._client = httpx.Client(follow_redirects=False, limits=unbounded)
-            return self._client
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection, made when none is idle: a rerun from the cache need not read the machine's certificates."""
+        with self._lock:
+            if self._abandoned.is_set():
+                raise self._left()
+            self._context = self._context or httpx.create_ssl_context()
+            connection = self._idle.pop() if self._idle else Connection(self._context)
+            self._busy.add(connection)
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                self._busy.discard(connection)
+                if not connection.ended:
+                    self._idle.append(connection)
 
     def _rest(self, attempt: int, wait: float | None) -> None:
         if wait is None:
-            wait = self.limits.pause * 2 ** (attempt - 1) * (0.75 + 0.5 * self._jitter.random())
+            doubled = self.limits.pause * 2.0 ** min(attempt - 1, MOST_DOUBLED)
+            wait = min(doubled * (0.75 + 0.5 * self._jitter.random()), self.limits.longest_wait)
         if wait > self.limits.longest_wait:
             raise RunFailed(
-                f"{self.base} asks to be left alone for {wait:.0f} seconds, more than {self.words.node}.longest_wait="
+                f"{self.base} asks to be left alone for {wait:.6g} seconds, more than {self.words.node}.longest_wait="
                 f"{self.limits.longest_wait:g}; go on later with agentlab resume, or raise that"
             )
         if self._abandoned.wait(wait):
-            raise RunFailed(f"requests to {self.base} were abandoned")
+            raise self._left()
+
+    def _left(self) -> RunFailed:
+        return RunFailed(f"requests to {self.base} were abandoned")
 
     def _send(self, url: str, body: Mapping[str, Any] | None) -> Answer:
         content = None if body is None else json.dumps(body).encode()
@@ -222,16 +247,12 @@ class Http:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if key := self.key:
             headers["Authorization"] = f"Bearer {key}"
-        limit, began, chunks, size = self.limits.timeout, time.monotonic(), [], 0
+        limit = self.limits.timeout
         try:
-            with self._connected().stream(method, url, content=content, headers=headers, timeout=limit) as response:
-                for chunk in response.iter_bytes():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > ANSWER_LIMIT:
-                        raise Refused(response.status_code, "too long", f"{url} sends more than any answer has")
-                    if time.monotonic() - began > limit:  # httpx waits so long for each piece
-                        raise httpx.ReadTimeout("it drips")
+            with self._connected() as connection:
+                status, told, body = connection.ask(method, url, content, headers, limit)
+        except TooLong as fault:
+            raise Refused(int(str(fault)), "too long", f"{url} sends more than any answer has") from None
         except httpx.TimeoutException as fault:
             begun = not isinstance(fault, httpx.ConnectTimeout)
             raise _Passing(f"did not answer within {limit:g} seconds", begun=begun) from fault
@@ -242,10 +263,8 @@ class Http:
             raise _Passing(f"broke off ({self.scrub(str(fault)) or 'no reason given'})", begun=not stale) from fault
         except (httpx.InvalidURL, ValueError) as fault:
             raise UserError(f"{self.base} is no address of a server ({fault}); correct {self.words.url}") from None
-        except RuntimeError:  # the client is closed
-            raise RunFailed(f"requests to {self.base} were abandoned") from None
-        text = self.scrub(b"".join(chunks).decode("utf-8-sig", errors="replace"))
-        return Answer(url, response.status_code, dict(response.headers), text, self.words.url)
+        text = self.scrub(body.decode("utf-8-sig", errors="replace"))
+        return Answer(url, status, told, text, self.words.url)
 
     def _judged(self, answer: Answer) -> Answer:
         status = _stated(answer)
@@ -270,7 +289,8 @@ class Http:
         """Where a redirect leads, within the server: another one is nobody we have given a key to."""
         to = httpx.URL(answer.url).join(answer.headers.get("location", ""))
         here = httpx.URL(answer.url)
-        if keeps and (to.scheme, to.host, to.port) == (here.scheme, here.host, here.port):
+        near = (to.scheme, to.host, to.port) == (here.scheme, here.host, here.port)
+        if keeps and near and len(str(to)) <= LONGEST_URL:
             return str(to)
         place = self.scrub(f"{to.scheme}://{to.netloc.decode(errors='replace')}{to.path}"[:200])
         raise Refused(

@@ -21,6 +21,10 @@ Address = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_holds_no_
 """Of a server."""
 
 
+LONGEST = 1e6
+"""Seconds that anything waits, beyond which clocks overflow."""
+
+
 class LoraSettings(Settings):
     """Low-rank adapters (arXiv 2106.09685): only these train, the loaded weights stay."""
 
@@ -38,12 +42,12 @@ class LoraSettings(Settings):
 class PatientSettings(Settings):
     """How patient one is with a server; see `agents.llm.http.Limits`."""
 
-    timeout: PositiveFloat = 120.0
+    timeout: float = Field(default=120.0, gt=0, le=LONGEST)
     """Seconds for an answer."""
     retries: int = Field(default=5, ge=0)
-    pause: float = Field(default=1.0, ge=0)
-    """Seconds before the first retry; doubled for each further one."""
-    longest_wait: float = Field(default=120.0, ge=0)
+    pause: float = Field(default=1.0, ge=0, le=LONGEST)
+    """Seconds before the first retry; doubled for each further one, up to `longest_wait`."""
+    longest_wait: float = Field(default=120.0, ge=0, le=LONGEST)
     """Seconds that the server may ask to be left alone."""
 
 

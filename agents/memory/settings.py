@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
-from agentlab_runner.agents.llm.settings import Address, PatientSettings
+from agentlab_runner.agents.llm.settings import LONGEST, Address, PatientSettings
 from agentlab_runner.runners.config.settings import Settings
 
 
@@ -34,7 +34,7 @@ class EndpointSettings(PatientSettings):
     """To which the server is to shorten its vectors, where it can."""
     batch: PositiveInt = 64
     """Texts in one request."""
-    timeout: PositiveFloat = 60.0
+    timeout: float = Field(default=60.0, gt=0, le=LONGEST)
 
 
 class MemorySettings(Settings):

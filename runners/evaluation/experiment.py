@@ -46,7 +46,7 @@ class EvaluationExperiment:
     """`agentlab eval` begins a run of it as `agentlab train` does."""
     MAY_CHANGE: ClassVar[tuple[str, ...]] = (
         "env.num_envs", "eval.record", "model.max_cost", "model.max_calls", "model.max_tokens_per_run",
-        "model.parallel", "model.record",
+        "model.parallel", "model.record", "model.listed", "model.stream",
     )  # fmt: skip
     """Keys that change no answer: a resumed run may have others."""
 

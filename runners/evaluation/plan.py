@@ -7,11 +7,15 @@ from typing import Any, Self
 
 from omegaconf import DictConfig
 
+from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.online.rollout import EVAL, episode_seeds
 from agentlab_runner.runners.types import Start, StopReason
 
 AGAIN = (StopReason.DEVICE_LOST, StopReason.ERROR)
 """How an episode ended that is played again when the run is resumed: something else than the agent failed."""
+
+MOST = 10**6
+"""Episodes of one evaluation, further trials left aside."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,15 @@ class Plan:
 
     @classmethod
     def of(cls, cfg: DictConfig, trials: int = 1) -> Self:
-        """As the config node `eval` says; a count of seeds draws those of held-out episodes."""
+        """As the config node `eval` says; a count of seeds draws those of held-out episodes.
+
+        Raises:
+            UserError: if these are more than are kept in mind.
+        """
         asked = cfg.get("seeds") or cfg.episodes
+        many = (asked if isinstance(asked, int) else len(asked)) * cfg.get("repeats", 1) * len(cfg.get("tasks") or [""])
+        if many > MOST:
+            raise UserError(f"an evaluation of {many:,} episodes was asked for; {MOST:,} are the most, ask for fewer")
         seeds = episode_seeds(cfg.seed, EVAL, count=asked) if isinstance(asked, int) else [int(seed) for seed in asked]
         return cls(list(cfg.get("tasks") or []), seeds, cfg.get("repeats", 1), trials)
 

@@ -1,6 +1,7 @@
 """What may be spent: refused before a request is made, by the most that it may come to."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agentlab_runner.agents.llm.chat.settings import EndpointSettings
@@ -8,6 +9,8 @@ from agentlab_runner.runners.errors import RunFailed
 
 DEAR = (15.0, 75.0)
 """Of a million tokens of prompt and of answer, in dollars: as the dearest models in common use cost."""
+ROUNDING = 1e-9
+"""What sums of costs may be off by."""
 
 
 class CapReached(RunFailed):
@@ -35,6 +38,8 @@ class Budget:
     def __init__(self, settings: EndpointSettings) -> None:
         self.settings = settings
         self.spent = Spent()
+        self.note: Callable[[Spent], None] = lambda change: None
+        """Told of each change before it counts, so that what is noted is what a kill leaves to be paid for."""
         self._held = Spent()
         self._free = threading.Condition()
 
@@ -70,11 +75,13 @@ class Budget:
                 if self._held.calls == 0:
                     raise self._reached(over)
                 self._free.wait()
+            self.note(most)
             self._held += most
 
     def settle(self, most: Spent, came: Spent) -> None:
         """A request that was held has come to this."""
         with self._free:
+            self.note(came - most)
             held = self._held - most
             self._held = held if held.calls else Spent()  # sums of floats do not come back to nothing
             self.spent += came
@@ -87,6 +94,7 @@ class Budget:
             CapReached: if another one could pass a cap.
         """
         with self._free:
+            self.note(most)
             self.spent += most
             if over := self._over(self.spent + self._held):
                 raise self._reached(over)
@@ -96,7 +104,7 @@ class Budget:
         for cap, name, value, before in (
             (s.max_calls, "max_calls", total.calls, self.spent.calls),
             (s.max_tokens_per_run, "max_tokens_per_run", total.tokens, self.spent.tokens),
-            (s.max_cost, "max_cost", total.cost, self.spent.cost),
+            (s.max_cost, "max_cost", total.cost * (1 - ROUNDING), self.spent.cost),
         ):
             if cap is not None and value > cap:
                 return f"model.{name}={cap:g} ({before:.6g} so far)"

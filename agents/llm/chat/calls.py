@@ -2,6 +2,8 @@
 
 A line is a model (`{"model", "name", "parameters", "sees"}`), a message (`{"message", "role", "parts"}`) or a call
 (`{"call", "model", "messages", ..., "reply"}`), which calls the others by their names. Names are hashes of the content.
+Of a model that is paid for there are changes of what is spent, too (`{"spent": [calls, tokens, cost]}`): the most that
+a request may come to before it is made, and the rest back when it was answered; calls that these count are `noted`.
 A folder may be someone else's: what it says is data, bounded and checked, and it names no file but by such a hash.
 """
 
@@ -12,6 +14,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -58,10 +61,11 @@ class CallLog:
         self.models: dict[str, dict[str, Any]] = {}
         """Name, parameters and eyes of each model, by its hash."""
         self.spent = Spent()
-        """All calls together."""
+        """All calls together, and what was asked and never answered."""
         self._calls: dict[bytes, int] = {}
         self._messages: dict[bytes, int] = {}
         self._synced = time.monotonic()
+        self._writing = threading.Lock()
         if writes:
             make_folder(folder / FRAMES, "a folder of calls")
             check_folder(folder)
@@ -93,8 +97,12 @@ class CallLog:
             self._write({"model": model} | self.models[model])
         return model
 
-    def add(self, model: str, request: Request, reply: Reply) -> None:
-        """A call, with those of its messages and pictures that are new."""
+    def note(self, change: Spent) -> None:
+        """What is spent changes by so much; from any thread."""
+        self._write({"spent": [change.calls, change.tokens, change.cost]})
+
+    def add(self, model: str, request: Request, reply: Reply, noted: bool = False) -> None:
+        """A call, with those of its messages and pictures that are new; `noted`: what it cost is known already."""
         for name, message in zip(request.spoken, request.messages, strict=True):
             if bytes.fromhex(name) not in self._messages:
                 for part in message.parts:
@@ -102,7 +110,7 @@ class CallLog:
                         self._keep(part)
                 self._messages[bytes.fromhex(name)] = self._write({"message": name} | plain(message))
         call = {"call": request.digest, "model": model, "messages": request.spoken, **request.options}
-        place = self._write(call | {"reply": asdict(reply)})
+        place = self._write(call | {"reply": asdict(reply)} | ({"noted": True} if noted else {}))
         self._calls.setdefault(_key(model, request.digest), place)
 
     def sync(self, now: bool = False) -> None:
@@ -159,7 +167,7 @@ class CallLog:
             reply = _reply(content)
             if reply is None:
                 return False
-            if not reply.cached:
+            if not reply.cached and content.get("noted") is not True:
                 self.spent += Spent(reply.requests, reply.tokens_in + reply.tokens_out, reply.cost)
             self._calls.setdefault(_key(model, name), place)
         elif _is_name(name := content.get("model")) and len(self.models) < MODELS_LIMIT:
@@ -167,6 +175,8 @@ class CallLog:
                 return False
             own = {key: content[key] for key in ("name", "parameters")}
             self.models.setdefault(name, own | {"sees": content.get("sees") is True})
+        elif (change := _change(content.get("spent"))) is not None:
+            self.spent += change
         else:
             return False
         return True
@@ -178,17 +188,18 @@ class CallLog:
     def _write(self, content: Mapping[str, Any]) -> int:
         """Append a line; where it begins. A disk that fills up half-way leaves the file as it was."""
         assert self._writer is not None
-        left, place = memoryview(json.dumps(content).encode() + b"\n"), self._end
+        left = memoryview(json.dumps(content).encode() + b"\n")
         size = len(left)
-        with explain_writing(self.folder / FILE):
+        with self._writing, explain_writing(self.folder / FILE):
+            place = self._end
             try:
                 while left:
                     left = left[os.write(self._writer, left) :]
             except OSError:
                 os.truncate(self._writer, place)
                 raise
-        self._end += size
-        return place
+            self._end += size
+            return place
 
     def _keep(self, frame: Frame) -> None:
         """A picture, whole or not at all."""
@@ -219,6 +230,10 @@ def _opened(folder: Path, writes: bool) -> BinaryIO:
             raise UserError(
                 f"{folder} holds no {FILE}; give a folder that model.record wrote, or a run's whose agent prompts"
             ) from fault
+        except OSError as fault:
+            if writes and not isinstance(fault, IsADirectoryError):
+                raise
+            raise UserError(f"{path} cannot be read ({fault.strerror}); restore it") from fault
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         raise UserError(f"{path} is no plain file; restore it")
     return file
@@ -238,6 +253,15 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def _change(values: Any) -> Spent | None:
+    """A change of what is spent, if it is one."""
+    if not (isinstance(values, list) and len(values) == 3 and all(type(one) in (int, float) for one in values)):
+        return None
+    calls, tokens, cost = values
+    whole = type(calls) is int and type(tokens) is int and abs(calls) < 2**53 and abs(tokens) < 2**53
+    return Spent(calls, tokens, float(cost)) if whole and abs(cost) < 1e300 else None
 
 
 def _reply(content: Mapping[str, Any] | None) -> Reply | None:

@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 
+from agentlab_runner.agents.llm.chat.fence import fenced
 from agentlab_runner.agents.llm.chat.types import Message
 
 LONGEST_TOKEN = 12
@@ -20,16 +21,16 @@ def may_be_tokens(choices: Sequence[str]) -> bool:
 
 def asked(messages: Sequence[Message], choices: Sequence[str]) -> tuple[Message, ...]:
     """The conversation, its last turn telling what may be answered, once."""
-    if set(choices) <= set(messages[-1].text.splitlines()):
+    told = fenced("actions", "\n".join(choices))
+    if told in messages[-1].text or set(choices) <= set(messages[-1].text.splitlines()):
         return tuple(messages)
-    listed = "\n".join(choices)
-    return _with(messages, f"\n\nAnswer with exactly one of these lines and nothing else:\n{listed}")
+    return _with(messages, f"\n\nAnswer with exactly one of these lines and nothing else:\n{told}")
 
 
 def asked_again(messages: Sequence[Message], said: str, choices: Sequence[str]) -> tuple[Message, ...]:
     """The same, after an answer that was none of them."""
-    listed = "\n".join(choices)
-    again = f"That is none of them. Answer with exactly one of these lines and nothing else:\n{listed}"
+    told = fenced("actions", "\n".join(choices))
+    again = f"That is none of them. Answer with exactly one of these lines and nothing else:\n{told}"
     return (*messages, Message("assistant", (said,)), Message("user", (again,)))
 
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import Any
@@ -82,6 +82,11 @@ class Endpoint(Answering):
     def resumed(self, spent: Spent) -> None:
         """What this run has spent before."""
         self.budget.add(spent)
+
+    def account(self, note: Callable[[Spent], None]) -> bool:
+        """Whom to tell what is spent, request by request, before it is; True: it will."""
+        self.budget.note = note
+        return True
 
     def check(self) -> None:
         """Ask once which models there are; a server that does not tell is believed to have ours.

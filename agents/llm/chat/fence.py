@@ -13,8 +13,14 @@ RULE = (
 """What the model is told of it, once."""
 
 _MARK = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(get_args(Fence))})\b)", re.IGNORECASE)
+_CONTROL = re.compile(
+    r"<[|｜][^\s<>]{1,60}?[|｜]>|</?s>|<</?SYS>>|\[/?INST\]|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
+)
+"""What chat templates begin and end turns with; many servers take it for that wherever it stands."""
 
 
 def fenced(name: Fence, text: str) -> str:
-    """The text between the two marks of a fence; such marks in the text itself are broken, so that none can be left."""
-    return f"<{name}>\n{_MARK.sub('‹', text)}\n</{name}>"
+    """The text between the two marks of a fence; such marks and those of chat templates in the text itself are broken,
+    so that neither the fence nor the turn can be left."""
+    inside = _CONTROL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", _MARK.sub("‹", text))
+    return f"<{name}>\n{inside}\n</{name}>"

@@ -1,6 +1,6 @@
 """A chat model whose answers are kept: what was answered once is neither paid nor computed again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,11 @@ class Kept(Answering):
     def __init__(self, model: ChatModel, folder: Path, *, ledger: bool = True) -> None:
         self.model = model
         self.calls = CallLog(folder, writes=True)
-        if ledger and len(self.calls):
+        if ledger and (len(self.calls) or self.calls.spent.calls):
             self.resumed(self.calls.spent)
         elif ledger:
             self.check()
+        self._accounts = ledger and self.account(self.calls.note)
         self._own = self.calls.add_model(model.name, self.parameters, model.sees)
 
     @property
@@ -56,6 +57,10 @@ class Kept(Answering):
         if hasattr(self.model, "resumed"):
             self.model.resumed(spent)
 
+    def account(self, note: Callable[[Spent], None]) -> bool:
+        """Let the model tell what it spends; whether it will."""
+        return hasattr(self.model, "account") and bool(self.model.account(note))
+
     def check(self) -> None:
         """Let the model say whether it can be had."""
         if hasattr(self.model, "check"):
@@ -77,7 +82,7 @@ class Kept(Answering):
         try:
             for index, reply in self._asked([requests[places[0]] for places in waiting]):
                 first, *others = waiting[index]
-                self.calls.add(self._own, requests[first], reply)
+                self.calls.add(self._own, requests[first], reply, noted=self._accounts)
                 yield first, reply
                 for place in others:
                     yield place, replace(reply, cached=True, seconds=0.0, cost=0.0, requests=0)

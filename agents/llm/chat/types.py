@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from agentlab_runner.agents.llm.halves import readable
 from agentlab_runner.runners.frames import Frame
 
 Role = Literal["system", "user", "assistant"]
@@ -18,6 +19,10 @@ class Message:
 
     role: Role
     parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        parts = tuple(readable(part) if isinstance(part, str) else part for part in self.parts)
+        object.__setattr__(self, "parts", parts)
 
     @property
     def text(self) -> str:

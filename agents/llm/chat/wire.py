@@ -18,6 +18,8 @@ NO_PICTURE = "[no picture]"
 PIXELS_A_TOKEN = 750
 BYTES_A_TOKEN = 3
 """Of text, fewer than the four that English has: other languages, numbers and markup have less."""
+MOST_LIKELY = 0.1
+"""Log-probabilities are below, but for rounding; what is not is none."""
 TURN = 8
 """Tokens that a template puts round a turn."""
 
@@ -74,11 +76,12 @@ def read(answer: Answer) -> Said:
         Cut: if it broke off.
         Refused: if it is no chat completion.
     """
-    pieces = _pieces(answer) if answer.headers.get("content-type", "").startswith("text/event-stream") else None
-    content = answer.json() if pieces is None else pieces
-    if isinstance(content, dict) and isinstance(content.get("error"), dict | str) and not content.get("choices"):
-        raise _failed(content["error"])
+    content: Any = None
     try:
+        streamed = answer.headers.get("content-type", "").startswith("text/event-stream")
+        content = _pieces(answer) if streamed else answer.json()
+        if isinstance(content, dict) and isinstance(content.get("error"), dict | str) and not content.get("choices"):
+            raise _failed(content["error"])
         choice = content["choices"][0]
         finish = choice.get("finish_reason")
         if choice.get("error") or finish == "error":  # of a gateway, whose server broke off
@@ -164,9 +167,10 @@ def _cost(value: Any) -> float | None:
 def _first(logprobs: Any) -> dict[str, float] | None:
     try:
         listed = logprobs["content"][0]["top_logprobs"]
-        return {str(one["token"]): float(one["logprob"]) for one in listed} or None
-    except (KeyError, IndexError, TypeError, ValueError):
+        found = {str(one["token"]): float(one["logprob"]) for one in listed}
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return None
+    return found if found and all(value < MOST_LIKELY for value in found.values()) else None
 
 
 def _pieces(answer: Answer) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from agentlab_runner.agents.direct.agent import DirectAgent
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import Frame
 from agentlab_runner.runners.online.rollout import Start, play
-from agentlab_runner.runners.run.episodes import save_episodes
-from agentlab_runner.runners.types import Decision, StopReason
+from agentlab_runner.runners.run.episodes import load_episodes, save_episodes
+from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 from tests.agents.direct.doors import Codes, Door, Mute, Scripted
 
 
@@ -290,3 +290,18 @@ def test_what_a_model_thinks_in_marks_is_neither_its_action_nor_its_history(capl
         (one,) = episodes(own, (1,))
     assert (one.stop, one.reason) == (StopReason.GAVE_UP, "the answer is cut before an action")
     assert caplog.text.count("one that thinks needs a higher agent.max_tokens") == 1
+
+
+def test_half_a_character_of_an_environment_is_played_and_recorded(tmp_path):
+    """A page or a file name may hold one; no file, server or tokenizer takes it."""
+    seen = {"text": "so \ud83d", "actions": ("open \ud83d", "look"), "action_ids": (7, 8)}
+    model = Scripted(lambda talk, own: own[0])
+    agent = DirectAgent(model)
+    agent.begin([0])
+    (decision,) = agent.act([seen], True)
+    assert decision.action == 7
+    model.asked[0][-1].text.encode()
+    step = Step(seen, decision, 0.0, {})
+    save_episodes(tmp_path, [Trajectory((step,), seen, StopReason.FAILURE, False, 0, "page")])
+    (episode,) = load_episodes(tmp_path)
+    assert episode.steps[0].observation["text"] == "so \ud83d"

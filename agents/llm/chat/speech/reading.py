@@ -21,6 +21,8 @@ from agentlab_runner.runners.types import Observation
 
 PLAIN_STOP = "\nUser:"
 """Where a model that knows no turns begins to speak for the other side."""
+_TURN = re.compile(r"(?<=\n)(?=(?:System|User|Assistant):)")
+"""Where a text would begin another turn of a model without a template; it is given a blank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Reader:
 
     def _written(self, turns: Sequence[Message]) -> str:
         if not self.has_template:
-            said = [f"{turn.role.capitalize()}: {self._spoken(turn)}" for turn in turns]
+            said = [f"{turn.role.capitalize()}: {_TURN.sub(' ', self._spoken(turn))}" for turn in turns]
             return "\n".join([*said, "Assistant:"])
         try:
             return self._templated(turns)

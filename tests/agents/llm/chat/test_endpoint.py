@@ -137,6 +137,44 @@ def test_pieces_are_put_together_and_a_cut_stream_is_noticed(server):
     assert len(server.seen) == 2
 
 
+@pytest.mark.parametrize(
+    "event",
+    [{"choices": 5}, {"choices": {"a": 1}}, {"choices": ["x"]}, {"choices": [{"delta": "x"}]},
+     {"choices": [{"delta": {"refusal": {"a": 1}}, "finish_reason": "stop"}]}],
+)  # fmt: skip
+def test_pieces_that_are_none_are_told(server, event):
+    server.script = [events(event)]
+    with pytest.raises(UserError, match=r"JSON that is no chat completion; set model\.base_url"):
+        ask(endpoint(server))
+
+
+@pytest.mark.parametrize("chance", [float("nan"), float("inf"), 1e308, 10**400])
+def test_probabilities_that_are_none_are_left_aside(server, chance):
+    listed = [{"token": token, "logprob": chance} for token in "AB"]
+    server.script = [completion("B", logprobs={"content": [{"top_logprobs": listed}]})]
+    assert ask(endpoint(server), choices=[["A", "B"]], deterministic=False).text == "B"
+
+
+def test_half_a_character_is_a_mark(server):
+    server.script = [completion("so \ud83d", model="m\udc00"), completion("\ud83d\ude00")]
+    reply = ask(endpoint(server))
+    assert (reply.text, reply.model) == ("so \ufffd", "m\ufffd")
+    assert ask(endpoint(server)).text == "\U0001f600"
+    ask(endpoint(server), "a page with \ud83d")
+    assert server.seen[-1]["messages"][0]["content"] == "a page with \ufffd"
+
+
+def test_a_pause_of_ours_is_bounded_and_never_said_to_be_the_servers(server):
+    server.script = [refusal("busy", 503)] * 1030
+    assert ask(endpoint(server, pause=1e-9, longest_wait=1e-6, retries=1100)).text == "fine"
+
+
+def test_a_wait_beyond_all_bounds_is_one_short_sentence(server):
+    server.script = [Answer({}, 429, {"Retry-After": "1e308"})]
+    with pytest.raises(RunFailed, match=r"left alone for 1e\+308 seconds"):
+        ask(endpoint(server))
+
+
 def test_refusals_and_empty_answers_are_values(server):
     model = endpoint(server)
     for said, text, finish in (
@@ -380,6 +418,17 @@ def test_a_redirect_within_the_server_is_followed(server):
     server.say = lambda body: Answer("", 307, {"Location": "/v1/chat/completions"})
     with pytest.raises((UserError, RunFailed), match="redirects in a circle"):
         ask(endpoint(server))
+
+
+def test_a_key_in_escapes_is_a_key(server):
+    escaped = "".join(f"\\u{ord(one):04X}" for one in KEY)
+    server.script = [Answer(f"""{{"error": {{"message": "{'x' * 290} {escaped}"}}}}""", 400)]
+    with pytest.raises(UserError) as fault:
+        ask(endpoint(server))
+    assert KEY[:8] not in str(fault.value)
+    server.models = Answer(f'{{"data": [{{"id": "{escaped}"}}]}}')
+    with pytest.raises(UserError, match=r"serves \[key\], not small"):
+        endpoint(server).check()
 
 
 def test_the_key_is_scrubbed_from_whatever_a_server_says(server, caplog):

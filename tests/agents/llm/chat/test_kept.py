@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 
@@ -20,7 +21,7 @@ from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.files.pictures import read_picture
 from agentlab_runner.runners.frames import frame_name
 from tests.agents.llm.chat.conftest import KEY, ask, endpoint, picture, user
-from tests.agents.llm.chat.fault_server import completion, refusal, serving
+from tests.agents.llm.chat.fault_server import Answer, completion, refusal, serving
 
 
 class Echo:
@@ -310,6 +311,89 @@ def test_no_file_holds_the_key(server, tmp_path, caplog):
     assert not any(KEY.encode() in file.read_bytes() for file in files)
     assert KEY not in caplog.text
     assert "[key]" in (tmp_path / "calls" / "calls.jsonl").read_text()
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_calls_that_are_a_folder_cannot_be_read(tmp_path, writes):
+    (tmp_path / "calls.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"calls\.jsonl cannot be read \(Is a directory\); restore it"):
+        CallLog(tmp_path, writes=writes)
+
+
+def spent(folder):
+    log = CallLog(folder, writes=False)
+    return log.spent
+
+
+def test_what_was_lost_is_counted_when_the_run_goes_on(server, tmp_path):
+    server.say = lambda body: Answer(completion("x"), cut=10)
+    for _ in range(3):
+        kept = Kept(endpoint(server, max_calls=4, retries=2), tmp_path)
+        with pytest.raises(RunFailed):
+            ask(kept)
+        kept.close()
+    assert len(server.seen) == 4
+    assert spent(tmp_path).calls == 4
+
+
+def test_the_first_answer_of_two_is_counted_where_the_second_did_not_come(server, tmp_path):
+    server.script = [completion("neither"), refusal("down", 503)]
+    kept = Kept(endpoint(server, retries=0), tmp_path)
+    with pytest.raises(RunFailed):
+        ask(kept, choices=[["this one", "that one"]])
+    kept.close()
+    assert spent(tmp_path) == Spent(1, 12)
+
+
+def test_what_was_under_way_when_a_run_was_killed_is_counted(server, tmp_path):
+    """As the file stands while the server is asked."""
+    found = []
+    server.say = lambda body: found.append(spent(tmp_path)) or completion("fine")
+    kept = Kept(endpoint(server, price_in=1e6, price_out=1e6), tmp_path)
+    ask(kept)
+    assert found[0].calls == 1
+    assert found[0].cost > 12
+    kept.close()
+    assert spent(tmp_path) == Spent(1, 12, 12.0)
+
+
+def test_what_was_under_way_at_an_interrupt_is_counted(server, tmp_path):
+    model, held = endpoint(server), threading.Event()
+
+    def hold(body):
+        model.http.abandon()
+        held.wait(30)
+        return completion("late")
+
+    server.say = hold
+    kept = Kept(model, tmp_path)
+    with pytest.raises(RunFailed, match="were abandoned"):
+        ask(kept)
+    held.set()
+    kept.close()
+    assert spent(tmp_path).calls == 1
+
+
+def test_a_cap_is_exact_however_often_a_run_goes_on(server, tmp_path):
+    """Twelve tokens a request, of which eleven are the most that one may come to; ten times."""
+    for place in range(12):
+        kept = Kept(endpoint(server, price_in=0.1, price_out=0.1, max_cost=12.0e-6, max_calls=100), tmp_path)
+        server.say = lambda body: completion("fine", usage=(9, 3))
+        try:
+            ask(kept, str(place))
+        except RunFailed:
+            break
+        finally:
+            kept.close()
+    assert place == len(server.seen) == 9
+    assert spent(tmp_path).cost == pytest.approx(10.8e-6)
+
+
+@pytest.mark.parametrize("line", ["[1, 2]", '["1", 2, 3]', "[1.5, 2, 3]", "[true, 2, 3]", "[1, 2, NaN]", "[.1, 1, 1]"])
+def test_what_is_spent_is_three_numbers(tmp_path, caplog, line):
+    (tmp_path / "calls.jsonl").write_text(f'{{"spent": {line}}}\n')
+    assert spent(tmp_path) == Spent()
+    assert "1 lines cannot be read" in caplog.text
 
 
 def test_a_line_says_what_a_reader_needs(tmp_path):
