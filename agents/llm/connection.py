@@ -77,7 +77,7 @@ class Connection:
     def _watch(self, event: str, info: dict[str, Any]) -> None:
         """Told by httpcore what happens; a connection is known from when it is made."""
         made = info.get("return_value")
-        if event.startswith("connection.") and hasattr(made, "get_extra_info"):
+        if event.startswith("connection.") and made is not None and hasattr(made, "get_extra_info"):
             with self._lock:
                 self._socket = made.get_extra_info("socket")
                 if self.ended:
