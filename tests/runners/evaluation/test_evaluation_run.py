@@ -138,7 +138,7 @@ def test_a_change_of_answers_is_refused_by_its_key(talk, tmp_path, change, key):
         (["env._target_=tests.runners.talk.Deaf"], "was asked for the task 'names' and began 'sums'; it takes no task"),
         (["eval.tasks=[sums,fly]"], "the task 'fly' cannot be played: there is no fly; ask for sums, names"),
         (["eval.tasks=[sums,sums]"], "name one twice"),
-        (["eval.seeds=4000000000"], "an evaluation of 4,000,000,000 episodes was asked for; 1,000,000 are the most"),
+        (["eval.seeds=4000000000"], "an evaluation of 8,000,000,000 episodes was asked for; 1,000,000 are the most"),
         (["eval.seeds=0"], "eval.seeds is 0, but must be"),
         (["eval.repeats=0"], "eval.repeats is 0, but must be at least 1"),
         (["trainer=ddp"], "an evaluation plays in one process"),
