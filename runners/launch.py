@@ -96,7 +96,7 @@ def open_run(own: Mapping[str, str], rest: Sequence[str] = (), trust: str | None
     run = find_run(own)
     check_unedited(run.path, run.config, run.manifest)
     if trust is None:
-        if begun_here(run.config):
+        if begun_here(run.path, run.config):
             return run
         given = [_key(override) for override in rest]
         check_named(as_plain(run.config), str(run.path / "config.yaml"), f"--trust {run.path}", given)

@@ -105,7 +105,7 @@ class Run:
             write_atomic(folder / "manifest.json", _json(manifest))
 
         folder, lock = new_folder(root, title, fill) if path is None else given_folder(path, fill)
-        note_begun(config)
+        note_begun(folder, config)
         run = cls(folder)
         run._lock = lock
         return run
@@ -375,8 +375,8 @@ class Run:
             return
         self._hold()  # before anything is written: somebody else may be resuming it, too
         config = as_plain(cfg)
-        if begun_here(self.config):
-            note_begun(config)
+        if begun_here(self.path, self.config):
+            note_begun(self.path, config)
         self.manifest["replaced_hash"] = config_hash(as_plain(self.config))
         self.manifest = cast(Manifest, {**self.manifest, **described(config)})
         self._write_manifest()

@@ -68,6 +68,8 @@ def test_offline_alone_from_a_released_file(lab, released_episodes):
 def test_a_run_folder_cannot_have_a_pickle_run(lab, released_episodes):
     inline = f"{{_target_: agentlab_runner.agents.coso.released.load_trajectories, path: {released_episodes}"
     lab.train(f"offline={{source: {inline}, allow_pickle: true}}}}", "total_iterations=0")
+    lab("resume", "run=latest")
+    lab.run.rename(lab.run.with_name("received"))
     refused = lab("resume", "run=latest", code=2).stderr
     assert "sets offline.source.allow_pickle to True, which is for you to decide" in refused
     lab("resume", "run=latest", "offline.source.allow_pickle=true")

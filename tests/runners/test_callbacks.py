@@ -141,6 +141,8 @@ def test_the_one_of_the_page_runs_as_it_stands(cli, cli_env, tmp_path):
     assert kept["since"] == 2 or len(scores) == 10
     assert cli("resume", "run=latest").exit_code == 0
     (tmp_path / "conf/exp/patient.yaml").unlink()
+    assert cli("resume", "run=latest").exit_code == 0, "it was begun here"
+    path = path.rename(path.with_name("received"))
     refused = cli("resume", "run=latest")
     assert refused.exit_code == 2
     assert "callbacks.0 built from mine.Patience, which no config here names" in refused.stderr

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -308,8 +309,10 @@ def test_where_a_key_is_sent_is_decided_by_whoever_began_the_run_here(door, cli,
         assert received.exit_code == 2
         assert f"sets model.base_url to '{server.url}', which is for you to decide" in received.stderr
         del cli_env["AGENTLAB_CACHE"]
+        copy = Path(shutil.copytree(run, run.with_name("received")))
+        assert "for you to decide" in cli("resume", f"run={copy}", "model.max_calls=100").stderr
         forge(run, lambda config: config["model"].update(base_url="http://elsewhere.example/v1"))
-        assert "which is for you to decide" in cli("resume", "run=latest", "model.max_calls=100").stderr
+        assert "which is for you to decide" in cli("resume", f"run={run}", "model.max_calls=100").stderr
         assert len(server.seen) == asked
 
 
