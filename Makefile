@@ -62,9 +62,9 @@ gpu-bundle: $(READY) ## wheels for gpu-check on a machine that has PyTorch and n
 docs: $(READY) ## check the links of README and docs
 	$(BIN)/python -m pytest tests/test_links.py
 
-BROWSERS := chromium-headless-shell chromium
+BROWSERS := chromium-headless-shell chromium chromium-driver
 system: ## what a system brings, and pip does not: the browsers of the web tasks
-	@if command -v chromium-headless-shell >/dev/null && command -v chromium >/dev/null; then exit 0; \
+	@if which chromium-headless-shell chromium chromedriver >/dev/null; then exit 0; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get -qq update && apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 install $(BROWSERS); \
 	else echo "the tests of web tasks need a browser: sudo apt-get install $(BROWSERS)"; fi

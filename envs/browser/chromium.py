@@ -7,8 +7,8 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from agentlab_runner.envs.browser.cdp import Cdp, Lost, Pipe, Refused, Socket
 from agentlab_runner.envs.browser.settings import BrowserSettings
 
 VARIABLE = "AGENTLAB_CHROMIUM"
-NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "google-chrome", "chromium-browser", "chrome")
 INSTALL = "install chromium-headless-shell or chromium (make system), or name one by env.browser.executable"
 FLAGS = (
     "--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--no-default-browser-check",
@@ -232,13 +232,3 @@ def take(settings: BrowserSettings) -> Browser:
 def give(browser: Browser) -> None:
     """That page is closed; the last one ends its browser."""
     _shared.give(browser)
-
-
-@contextmanager
-def started(settings: BrowserSettings) -> Iterator[Browser]:
-    """A browser for a look, as `agentlab doctor` takes."""
-    browser = Browser(settings)
-    try:
-        yield browser
-    finally:
-        browser.close()

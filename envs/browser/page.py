@@ -5,6 +5,7 @@ import io
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
@@ -29,28 +30,29 @@ class Failed(ValueError):
 class Page:
     """A page of its own context: no cookie, cache or window is shared with another.
 
-    Dialogs are dismissed, pop-ups closed, downloads denied, and whoever leaves `home` is noted in `left`. Coordinates
-    are CSS pixels from the window's upper left corner.
+    Dialogs are dismissed, pop-ups closed, downloads denied, scripts that hold the page up are cut, and where it goes
+    instead of the address it was sent to is noted in `left`. Coordinates are CSS pixels from the window's upper left
+    corner.
 
     Args:
         settings: of the browser, which is started if there is none with room.
         size: width and height of the window.
-        home: what addresses begin with that belong to the task.
 
     Raises:
         chromium.Missing: if there is no browser to be had.
         Lost: if it went away meanwhile.
     """
 
-    def __init__(self, settings: BrowserSettings, size: tuple[int, int], home: str) -> None:
+    def __init__(self, settings: BrowserSettings, size: tuple[int, int]) -> None:
         self.browser = chromium.take(settings)
-        self.cdp, self.home = self.browser.cdp, home
+        self.cdp = self.browser.cdp
         self.left = ""
-        """Where it went instead of `home`."""
+        """Where it went by itself."""
         self.dialogs: list[str] = []
         """What dialogs said, since the last `goto`."""
         self._loaded = threading.Event()
-        self._crashed = ""
+        self._home = "about:blank"
+        self._lost = ""
         self._session = ""
         self._open = True
         try:
@@ -85,32 +87,24 @@ class Page:
             Failed: if there is nothing at the address.
         """
         self._loaded.clear()
-        self.left, self.dialogs = "", []
+        self._home, self.left, self.dialogs = url, "", []
         answer = self._call("Page.navigate", url=url)
         if answer.get("errorText"):
             raise Failed(f"{url} cannot be loaded: {answer['errorText']}")
         if not self._loaded.wait(self.cdp.patience):
-            raise Lost(self._crashed or f"{url} has not loaded within {self.cdp.patience:g} s")
-        if self._crashed:
-            raise Lost(self._crashed)
+            self._lost = self.gone or f"{url} has not loaded within {self.cdp.patience:g} s"
+        if self._lost:
+            raise Lost(self._lost)
 
     def evaluate(self, script: str, *arguments: Any) -> Any:
         """What a JavaScript function gives for JSON arguments, as JSON; promises are waited for.
 
         Raises:
             Failed: if it throws.
-            Lost: if the page does not answer, also after whatever ran in it was cut.
+            Lost: if the page does not answer.
         """
         expression = f"({script})(...JSON.parse({json.dumps(json.dumps(arguments))}))"
-        parameters = {"expression": expression, "returnByValue": True, "awaitPromise": True}
-        posted = self._post("Runtime.evaluate", **parameters)
-        try:
-            answer = self.cdp.answer(posted, "Runtime.evaluate")
-        except Lost:
-            if self._crashed or self.cdp.lost:
-                raise
-            self._post("Runtime.terminateExecution")  # the page's own endless loop
-            answer = self.cdp.answer(posted, "Runtime.evaluate", GRACE)
+        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if thrown := answer.get("exceptionDetails"):
             raise Failed(_first_line(thrown))
         return answer["result"].get("value")
@@ -124,9 +118,9 @@ class Page:
 
     # -- mouse and keyboard --------------------------------------------------------------------------------------------
 
-    def click(self, x: float, y: float, count: int = 1) -> None:
+    def click(self, x: float, y: float) -> None:
         """Move there, press and release the left button; returns when the page has handled it."""
-        self._mouse(("mouseMoved", x, y, 0), *self._press(x, y, count))
+        self._mouse(("mouseMoved", x, y, 0), ("mousePressed", x, y, 1), ("mouseReleased", x, y, 1))
 
     def hover(self, x: float, y: float) -> None:
         """Move there."""
@@ -168,6 +162,7 @@ class Page:
             return
         self._open = False
         self.cdp.listen(self._session, None)
+        self.cdp.abandon(self._session, "the page was closed")
         with suppress(Lost, Refused, AttributeError):
             self.cdp.call("Target.disposeBrowserContext", browserContextId=self._context, patience=GRACE)
         chromium.give(self.browser)
@@ -175,7 +170,7 @@ class Page:
     @property
     def gone(self) -> str:
         """Why it cannot be used any more; "" if it can."""
-        return self._crashed or self.cdp.lost
+        return self._lost or self.cdp.lost
 
     def _on(self, method: str, said: Mapping[str, Any]) -> None:
         if method == "Page.loadEventFired":
@@ -185,39 +180,53 @@ class Page:
             self._post("Page.handleJavaScriptDialog", accept=said.get("type") in ("alert", "beforeunload"))
         elif method == "Page.frameNavigated":
             frame = said["frame"]
-            if "parentId" not in frame and frame["url"] != "about:blank" and not frame["url"].startswith(self.home):
+            if "parentId" not in frame and frame["url"] not in (self._home, "about:blank"):  # a # stands apart
                 self.left = self.left or str(frame["url"])[:500]
         elif method == "Inspector.targetCrashed":
-            self._crashed = "the page crashed"
+            self._lost = "the page crashed"
             self._loaded.set()
-            self.cdp.abandon(self._session, self._crashed)
+            self.cdp.abandon(self._session, self._lost)
 
-    def _press(self, x: float, y: float, count: int) -> Sequence[tuple[str, float, float, int, int]]:
-        pairs = [(("mousePressed", x, y, 1, n), ("mouseReleased", x, y, 1, n)) for n in range(1, count + 1)]
-        return [event for pair in pairs for event in pair]
-
-    def _mouse(self, *events: tuple[Any, ...]) -> None:
+    def _mouse(self, *events: tuple[str, float, float, int]) -> None:
         """Events sent together; what each has come to is waited for, so that what is evaluated next sees it."""
         posted = []
-        for kind, x, y, buttons, *count in events:
+        for kind, x, y, buttons in events:
             button = "none" if kind == "mouseMoved" and not buttons else "left"
             held = buttons if kind != "mouseReleased" else 0
             posted.append(self._post("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=held,
-                                     clickCount=count[0] if count else int(kind != "mouseMoved")))  # fmt: skip
+                                     clickCount=int(kind != "mouseMoved")))  # fmt: skip
         for one in posted:
-            self.cdp.answer(one, "Input.dispatchMouseEvent")
+            self._answer(one, "Input.dispatchMouseEvent")
 
     def _keys(self, strokes: Sequence[Sequence[Mapping[str, Any]]]) -> None:
         posted = [self._post("Input.dispatchKeyEvent", **event) for stroke in strokes for event in stroke]
         for one in posted:
-            self.cdp.answer(one, "Input.dispatchKeyEvent")
+            self._answer(one, "Input.dispatchKeyEvent")
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        return self.cdp.answer(self._post(method, **parameters), method)
+        return self._answer(self._post(method, **parameters), method)
 
-    def _post(self, method: str, **parameters: Any) -> Any:
-        if self._crashed:
-            raise Lost(self._crashed)
+    def _answer(self, posted: "Future[dict[str, Any]]", method: str) -> dict[str, Any]:
+        """What a command comes to; a script of the page's that holds it up is cut, and a page that then is silent lost.
+
+        Raises:
+            Lost, Refused: as `Cdp.answer`.
+        """
+        try:
+            return self.cdp.answer(posted, method)
+        except Lost as fault:
+            if self.gone:
+                raise
+            self._post("Runtime.terminateExecution")
+            try:
+                return self.cdp.answer(posted, method, GRACE)
+            except Lost:
+                self._lost = self.gone or str(fault)
+                raise
+
+    def _post(self, method: str, **parameters: Any) -> "Future[dict[str, Any]]":
+        if self._lost:
+            raise Lost(self._lost)
         return self.cdp.post(method, self._session, **parameters)
 
 

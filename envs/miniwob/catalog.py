@@ -4,7 +4,6 @@ import difflib
 import importlib.util
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LEFT_OUT = ("button-delay", "chase-circle", "hover-shape", "moving-items", "simon-says")
@@ -39,14 +38,6 @@ def folder() -> Path:
     if found is None or not found.submodule_search_locations:
         raise ValueError("MiniWoB++ is not installed; pip install miniwob, or install agentlab with the extra web")
     return Path(next(iter(found.submodule_search_locations))) / "html"
-
-
-def package() -> str:
-    """The package and its version, for the head of a table."""
-    try:
-        return f"miniwob {version('miniwob')}"
-    except PackageNotFoundError:
-        return "miniwob"
 
 
 @cache

@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from agentlab_runner.envs.browser.cdp import Lost, Refused
+from agentlab_runner.envs.browser.chromium import Missing
 from agentlab_runner.envs.browser.page import Failed, Page
 from agentlab_runner.envs.browser.settings import BrowserSettings
 from agentlab_runner.envs.miniwob.catalog import RELOADED, folder
@@ -47,15 +48,10 @@ class Stage:
 
     def __init__(self, settings: BrowserSettings, mode: str = "train") -> None:
         self.mode = mode
-        self._home = folder().as_uri()
+        self._pages = folder().as_uri()
         self._settings = settings
         self._task = ""
         self.page = self._fresh()
-
-    @property
-    def browser(self) -> str:
-        """Name and version."""
-        return self.page.browser.version
 
     def reset(self, task: str, seed: int) -> dict[str, Any]:
         """A new episode; gives what `observe` does.
@@ -63,23 +59,27 @@ class Stage:
         Raises:
             Lost: if the page does not come up.
         """
-        if self.page.gone or self.page.left:
-            self.page.close()
-            self.page, self._task = self._fresh(), ""
-        if task != self._task or task in RELOADED:
-            self._task = ""
-            self.page.goto(f"{self._home}/miniwob/{task}.html")
-            self._task = task
+        try:
+            if self.page.gone or self.page.left:
+                self.page.close()
+                self._task = ""
+                self.page = self._fresh()
+            if task != self._task or task in RELOADED:
+                self._task = ""
+                self.page.goto(f"{self._pages}/miniwob/{task}.html")
+                self._task = task
+        except (Failed, Missing) as fault:
+            raise Lost(str(fault)) from fault
         self.page.dialogs.clear()
-        return self._shown(self.page.evaluate("(...given) => lab.reset(...given)", seed, self.mode, READY))
+        return self._shown(self._ask("(...given) => lab.reset(...given)", seed, self.mode, READY))
 
     def observe(self) -> dict[str, Any]:
         """`done`, `raw` (reward), `reason`, `utterance`, `fields`, `html` and `elements` (see page.js) of now."""
-        return self._shown(self.page.evaluate("() => lab.observe()"))
+        return self._shown(self._ask("() => lab.observe()"))
 
     def state(self) -> dict[str, Any]:
         """`done`, `raw` and `reason` alone."""
-        found: dict[str, Any] = self.page.evaluate("() => lab.state()")
+        found: dict[str, Any] = self._ask("() => lab.state()")
         return found
 
     def do(self, primitive: Primitive) -> Done:
@@ -94,20 +94,28 @@ class Stage:
         except (Failed, Refused) as said:
             fault = str(said)
         if not self.page.left:
-            self.page.evaluate("(longest) => lab.quiet(longest)", QUIET)
+            self._ask("(longest) => lab.quiet(longest)", QUIET)
         return Done(str(primitive), fault, at[-1] if at else None)
 
     def close(self) -> None:
         self.page.close()
 
     def _fresh(self) -> Page:
-        page = Page(self._settings, WINDOW, self._home)
+        page = Page(self._settings, WINDOW)
         try:
             page.before_scripts(files(__package__).joinpath("page.js").read_text("utf-8"))
         except BaseException:
             page.close()
             raise
         return page
+
+    def _ask(self, script: str, *given: Any) -> Any:
+        """What is always there to be asked; a page that no longer has it is lost, and loaded anew next time."""
+        try:
+            return self.page.evaluate(script, *given)
+        except Failed as fault:
+            self._task = ""
+            raise Lost(f"the page is no longer what it was: {fault}") from fault
 
     def _shown(self, seen: dict[str, Any]) -> dict[str, Any]:
         html = seen["html"]
@@ -207,6 +215,3 @@ class Stage:
         if not found["matches"]:
             return [], f"nothing matches {where}"
         return found["matches"], ""
-
-
-__all__ = ["Done", "Lost", "Stage"]

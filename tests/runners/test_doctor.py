@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from agentlab_runner.envs.browser import chromium
 from agentlab_runner.runners import doctor
 from agentlab_runner.runners.config import extras
 from agentlab_runner.runners.errors import UserError
 
 CONF = str(Path(__file__).parent / "conf")
+
+
+def test_a_browser_that_is_found_here_is_found_by_the_environments():
+    assert doctor.BROWSERS == chromium.NAMES
 
 
 def test_doctor_lists_the_machine_and_what_each_experiment_lacks(cli, cli_env):

@@ -137,20 +137,11 @@ class _Machine:
             case ast.For(target=target, iter=source, body=body, orelse=[]):
                 for item in self._items(self._value(source)):
                     self._assign(target, item)
-                    try:
-                        self._block(body)
-                    except _Continue:
-                        continue
-                    except _Break:
+                    if not self._goes_on(body):
                         break
             case ast.While(test=test, body=body, orelse=[]):
-                while self._value(test):
-                    try:
-                        self._block(body)
-                    except _Continue:
-                        continue
-                    except _Break:
-                        break
+                while self._value(test) and self._goes_on(body):
+                    pass
             case ast.If(test=test, body=body, orelse=orelse):
                 self._block(body if self._value(test) else orelse)
             case ast.Pass():
@@ -163,6 +154,16 @@ class _Machine:
                 pass
             case _:
                 raise self._refusal(node)
+
+    def _goes_on(self, body: Sequence[ast.stmt]) -> bool:
+        """One turn of a loop; whether there may be another."""
+        try:
+            self._block(body)
+        except _Break:
+            return False
+        except _Continue:
+            return True
+        return True
 
     def _harmless(self, node: ast.Import | ast.ImportFrom) -> bool:
         """An import of what the program was given anyhow, as `from bs4 import BeautifulSoup`."""

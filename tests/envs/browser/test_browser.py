@@ -33,7 +33,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def page(home):
-    found = Page(BrowserSettings(patience=5.0), SIZE, home)
+    found = Page(BrowserSettings(patience=5.0), SIZE)
     found.goto(f"{home}/page.html")
     yield found
     found.close()
@@ -82,6 +82,10 @@ def test_what_a_page_does_to_hold_one_up(page, home):
     page.evaluate("() => { setTimeout(() => { while (true); }, 0) }")
     time.sleep(0.05)
     assert page.evaluate("() => 1") == 1, "its endless loop is cut"
+    page.evaluate("() => { b.onclick = () => { b.textContent = 'held'; while (true); } }")
+    page.click(30, 70)
+    assert page.evaluate("() => b.textContent") == "held", "and so is one that a click begins"
+    page.evaluate("() => { location.hash = 'here' }")
     page.evaluate("() => { setTimeout(() => alert('hello'), 0) }")
     time.sleep(0.1)
     assert page.evaluate("() => 2") == 2
@@ -109,7 +113,7 @@ def test_names_do_not_resolve(page):
 
 
 def test_a_crash_is_told_and_leaves_the_others(page, home):
-    with_it = Page(BrowserSettings(patience=5.0), SIZE, home)
+    with_it = Page(BrowserSettings(patience=5.0), SIZE)
     try:
         assert with_it.browser is page.browser
         with pytest.raises((Lost, Failed)):
@@ -122,20 +126,20 @@ def test_a_crash_is_told_and_leaves_the_others(page, home):
 
 
 def test_a_browser_that_was_killed_is_replaced(home):
-    first = Page(BrowserSettings(patience=5.0), SIZE, home)
+    first = Page(BrowserSettings(patience=5.0), SIZE)
     os.killpg(first.browser._process.pid, signal.SIGKILL)
     while not first.gone:
         time.sleep(0.05)
     with pytest.raises(Lost, match="the browser is gone"):
         first.evaluate("() => 1")
-    second = Page(BrowserSettings(patience=5.0), SIZE, home)
+    second = Page(BrowserSettings(patience=5.0), SIZE)
     assert second.evaluate("() => 1") == 1
     first.close()
     second.close()
 
 
 def test_threads_share_a_browser(home):
-    pages = [Page(BrowserSettings(patience=20.0), SIZE, home) for _ in range(4)]
+    pages = [Page(BrowserSettings(patience=20.0), SIZE) for _ in range(4)]
     try:
         assert len({page.browser for page in pages}) == 1
 
@@ -156,19 +160,19 @@ def test_nothing_is_left_of_starts_and_ends(home):
     before = profiles()
     pids = []
     for _ in range(5):
-        page = Page(BrowserSettings(), SIZE, home)
+        page = Page(BrowserSettings(), SIZE)
         pids.append(page.browser._process.pid)
         page.close()
     assert not any(map(living, pids))
     assert profiles() <= before
 
 
-def test_nothing_is_left_of_one_that_was_killed(tmp_path, home):
-    program = f"""
+def test_nothing_is_left_of_one_that_was_killed():
+    program = """
         import os, signal
         from agentlab_runner.envs.browser.page import Page
         from agentlab_runner.envs.browser.settings import BrowserSettings
-        page = Page(BrowserSettings(), (300, 200), {home!r})
+        page = Page(BrowserSettings(), (300, 200))
         print(page.browser._process.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -194,7 +198,7 @@ def test_a_program_that_is_no_browser_says_so(tmp_path, monkeypatch):
     broken.chmod(0o755)
     before = profiles()
     with pytest.raises(chromium.Missing, match=r"does not start as a browser: libnss3\.so: cannot open shared object"):
-        Page(BrowserSettings(executable=str(broken)), SIZE, "file://")
+        Page(BrowserSettings(executable=str(broken)), SIZE)
     assert profiles() <= before
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     monkeypatch.delenv(chromium.VARIABLE, raising=False)
@@ -212,7 +216,7 @@ def test_an_endpoint_is_somebody_elses(tmp_path, home):
         while not told.exists() or not told.read_text().strip():
             time.sleep(0.05)
         port = told.read_text().split()[0]
-        page = Page(BrowserSettings(kind="endpoint", url=f"http://127.0.0.1:{port}"), SIZE, home)
+        page = Page(BrowserSettings(kind="endpoint", url=f"http://127.0.0.1:{port}"), SIZE)
         page.goto(f"{home}/page.html")
         assert page.evaluate("() => document.title") == "t"
         page.close()
@@ -221,4 +225,4 @@ def test_an_endpoint_is_somebody_elses(tmp_path, home):
         os.killpg(theirs.pid, signal.SIGKILL)
         theirs.wait()
     with pytest.raises(chromium.Missing, match=r"no browser answers at env\.browser\.url"):
-        Page(BrowserSettings(kind="endpoint", url=f"http://127.0.0.1:{port}"), SIZE, home)
+        Page(BrowserSettings(kind="endpoint", url=f"http://127.0.0.1:{port}"), SIZE)

@@ -202,6 +202,20 @@ def test_who_leaves_the_task_has_failed_and_sees_nothing_of_it(make):
     start(env, "click-test-2")
 
 
+def test_a_page_that_is_no_longer_what_it_was_is_lost_and_loaded_anew(make):
+    env = make("click-test-2", horizon=5)
+    start(env, "click-test-2")
+    env.stage.page.evaluate("() => { delete window.lab }")
+    with pytest.raises(ConnectionError, match="the page is no longer what it was"):
+        env.step("press escape")
+    observation, _ = start(env, "click-test-2")
+    assert "Click button" in observation["text"]
+    env.stage._pages = "file:///nowhere"
+    env.stage._task = ""
+    with pytest.raises(ConnectionError, match="cannot be loaded"):
+        env.reset(seed=0)
+
+
 def test_a_killed_browser_is_lost_and_had_again(make):
     env = make("click-test-2", horizon=5)
     start(env, "click-test-2")
