@@ -1,6 +1,5 @@
 """What may be spent: caps before a request, costs that somebody states, and what is told when one of several fails."""
 
-
 import pytest
 
 from agentlab_runner.agents.llm.chat.budget import CapReached, Spent
