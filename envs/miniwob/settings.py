@@ -1,8 +1,8 @@
 """What `conf/env/miniwob.yaml` may hold, checked before a browser is started."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, field_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from agentlab_runner.envs.browser.settings import BrowserSettings
 from agentlab_runner.envs.miniwob import catalog
@@ -36,3 +36,12 @@ class MiniwobSettings(Settings):
     def _are_tasks(cls, tasks: list[str]) -> list[str]:
         catalog.chosen(tasks)
         return tasks
+
+    @model_validator(mode="after")
+    def _speaks_one_language(self) -> Self:
+        if (self.parser.form == "block") != (self.action == "program"):
+            raise ValueError(
+                f"action={self.action} does not go with parser.form={self.parser.form}; a program is a block, and "
+                "nothing else is: set parser.form=block with action=program, parser.form=utterance with the others"
+            )
+        return self

@@ -12,6 +12,8 @@ import pytest
 from agentlab_runner.envs.browser.cdp import Lost
 from agentlab_runner.envs.miniwob import catalog
 from agentlab_runner.envs.miniwob.env import SEEDS
+from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.errors import UserError
 
 
 def start(env, task, seed=0):
@@ -39,6 +41,21 @@ def test_the_tasks_are_those_of_the_package():
         catalog.chosen(["click-buton"])
     with pytest.raises(ValueError, match="button-delay is a page of MiniWoB\\+\\+ and no task"):
         catalog.chosen(["button-delay"])
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("env.action=program", "action=program does not go with parser.form=utterance"),
+        ("env.parser.form=block", "action=utterances does not go with parser.form=block"),
+        ("env.tasks=[click-buton]", "did you mean click-button"),
+        ("env.browser.url=http://example.com", "env.browser.url"),
+        ("env.horizon=0", "env.horizon"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_browser_starts(override, said):
+    with pytest.raises(UserError, match=re.escape(said)):
+        compose(["env=miniwob", override])
 
 
 def test_phrases_solve_it(make):
