@@ -69,6 +69,22 @@ class PreparingAgent(Agent, Protocol):
 
 
 @runtime_checkable
+class RememberingAgent(PreparingAgent, Protocol):
+    """An agent that is shown solved episodes before it plays, and keeps what it makes of them in the run's folder."""
+
+    @property
+    def from_run(self) -> str | None:
+        """The run whose recorded successes it is shown; None: what the demonstrator of `warm_start` does."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it already has what it is to be shown; asked after `prepare`."""
+
+    def remember(self, episodes: Sequence[Trajectory], report: "Report") -> Metrics:
+        """Called once, before the first episode: episodes that were solved, each played just now from its start."""
+
+
+@runtime_checkable
 class RetryingAgent(Agent, Protocol):
     """An agent that is given what it failed at once more; how often at most, its config says by `trials`."""
 
@@ -153,6 +169,28 @@ class Parser(Protocol):
 
     def same(self, first: Any, second: Any) -> bool:
         """Whether two actions do the same."""
+
+
+@runtime_checkable
+class ProgramParser(Parser, Protocol):
+    """A parser whose actions are blocks of calls, which an agent may let a model write as a program.
+
+    The program is the agent's to read (`agent.NAME(ARGUMENTS)`, loops, arithmetic); environments are given blocks.
+    """
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How many arguments each call takes, by its name."""
+
+    @property
+    def program_api(self) -> str:
+        """As `api`, of programs."""
+
+    def block(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> str | None:
+        """The action that calls make, name and arguments each; None if they make none."""
+
+    def program(self, action: str) -> str | None:
+        """The program of a block, a call a line; None where a part of it has no call."""
 
 
 class Demonstrator(Protocol):

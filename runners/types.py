@@ -23,6 +23,10 @@ class Phrases(TypedDict):
     """For each phrase what `env.step` receives: its index among all actions, or what else an action is."""
     vector: NotRequired[NDArray[np.float32]]
     """The same state in numbers."""
+    goal: NotRequired[str]
+    """What is asked for, in words; part of `text`."""
+    features: NotRequired[NDArray[np.float32]]
+    """[len(actions), d]: a row for each phrase, of what the screen shows of the thing it acts on; d never changes."""
 
 
 def lists_phrases(observation: Observation) -> TypeGuard[Phrases]:
@@ -124,6 +128,9 @@ class Trajectory:
     """What `Agent.begin` called the episode."""
     reason: str = ""
     """Why it stopped, in words, where somebody said so: the agent that gave up, the judge that broke."""
+    restart: Mapping[str, Any] = field(default_factory=dict)
+    """Options under which `env.reset` begins this very episode again, whatever the seed, as `info["restart"]` of its
+    reset said; empty: its task and seed do."""
 
     @property
     def total_reward(self) -> float:

@@ -1,7 +1,7 @@
 """A decoder without a language model: what a demonstration did, carried over to the present words and page.
 
-The words of the demonstration's task and those of the present one are aligned; whatever the program took from the one is
-replaced by what stands in its place in the other. Nothing is proposed that the page does not have.
+The words of the demonstration's task and those of the present one are aligned; whatever the program took from the one
+is replaced by what stands in its place in the other. Nothing is proposed that the page does not have.
 """
 
 import re

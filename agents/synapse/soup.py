@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bs4 import BeautifulSoup, NavigableString, Tag
+from bs4 import BeautifulSoup, Tag
+from bs4.element import NavigableString
 
 from agentlab_runner.agents.llm.programs.language import ENTRIES, SIZE, Foreign, Refused
 
@@ -54,7 +55,7 @@ class Node(Foreign):
         found = self._tag.find_all(_plain(name), **_asked(attrs, named), limit=min(limit or ENTRIES, ENTRIES))
         return [_of(one) for one in found]
 
-    findAll = find_all  # noqa: N815 - BeautifulSoup's old name
+    findAll = find_all
 
     def select(self, selector: str) -> list[Any]:
         if len(selector) > 200:

@@ -1,7 +1,9 @@
 """Between what an agent writes and primitives of a page; text is read, and never run."""
 
+import json
 import re
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from agentlab_runner.envs.miniwob import primitives
 
@@ -17,6 +19,15 @@ BLOCK = {
     "movemouse": "movemouse \"//*[@id='menu']\"",
     "click_option": "click_option \"//option[text()='March']\"   chooses in a list",
 }
+CALLS: Mapping[str, int] = {"type": 1, "click_xpath": 1, "press": 1, "click_option": 1, "movemouse": 1}
+"""What a program may call, as in Synapse (arXiv 2306.07863), with the number of arguments each."""
+PROGRAM_API = """\
+Write a Python program in one fenced block (```). It calls these methods of `agent` and nothing else:
+agent.type(characters)   types into what has the focus
+agent.click_xpath(xpath)   clicks whatever the xpath matches
+agent.press(key)   enter, space, arrowleft, arrowright, arrowup, arrowdown, backspace, command+a, command+c or command+v
+agent.click_option(xpath)   chooses an option of a list
+agent.movemouse(xpath)   moves the mouse over whatever the xpath matches"""
 LABELS = ("click", "type", "press", "select", "drag", "scroll", "hover", "click_xpath", "movemouse", "click_option")
 
 
@@ -66,6 +77,29 @@ class PageParser:
     def render(self, action: str) -> str:
         """What to write for a block: itself."""
         return action
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """What a program may call; nothing where an action is an utterance."""
+        return CALLS if self.form == "block" else {}
+
+    @property
+    def program_api(self) -> str:
+        """As `api`, of programs."""
+        return PROGRAM_API
+
+    def block(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> str | None:
+        """The block that calls make; None if one is none, or there are none or too many."""
+        lines = [f"{name} {given[0] if name == 'press' else json.dumps(str(given[0]))}" for name, given in calls]
+        block = primitives.read("\n".join(lines))
+        return None if block is None else primitives.write(block)
+
+    def program(self, action: str) -> str | None:
+        """The program of a block; None where it numbers elements, which no program knows."""
+        block = primitives.read(action) or ()
+        if not block or any(one.name not in CALLS or len(one.arguments) != 1 for one in block):
+            return None
+        return "\n".join(f"agent.{one.name}({one.arguments[0]!r})" for one in block)
 
     def label(self, action: str) -> int:
         """Class of a block: that of its first primitive."""

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 Name = Literal[
     "click", "click_xpath", "type", "press", "select", "click_option", "hover", "movemouse", "drag", "scroll"
 ]
-LONGEST = 64
+LONGEST = 256
 """Primitives of a block."""
 TEXT = 2000
 """Characters of an argument."""

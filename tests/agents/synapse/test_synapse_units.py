@@ -17,7 +17,9 @@ from agentlab_runner.agents.synapse.soup import GIVEN
 from agentlab_runner.runners.errors import UserError
 
 SHOWN = {
-    "click-link": {"demo": [{"state": "<a>", "obs": "a", "act": "agent.click_xpath('//a')"}, {"act": "agent.press('enter')"}]},
+    "click-link": {
+        "demo": [{"state": "<a>", "obs": "a", "act": "agent.click_xpath('//a')"}, {"act": "agent.press('enter')"}],
+    },
     "terminal": {
         "demo": [{"task": f"t{n}", "trajectory": [{"state": "s1", "obs": "o1", "act": "a1"},
                                                    {"state": "s2", "obs": "o2", "act": "a2"}]} for n in range(2)],
@@ -51,7 +53,10 @@ def test_a_store_comes_back_as_it_was(store):
         ({"a": {"demo": [{"state": "x"}]}}, {"a": ["y"]}, "act of demo 0 of a must be a text"),
         ({"a": {"demo": [{"act": "x", "obs": 3}]}}, {"a": ["y"]}, "obs of demo 0 of a must be a text"),
         ({"a": {"demo": [{"task": "t", "trajectory": []}]}}, {"a": ["y"]}, "a trajectory of at least one step"),
-        ({"a": {"demo": [{"act": "x"}, {"task": "t", "trajectory": [{"act": "x"}]}]}}, {"a": ["y"]}, "all single steps"),
+        (
+            {"a": {"demo": [{"act": "x"}, {"task": "t", "trajectory": [{"act": "x"}]}]}}, {"a": ["y"]},
+            "all single steps",
+        ),
         ({"a": {"demo": [{"act": "x"}]}}, {"a": []}, "its entry of a must be a text or a list"),
         ({"a": []}, {"a": ["y"]}, "demo of a"),
     ],
@@ -82,7 +87,8 @@ def test_single_steps_are_told_as_the_original_tells_them():
     past = [Turn("done", obs="then")]
     assert messages.conversation("api", "t", "state_act", own, "goal", past, "now") == told(
         ("system", "api"), ("user", "Observation:\nstate 1\nAction:"), ("assistant", "```\nact 1\n```"),
-        ("user", "Observation:\nthen\nAction:"), ("assistant", "```\ndone\n```"), ("user", "Observation:\nnow\nAction:"),
+        ("user", "Observation:\nthen\nAction:"), ("assistant", "```\ndone\n```"),
+        ("user", "Observation:\nnow\nAction:"),
     )  # fmt: skip
 
 
@@ -102,7 +108,8 @@ def test_trajectories_keep_two_turns_of_the_user_apart(store):
 def test_a_page_is_abstracted_by_pairs(store):
     own = load(store()).exemplars
     (asked,) = messages.abstraction(own["terminal"], 1, "page", prompted=True)
-    assert asked.text == "second State:\ns2\nObservation:\no2\n\nState:\ns2\nObservation:\no2\n\nState:\npage\nObservation:"
+    pair = "State:\ns2\nObservation:\no2\n\n"
+    assert asked.text == f"second {pair}{pair}State:\npage\nObservation:"
     (asked,) = messages.abstraction(own["terminal"], 0, "page", prompted=False)
     assert asked.text.startswith("State:\ns1")
     assert messages.code_for(own["terminal"], 0, "goal", "page") is None
@@ -136,13 +143,15 @@ def test_specifiers_vote_and_ties_go_to_the_one_met_first(store):
 
 
 def test_analogy_carries_words_over():
-    then, now = 'Enter "bob" and the password "x1" and press login', 'Enter "ann lee" and the password "q9" and press login'
+    then = 'Enter "bob" and the password "x1" and press login'
+    now = 'Enter "ann lee" and the password "q9" and press login'
     program = "agent.click_xpath(\"//*[@id='u']\")\nagent.type('bob')\nagent.type('x1')"
     assert carried(then, now, program)[0] == program.replace("bob", "ann lee").replace("x1", "q9")
     spans, alike = aligned("Click button ONE", "Click button TWO")
     assert spans == {"ONE": "TWO"}
     assert 0.6 < alike < 0.7
-    demos = [("Click on x", Demo((Turn("agent.click_xpath(\"//a[text()='x']\")"),))), ("Press y", Demo((Turn("agent.type('y')"),)))]
+    clicks, types = Turn("agent.click_xpath(\"//a[text()='x']\")"), Turn("agent.type('y')")
+    demos = [("Click on x", Demo((clicks,))), ("Press y", Demo((types,)))]
     found = proposals("Click on z", demos, 0, lambda program: True)
     assert found[0].program == "agent.click_xpath(\"//a[text()='z']\")"
     assert proposals("Click on z", demos, 1, lambda program: True) == []

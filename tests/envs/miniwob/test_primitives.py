@@ -65,3 +65,16 @@ def test_what_the_parser_shows_is_read():
 )  # fmt: skip
 def test_an_utterance_is_the_last_line_that_is_one(said, meant):
     assert PageParser().parse(said) == meant
+
+
+def test_programs_are_blocks():
+    parser = PageParser("block")
+    calls = [("click_xpath", ["//a[text()='it''s']"]), ("type", ['say "hi"\n']), ("press", ["Enter"])]
+    block = parser.block(calls)
+    assert block == "click_xpath \"//a[text()='it''s']\"\ntype \"say \\\"hi\\\"\\n\"\npress enter"
+    assert parser.block([("press", ["f5"])]) is None
+    assert parser.block([]) is None
+    assert parser.program("click 7") is None
+    assert PageParser().calls == {}
+    program = parser.program(block)
+    assert [line.split("(")[0] for line in program.splitlines()] == ["agent.click_xpath", "agent.type", "agent.press"]

@@ -1,0 +1,1 @@
+"""Any registered BrowserGym task, in a process of its own."""

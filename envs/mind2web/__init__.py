@@ -1,0 +1,1 @@
+"""Mind2Web: recorded tasks on web pages, a step at a time, offline."""
