@@ -151,10 +151,13 @@ def test_analogy_carries_words_over():
     assert spans == {"ONE": "TWO"}
     assert 0.6 < alike < 0.7
     clicks, types = Turn("agent.click_xpath(\"//a[text()='x']\")"), Turn("agent.type('y')")
-    demos = [("Click on x", Demo((clicks,))), ("Press y", Demo((types,)))]
-    found = proposals("Click on z", demos, 0, lambda program: True)
+    demos = [Demo((clicks,), "Click on x"), Demo((types,), "Press y")]
+    def fits(program):
+        return True
+
+    found = proposals("Click on z", "", demos, 0, fits)
     assert found[0].program == "agent.click_xpath(\"//a[text()='z']\")"
-    assert proposals("Click on z", demos, 1, lambda program: True) == []
+    assert proposals("Click on z", "", demos, 1, fits) == []
 
 
 FILTER = """
