@@ -97,13 +97,39 @@ class Stage:
             self._ask("(longest) => lab.quiet(longest)", QUIET)
         return Done(str(primitive), fault, at[-1] if at else None)
 
+    def told(self, primitive: Primitive) -> tuple[Primitive, ...] | None:
+        """The same by xpaths in place of numbers, on the page as it is.
+
+        None if a program has no call for it; nothing if there is no such element, so that it does nothing.
+        """
+        given = primitive.arguments
+        if primitive.name in ("drag", "scroll"):
+            return None
+        if not isinstance(given[0], int):
+            return (primitive,)
+        if self.page.left:
+            return ()
+        if (path := self._ask("(ref) => lab.path(ref)", given[0])) is None:
+            return ()
+        match primitive.name:
+            case "hover":
+                return (Primitive("movemouse", (path,)),)
+            case "select":
+                option = self._ask("(...given) => lab.optionPath(...given)", *given)
+                return () if option is None else (Primitive("click_option", (option,)),)
+            case "type":
+                whole = () if self._ask("(ref) => lab.empty(ref)", given[0]) else (Primitive("press", ("command+a",)),)
+                return (Primitive("click_xpath", (path,)), *whole, Primitive("type", (given[1],)))
+        return (Primitive("click_xpath", (path,)),)
+
     def close(self) -> None:
         self.page.close()
 
     def _fresh(self) -> Page:
         page = Page(self._settings, WINDOW)
         try:
-            page.before_scripts(files(__package__).joinpath("page.js").read_text("utf-8"))
+            for script in ("page.js", "paths.js"):
+                page.before_scripts(files(__package__).joinpath(script).read_text("utf-8"))
         except BaseException:
             page.close()
             raise
