@@ -120,7 +120,7 @@ def test_a_page_is_abstracted_by_pairs(store):
     ("reply", "program"),
     [
         ("```\nagent.press('enter')\n```", "agent.press('enter')"), ("no fence", ""), ("```python\na\nb\n```", "a\nb"),
-        ("```a```", ""), ("``` a```", " a"), ("```\na", ""), ("x ```\na\n``` y ```\nb\n```", "a"), ("```\n```", ""),
+        ("```a```", "a"), ("``` a```", " a"), ("```\na", ""), ("x ```\na\n``` y ```\nb\n```", "a"), ("```\n```", ""),
     ],
 )  # fmt: skip
 def test_the_first_fence_counts(reply, program):
