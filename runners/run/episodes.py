@@ -73,6 +73,7 @@ def save_episode(
         "task": trajectory.task,
         "goal": trajectory.goal,
         "seed": trajectory.seed,
+        **({"restart": dict(trajectory.restart)} if trajectory.restart else {}),
         "success": trajectory.success,
         "stop": trajectory.stop.value,
         "reason": trajectory.reason,
@@ -278,6 +279,7 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         goal=str(episode["goal"]),
         measures=_numbers(episode.get("measures", {})),
         reason=str(episode.get("reason", "")),
+        restart=dict(episode.get("restart") or {}),
     )
 
 

@@ -87,6 +87,13 @@ class Expert:
         return "press later" if self.wrong else f"press {own.word}"
 
 
+class Nobody(Expert):
+    """Never presses what is wanted."""
+
+    def begin(self, env, seed):
+        self.wrong = True
+
+
 class Saying:
     """A chat model that says what a test wants and keeps how it was asked."""
 
