@@ -15,6 +15,8 @@ from agentlab_runner.envs.miniwob.primitives import Primitive
 WINDOW = (500, 320)
 """As the package opens it; a task's area is its upper left corner."""
 AREA = (0, 0, 160, 210)
+AWAY = (WINDOW[0] - 1, WINDOW[1] - 1)
+"""Where the mouse is when an episode begins."""
 QUIET = 1000
 """Milliseconds that a page has for what it shows after an action: as long as the original waits always."""
 READY = 4000
@@ -64,6 +66,7 @@ class Stage:
                 self.page.close()
                 self._task = ""
                 self.page = self._fresh()
+            self.page.hover(*AWAY)  # what lay under the mouse at the end would look otherwise at the beginning
             if task != self._task or task in RELOADED:
                 self._task = ""
                 self.page.goto(f"{self._pages}/miniwob/{task}.html")

@@ -72,7 +72,7 @@ def test_what_it_does_not_play(make):
     user = Demonstrator()
     env = make("click-test", split="test")
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="plays no pages for testing; set warm_start.env.split"):
+    with pytest.raises(ValueError, match=re.escape("plays no pages for testing; set warm_start.env.split")):
         user.begin(env, 0)
     env = make("tic-tac-toe", split="demonstrations")
     env.reset(seed=0)
@@ -81,9 +81,9 @@ def test_what_it_does_not_play(make):
     env = make("copy-paste", split="demonstrations", action="phrases", horizon=5)
     env.reset(seed=0)
     user.begin(env, 0)
+    env.step(user.decide(env))
     with pytest.raises(ValueError, match="does press command\\+a, which is none of the phrases"):
-        while True:
-            env.step(user.decide(env))
+        user.decide(env)
 
 
 def test_nothing_that_evaluates_imports_it():
