@@ -154,6 +154,11 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         reward = float(won) if self.paid == "strict" else raw
         return self._observe(), reward, stop in ("success", "failure"), stop in ("horizon", "timeout"), info
 
+    @property
+    def offered(self) -> Mapping[str, str]:
+        """The phrases of now, and the primitives for each."""
+        return self._offered
+
     def render(self) -> NDArray[np.uint8]:
         """The task's area, uint8 [210, 160, 3]."""
         return self.stage.page.screenshot(AREA)

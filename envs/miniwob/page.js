@@ -164,20 +164,21 @@
   lab.select = select;
 
   // Each match of an xpath, or the element of a number, with a point on it that is on top, scrolled into sight.
+  let matched = [];
   lab.aim = (where) => {
-    let found;
-    try { found = target(where); } catch (fault) { return { fault: 'invalid xpath' }; }
-    return { matches: found.map((element, n) => {
-      let aimed = aim(element);
-      if (aimed.why === 'outside' || aimed.why.startsWith('covered')) {
-        element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-        aimed = aim(element);
-      }
-      return { ...aimed, n, tag: element.tagName.toLowerCase(), name: named(element) };
-    }) };
+    try { matched = target(where); } catch (fault) { return { fault: 'invalid xpath' }; }
+    return { matches: matched.map((element, n) => lab.again(n)) };
   };
-
-  const nth = (where, n) => target(where)[n];
+  // The same of one of them, now: what was done to those before it may have moved it.
+  lab.again = (n) => {
+    const element = matched[n];
+    let aimed = aim(element);
+    if (aimed.why === 'outside' || aimed.why.startsWith('covered')) {
+      element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+      aimed = aim(element);
+    }
+    return { ...aimed, n, tag: element.tagName.toLowerCase(), name: named(element) };
+  };
 
   lab.option = (element, text) => {
     const list = element.closest('select') || element.querySelector('select');
@@ -186,8 +187,8 @@
   };
 
   // An option is chosen by script: its list is drawn by no page without a screen.
-  lab.choose = (where, n, text) => {
-    const { list, chosen } = lab.option(nth(where, n), text);
+  lab.choose = (n, text) => {
+    const { list, chosen } = lab.option(matched[n], text);
     if (!list) return 'no list';
     if (!chosen) return 'no option of that text';
     list.focus();
@@ -197,8 +198,7 @@
     return '';
   };
 
-  lab.press = (where, n) => nth(where, n).click();
-  lab.focus = (where, n) => nth(where, n).focus();
+  lab.press = (n) => matched[n].click();
 
   // -- a clipboard a page: the browser's own is shared by all of them ---------------------------------------------------
   const text = (element) => {
