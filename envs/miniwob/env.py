@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from agentlab_runner.envs.browser.settings import BrowserSettings
-from agentlab_runner.envs.miniwob import catalog, primitives, words
+from agentlab_runner.envs.miniwob import catalog, features, primitives, words
 from agentlab_runner.envs.miniwob.parser import PageParser
 from agentlab_runner.envs.miniwob.stage import AREA, Done, Stage
 from agentlab_runner.envs.spaces import AnyText
@@ -32,8 +32,9 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     An observation holds `text` (the goal and the page, in the form that `action` asks for), `goal`, `html` (of the
     task, as Synapse's, with the numbers of elements), `elements` (JSON of what is on the page: text, kind, place,
     colour, whether the screen shows it) and, if asked for, `image` (uint8 [210, 160, 3]). With `action: phrases` what
-    can be done stands in `actions`, and in `action_ids` the primitives for each; with `action: program` the page's html
-    without numbers in `state`, and in `task` what the page is called.
+    can be done stands in `actions`, in `action_ids` the primitives for each, and in `features` (float32 [n, d]) what
+    the screen shows of the thing that each acts on (`features.NAMES`); with `action: program` the page's html without
+    numbers in `state`, and in `task` what the page is called.
 
     An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
 
@@ -93,6 +94,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             shown |= {"state": AnyText(1 << 18), "task": AnyText(64)}
         if action == "phrases":
             shown |= {name: spaces.Sequence(AnyText(4096)) for name in ("actions", "action_ids")}
+            row = spaces.Box(-np.inf, np.inf, (len(features.NAMES),), np.float32)
+            shown["features"] = spaces.Sequence(row, stack=True)
         if image:
             shown["image"] = spaces.Box(0, 255, (AREA[3], AREA[2], 3), np.uint8)
         self.observation_space = spaces.Dict(shown)
@@ -201,8 +204,10 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         if self.action == "program":
             shown |= {"state": words.without_numbers(self.seen["html"]), "task": self.task}
         if self.action == "phrases":
-            self._offered = words.phrases(self.goal, elements)
+            offers = words.offers(self.goal, elements)
+            self._offered = {offer.phrase: offer.action for offer in offers}
             shown |= {"actions": tuple(self._offered), "action_ids": tuple(self._offered.values())}
+            shown["features"] = features.table(self.goal, offers)
         if self.image:
             shown["image"] = self.render()
         return shown
