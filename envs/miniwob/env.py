@@ -114,7 +114,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.task, self.goal = task, str(self.seen["utterance"])
         self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
         restart = {"task": task, "page_seed": self.number}
-        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number, "restart": restart}
+        info = {"task": task, "goal": self.goal, "page_seed": self.number, "restart": restart}
+        return self._observe(), {**info, "measures": {"raw": 0.0, "raw_positive": 0.0}}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:

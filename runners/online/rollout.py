@@ -251,11 +251,18 @@ def demonstrate(
     seeds: Sequence[int],
     on_episode: OnEpisode | None = None,
 ) -> list[Trajectory]:
-    """Play one episode a seed with a scripted user, one after the other."""
+    """Play one episode a seed with a scripted user, one after the other.
+
+    Raises:
+        UserError: if it does not play what it is shown.
+    """
     slot, trajectories = _Live(env), []
     for number, seed in enumerate(seeds):
         slot.reset(Start(number, seed, {"episode": number}))
-        demonstrator.begin(env, seed)
+        try:
+            demonstrator.begin(env, seed)
+        except ValueError as fault:
+            raise UserError(str(fault)) from fault
         trajectory = None
         while trajectory is None:
             trajectory = slot.step(Decision(demonstrator.decide(env)))
