@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agentlab_runner.envs.browser.settings import BrowserSettings
 from agentlab_runner.envs.miniwob import catalog, primitives, words
 from agentlab_runner.envs.miniwob.parser import PageParser
-from agentlab_runner.envs.miniwob.stage import AREA, Done, Stage
+from agentlab_runner.envs.miniwob.stage import Done, Stage
 from agentlab_runner.envs.spaces import AnyText
 
 Observation = dict[str, Any]
@@ -80,7 +80,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.parser = parser or PageParser("block")
         self.image, self.horizon, self.seconds = image, horizon, max_episode_seconds
         self.render_mode = render_mode
-        self.stage = Stage(BrowserSettings(**(browser or {})), "test" if split == "test" else "train")
+        flights = self.tasks[0] in catalog.FLIGHT
+        self.stage = Stage(BrowserSettings(**(browser or {})), "test" if split == "test" else "train", flights)
         self._said: list[str] = []
         """What was done in this episode, in words."""
         self._offered: Mapping[str, str] = {}
@@ -91,7 +92,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         if action == "phrases":
             shown |= {name: spaces.Sequence(AnyText(4096)) for name in ("actions", "action_ids")}
         if image:
-            shown["image"] = spaces.Box(0, 255, (AREA[3], AREA[2], 3), np.uint8)
+            shown["image"] = spaces.Box(0, 255, (self.stage.area[3], self.stage.area[2], 3), np.uint8)
         self.observation_space = spaces.Dict(shown)
         self.action_space = AnyText(1 << 14)
 
@@ -157,8 +158,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         return self._offered
 
     def render(self) -> NDArray[np.uint8]:
-        """The task's area, uint8 [210, 160, 3]."""
-        return self.stage.page.screenshot(AREA)
+        """The task's area, uint8 [210, 160, 3], of flight tasks [667, 375, 3]."""
+        return self.stage.page.screenshot(self.stage.area)
 
     def close(self) -> None:
         self.stage.close()
@@ -210,5 +211,6 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
                 return f"Task: {self.goal}\nState:\n{words.without_numbers(self.seen['html'])}"
 
     def _marks(self, outcomes: Sequence[Done]) -> list[dict[str, Any]]:
-        taps = [{"kind": "tap", "x": one.at[0] / AREA[2], "y": one.at[1] / AREA[3]} for one in outcomes if one.at]
+        _, _, width, height = self.stage.area
+        taps = [{"kind": "tap", "x": one.at[0] / width, "y": one.at[1] / height} for one in outcomes if one.at]
         return [*taps, {"kind": "text", "text": "; ".join(one.primitive for one in outcomes)[:200]}]

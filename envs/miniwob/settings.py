@@ -38,6 +38,14 @@ class MiniwobSettings(Settings):
         return tasks
 
     @model_validator(mode="after")
+    def _reaches_its_pages(self) -> Self:
+        if self.browser.kind == "endpoint" and any(task in catalog.FLIGHT for task in catalog.chosen(self.tasks)):
+            raise ValueError(
+                "flight tasks come from a server that only a browser of this run may reach; choose env/browser=chromium"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _speaks_one_language(self) -> Self:
         if (self.parser.form == "block") != (self.action == "program"):
             raise ValueError(
