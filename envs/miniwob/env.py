@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from agentlab_runner.envs.browser.settings import BrowserSettings
-from agentlab_runner.envs.miniwob import catalog, primitives, words
+from agentlab_runner.envs.miniwob import catalog, features, primitives, words
 from agentlab_runner.envs.miniwob.parser import PageParser
 from agentlab_runner.envs.miniwob.stage import Done, Stage
 from agentlab_runner.envs.spaces import AnyText
@@ -32,7 +32,9 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     An observation holds `text` (the goal and the page, in the form that `action` asks for), `goal`, `html` (of the
     task, as Synapse's, with the numbers of elements), `elements` (JSON of what is on the page: text, kind, place,
     colour, whether the screen shows it) and, if asked for, `image` (uint8 [210, 160, 3]). With `action: phrases` what
-    can be done stands in `actions`, and in `action_ids` the primitives for each.
+    can be done stands in `actions`, in `action_ids` the primitives for each, and in `features` (float32 [n, d]) what
+    the screen shows of the thing that each acts on (`features.NAMES`); with `action: program` the page's html without
+    numbers in `state`, and in `task` what the page is called.
 
     An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
 
@@ -60,7 +62,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         page_seed: PageSeed = "own",
         image: bool = False,
         reward: Reward = "strict",
-        horizon: int = 1,
+        horizon: int | Literal["synapse"] = 1,
         max_episode_seconds: float | None = None,
         worker: int = 0,
         render_mode: str | None = "rgb_array",
@@ -71,7 +73,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         ):  # fmt: skip
             if value not in choices:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
-        if horizon < 1:
+        if isinstance(horizon, int) and horizon < 1:
             raise ValueError(f"horizon is {horizon}; an episode needs at least 1 step")
         self.tasks = catalog.chosen(tasks)
         if not self.tasks:
@@ -89,8 +91,12 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self._ended = True
         shown: dict[str, spaces.Space[Any]] = {"text": AnyText(1 << 18), "goal": AnyText(1 << 12)}
         shown |= {"html": AnyText(1 << 18), "elements": AnyText(1 << 20)}
+        if action == "program":
+            shown |= {"state": AnyText(1 << 18), "task": AnyText(64)}
         if action == "phrases":
             shown |= {name: spaces.Sequence(AnyText(4096)) for name in ("actions", "action_ids")}
+            row = spaces.Box(-np.inf, np.inf, (len(features.NAMES),), np.float32)
+            shown["features"] = spaces.Sequence(row, stack=True)
         if image:
             shown["image"] = spaces.Box(0, 255, (self.stage.area[3], self.stage.area[2], 3), np.uint8)
         self.observation_space = spaces.Dict(shown)
@@ -135,7 +141,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         won = raw >= 1
         stop = "failure" if left else ("success" if won else "failure") if self.seen["done"] else None
         if stop is None:
-            stop = "timeout" if late else "horizon" if self._steps >= self.horizon else None
+            stop = "timeout" if late else "horizon" if self._steps >= self._longest() else None
         self._ended = stop is not None
         info = {
             "success": won,
@@ -170,6 +176,9 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         first, end = SEEDS[self.split]
         return first + int(self.np_random.integers(end - first))
 
+    def _longest(self) -> int:
+        return catalog.STEPS.get(self.task, 1) if isinstance(self.horizon, str) else self.horizon
+
     def _own(self, number: Any) -> int:
         """A page's seed that was asked for, if it is of this environment's side."""
         if type(number) is not int or not 0 <= number < SEEDS["test"][1]:
@@ -193,9 +202,13 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         elements = self.seen["elements"]
         shown: Observation = {"goal": self.goal, "html": self.seen["html"], "elements": words.as_json(elements)}
         shown["text"] = self._text(elements)
+        if self.action == "program":
+            shown |= {"state": words.without_numbers(self.seen["html"]), "task": self.task}
         if self.action == "phrases":
-            self._offered = words.phrases(self.goal, elements)
+            offers = words.offers(self.goal, elements)
+            self._offered = {offer.phrase: offer.action for offer in offers}
             shown |= {"actions": tuple(self._offered), "action_ids": tuple(self._offered.values())}
+            shown["features"] = features.table(self.goal, offers)
         if self.image:
             shown["image"] = self.render()
         return shown
