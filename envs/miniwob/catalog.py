@@ -10,9 +10,10 @@ LEFT_OUT = ("button-delay", "chase-circle", "hover-shape", "moving-items", "simo
 """Pages that are no tasks: what is right depends on the clock, so their makers left them out (miniwob-plusplus 82)."""
 RELOADED = frozenset({
     "book-flight", "book-flight-nodelay", "choose-date", "click-menu-2", "drag-cube", "drag-items", "drag-items-grid",
-    "drag-sort-numbers", "form-sequence", "use-slider", "use-slider-2",
+    "drag-sort-numbers", "form-sequence", "scroll-text", "search-engine", "stock-market", "use-autocomplete",
+    "use-autocomplete-nodelay", "use-colorwheel", "use-colorwheel-2", "use-slider", "use-slider-2", "use-spinner",
 })  # fmt: skip
-"""Tasks whose page shows something of earlier episodes when it is only reset; `tests/envs/miniwob` finds them."""
+"""Tasks whose page shows something of what was done in earlier episodes when it is only reset; a test finds them."""
 FLIGHT = ("flight.AA", "flight.Alaska", "flight.Alaska-auto")
 """Forms of airlines' sites, larger than the others and on pages that need a server; none of `all`."""
 SYNAPSE = (

@@ -18,6 +18,7 @@ from agentlab_runner.envs.spaces import AnyText
 Observation = dict[str, Any]
 Split = Literal["demonstrations", "train", "test"]
 Action = Literal["program", "phrases", "utterances"]
+Variant = Literal["stock", "synapse_compat"]
 PageSeed = Literal["own", "browsergym"]
 Reward = Literal["strict", "raw"]
 
@@ -59,6 +60,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         action: Action = "program",
         parser: PageParser | None = None,
         browser: Mapping[str, Any] | None = None,
+        variant: Variant = "stock",
         page_seed: PageSeed = "own",
         image: bool = False,
         reward: Reward = "strict",
@@ -69,7 +71,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     ) -> None:
         for name, value, choices in (
             ("split", split, get_args(Split)), ("action", action, get_args(Action)),
-            ("page_seed", page_seed, get_args(PageSeed)), ("reward", reward, get_args(Reward)),
+            ("variant", variant, get_args(Variant)), ("page_seed", page_seed, get_args(PageSeed)),
+            ("reward", reward, get_args(Reward)),
         ):  # fmt: skip
             if value not in choices:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
@@ -82,8 +85,9 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.parser = parser or PageParser("block")
         self.image, self.horizon, self.seconds = image, horizon, max_episode_seconds
         self.render_mode = render_mode
-        flights = self.tasks[0] in catalog.FLIGHT
-        self.stage = Stage(BrowserSettings(**(browser or {})), "test" if split == "test" else "train", flights)
+        mode, flights = "test" if split == "test" else "train", self.tasks[0] in catalog.FLIGHT
+        self.variant = variant
+        self.stage = Stage(BrowserSettings(**(browser or {})), mode, flights, compat=variant == "synapse_compat")
         self._said: list[str] = []
         """What was done in this episode, in words."""
         self._offered: Mapping[str, str] = {}
@@ -114,8 +118,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.seen = self.stage.reset(task, self.number)
         self.task, self.goal = task, str(self.seen["utterance"])
         self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
-        restart = {"task": task, "page_seed": self.number}
-        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number, "restart": restart}
+        begun = {"task": task, "page_seed": self.number}
+        return self._observe(), {**begun, "goal": self.goal, "variant": self.variant, "restart": begun}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:

@@ -25,6 +25,7 @@ class MiniwobSettings(Settings):
     action: Literal["program", "phrases", "utterances"]
     parser: PageParserSettings
     browser: BrowserSettings
+    variant: Literal["stock", "synapse_compat"]
     page_seed: Literal["own", "browsergym"]
     image: bool
     reward: Literal["strict", "raw"]

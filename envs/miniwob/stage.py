@@ -44,12 +44,15 @@ class Stage:
         settings: of the browser.
         mode: `train` or `test`: which of its texts a task draws.
         flights: whether the tasks are those of `catalog.FLIGHT`, or none of them is.
+        compat: change the pages as those of Synapse's repository are changed (compat.js).
 
     Raises:
         Missing: if there is no browser.
     """
 
-    def __init__(self, settings: BrowserSettings, mode: str = "train", flights: bool = False) -> None:
+    def __init__(
+        self, settings: BrowserSettings, mode: str = "train", flights: bool = False, compat: bool = False
+    ) -> None:
         if flights and settings.kind == "endpoint":
             raise Missing(
                 "flight tasks come from a server that only a browser of this run may reach; choose env/browser=chromium"
@@ -58,6 +61,7 @@ class Stage:
         self.area, self._window = (FLIGHT_AREA, FLIGHT_WINDOW) if flights else (AREA, WINDOW)
         self._settings = settings
         self._task = ""
+        self._scripts = ("page.js", "paths.js", *(["flight.js"] if flights else []), *(["compat.js"] if compat else []))
         self._server = flight.take(folder()) if flights else None
         self._pages = self._server.url if self._server else folder().as_uri()
         try:
@@ -149,7 +153,7 @@ class Stage:
     def _fresh(self) -> Page:
         fresh = Page(self._settings, self._window, self._server.hosts if self._server else "")
         try:
-            for script in ("page.js", "paths.js", *(["flight.js"] if self._server else [])):
+            for script in self._scripts:
                 fresh.before_scripts(files(__package__).joinpath(script).read_text("utf-8"))
         except BaseException:
             fresh.close()
