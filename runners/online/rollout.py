@@ -154,7 +154,7 @@ def play(
     slots = [_Live(env, frames=frames) for env in envs]
     blocking = any((env.metadata or {}).get("blocking") for env in envs)
     with _mapper(len(slots) if blocking else 0) as over:
-        live = _start(slots, waiting, agent, over)
+        live = _start(slots, waiting, agent, over, len(slots))
         while live:
             with reading(agent, live[0].env, live[0].observation):
                 answer = agent.act([slot.observation for slot in live], deterministic)
@@ -163,7 +163,9 @@ def play(
             ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}
             agent.end(list(ended.values()))
             yield from [(slot.begin.number, trajectory) for slot, trajectory in ended.items()]
-            live = [slot for slot in live if slot not in ended] + _start(list(ended), waiting, agent, over)
+            live = [slot for slot in live if slot not in ended] + _start(
+                list(ended), waiting, agent, over, len(slots)
+            )
     if waiting:
         raise RunFailed(
             f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault"
@@ -265,12 +267,19 @@ def demonstrate(
     return trajectories
 
 
-def _start(slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_Over") -> list[_Live]:
-    """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next."""
+def _start(
+    slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_Over", count: int
+) -> list[_Live]:
+    """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next.
+
+    Args:
+        count: of all slots.
+    """
     started: list[_Live] = []
     free = deque(slots)
     while waiting and free:
-        batch = [(free.popleft(), waiting.popleft()) for _ in range(min(len(free), len(waiting)))]
+        ready = [free.popleft() for _ in range(min(len(free), len(waiting)))]
+        batch = [(slot, _next(slot, waiting, count)) for slot in ready]
         for (slot, episode), fault in zip(batch, over(_reset, batch), strict=True):
             if fault is None:
                 started.append(slot)
@@ -280,6 +289,23 @@ def _start(slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_
     if started:
         agent.begin([slot.begin.number for slot in started])
     return started
+
+
+def _next(slot: _Live, waiting: deque[Start], count: int) -> Start:
+    """The first waiting episode of the kind that a slot has just played, or else the first.
+
+    Where the tasks that are played in turn are as many as the slots, each slot stays with its own: what an environment
+    has made ready for a task (a page, a game) it need not make again.
+    """
+    own = _kind(slot.begin, count)
+    start = next((start for start in waiting if own is not None and _kind(start, count) == own), waiting[0])
+    waiting.remove(start)
+    return start
+
+
+def _kind(start: Start, count: int) -> str | int | None:
+    episode = start.options.get("episode")
+    return start.options.get("task") or (None if episode is None else int(episode) % count)
 
 
 def _reset(pair: tuple[_Live, Start]) -> str | None:

@@ -96,7 +96,7 @@ def test_an_episode_knows_how_it_begins_again():
 
 
 def test_a_restart_that_is_no_set_of_options_is_refused():
-    with pytest.raises(ValueError, match="Muddled.reset says restart='again', but it is the options"):
+    with pytest.raises(ValueError, match=r"Muddled\.reset says restart='again', but it is the options"):
         collect(Gambler(), [Muddled()], [3])
 
 
