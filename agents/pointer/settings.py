@@ -49,7 +49,7 @@ class PointerSettings(Settings):
     epochs: PositiveInt = 4
     minibatch_size: PositiveInt = 128
     clip_coef: PositiveFloat = 0.2
-    ent_coef: NonNegativeFloat = 0.01
+    ent_coef: NonNegativeFloat = 0.02
     vf_coef: NonNegativeFloat = 0.5
     max_grad_norm: PositiveFloat = 0.5
     replay: ReplaySettings = Field(default_factory=ReplaySettings)

@@ -53,6 +53,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         ConnectionError: at `reset`, if the browser is gone and cannot be had again.
     """
 
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 2, "blocking": True, "keeps_task": True}  # noqa: RUF012
+
     def __init__(
         self,
         tasks: Sequence[str] = ("click-test",),
