@@ -155,7 +155,7 @@ def sweep() -> None:
 
 
 def own_folder() -> tuple[IO[str], Path]:
-    """A temporary folder, and its lock, which says that its owner lives: `sweep` leaves it alone until that is closed."""
+    """A temporary folder, and its lock: until that is closed, its owner lives and `sweep` leaves it alone."""
     hidden = Path(tempfile.mkdtemp(prefix=f"new-{PROFILE}"))
     lock = open(hidden / "owner", "w")  # noqa: SIM115 - it stays open for as long as the browser lives
     fcntl.flock(lock, fcntl.LOCK_EX)

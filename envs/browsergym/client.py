@@ -25,6 +25,10 @@ LONGEST = 1 << 26
 """Bytes of an answer."""
 
 
+Seen = Mapping[str, Any]
+"""What is shown of a page: `goal`, `tabs`, `active`, `tree`, `focused`, `error`, `elements`, and what was asked for."""
+
+
 class Gone(ConnectionError):
     """The process ended, did not answer in time, or its page is not there."""
 
@@ -48,8 +52,8 @@ def find(python: str | None = None) -> str:
         return found
     if not BESIDE.exists():
         raise Refused(
-            "BrowserGym is not here; make browsergym installs it beside agentlab, in an environment of its own, or name "
-            f"a Python that has it by env.python or {VARIABLE}"
+            "BrowserGym is not here; make browsergym installs it beside agentlab, in an environment of its own, or "
+            f"name a Python that has it by env.python or {VARIABLE}"
         )
     return str(BESIDE)
 
@@ -185,7 +189,3 @@ class Client:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.close()
         return Gone(self.lost)
-
-
-Seen = Mapping[str, Any]
-"""What the process shows of a page: `goal`, `tabs`, `active`, `tree`, `focused`, `error`, `elements`, and what was asked for."""

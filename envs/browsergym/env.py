@@ -24,15 +24,15 @@ Reward = Literal["strict", "raw"]
 class BrowserGymEnv(gymnasium.Env[Observation, str]):
     """A task of BrowserGym, which lives in a process of its own with its own Python.
 
-    An observation holds `text` (goal, open tabs, the accessibility tree with bids, the last action's error), `goal` and,
-    if asked for, `html` (pruned, with bids) and `image` (uint8 [H, W, 3]). With `action: phrases` what can be done stands
-    in `actions`, and in `action_ids` the call for each. An action is a text in which the parser finds one call.
+    An observation holds `text` (goal, open tabs, the accessibility tree with bids, the last action's error), `goal`
+    and, if asked for, `html` (pruned, with bids) and `image` (uint8 [H, W, 3]). With `action: phrases` what can be done
+    stands in `actions`, and in `action_ids` the call for each. An action is a text in which the parser finds one call.
 
     `reset(seed=s)` gives BrowserGym's own seed `s`; `options={"episode": i}` plays the i-th task in turn,
     `options["task"]` one by name. Success is an ended episode with a raw reward of 1: the page's own for MiniWoB, where
     BrowserGym pays 1 for a part, and BrowserGym's elsewhere. `info["measures"]` has `raw` and `raw_positive`.
-    The info of a step holds `success`, `parsed`, `parse_failed`, `raw`, `stop` (None, `success`, `failure`, `horizon` or
-    `device_lost`: the process or its browser went away, and the next episode has another), `reason`, `marks` and
+    The info of a step holds `success`, `parsed`, `parse_failed`, `raw`, `stop` (None, `success`, `failure`, `horizon`
+    or `device_lost`: the process or its browser went away, and the next episode has another), `reason`, `marks` and
     `measures`.
 
     Raises:

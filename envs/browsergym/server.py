@@ -1,8 +1,8 @@
 """BrowserGym's side: run by the Python that has it, and spoken to in lines of JSON over stdin and stdout.
 
-It imports nothing of this project. A request is an object with `do` (`open`, `reset`, `step`, `close`), an answer one with
-`fault` (and `kind`: `task` for a request that cannot be, `world` for the rest) or without. Where nobody is left to speak to,
-it ends at once, and the browsers with it: they hang on its driver's pipe.
+It imports nothing of this project. A request is an object with `do` (`open`, `reset`, `step`, `close`), an answer one
+with `fault` (and `kind`: `task` for a request that cannot be, `world` for the rest) or without. Where nobody is left to
+speak to, it ends at once, and the browsers with it: they hang on its driver's pipe.
 """
 
 import base64
@@ -12,16 +12,19 @@ import io
 import json
 import os
 import queue
+import re
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 
-def main():
+def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what others print is no answer
-    asked = queue.Queue()
+    asked: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=listen, args=(asked,), daemon=True).start()
     desk = Desk()
     while True:
@@ -40,7 +43,7 @@ def main():
         out.flush()
 
 
-def listen(asked):
+def listen(asked: "queue.Queue[dict[str, Any]]") -> None:
     """Requests, also while one is being done; when there is nobody any more everything ends."""
     for line in sys.stdin:
         asked.put(json.loads(line))
@@ -54,13 +57,13 @@ class Refused(Exception):
 class Desk:
     """The environment that is open, if any."""
 
-    def __init__(self):
-        self.env = self.task = None
+    env: Any = None
+    task: str | None = None
 
-    def do(self, request):
+    def do(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"open": self.open, "reset": self.reset, "step": self.step}[request["do"]](request)
 
-    def open(self, request):
+    def open(self, request: dict[str, Any]) -> dict[str, Any]:
         """Load a package's tasks; gives their names."""
         name = request["package"]
         if importlib.util.find_spec("browsergym") is None:
@@ -69,10 +72,8 @@ class Desk:
             raise Refused(f"there is no package browsergym.{name} in {sys.prefix}; pip install browsergym-{name} there")
         if "PLAYWRIGHT_BROWSERS_PATH" not in os.environ:
             lend(request["chromium"], Path(request["home"]) / "browsers")
-        pages = importlib.util.find_spec("miniwob")
-        if pages is not None:
-            folder = Path(pages.submodule_search_locations[0]) / "html" / "miniwob"
-            os.environ.setdefault("MINIWOB_URL", folder.as_uri() + "/")
+        if importlib.util.find_spec("miniwob") is not None:
+            os.environ.setdefault("MINIWOB_URL", (where("miniwob") / "html" / "miniwob").as_uri() + "/")
         import browsergym.core
         import gymnasium
         from browsergym.core.action.highlevel import HighLevelActionSet
@@ -82,7 +83,7 @@ class Desk:
         known = sorted(id for id in gymnasium.registry if id.startswith("browsergym/"))
         return {"tasks": known, "version": browsergym.core.__version__}
 
-    def reset(self, request):
+    def reset(self, request: dict[str, Any]) -> dict[str, Any]:
         import gymnasium
 
         if self.task != request["task"]:
@@ -98,39 +99,38 @@ class Desk:
             raise
         return self.shown(seen, request["show"]) | {"raw": raw(info, 0.0)}
 
-    def step(self, request):
+    def step(self, request: dict[str, Any]) -> dict[str, Any]:
         seen, reward, terminated, truncated, info = self.env.step(json.dumps(request["call"]))
         ended = {"reward": float(reward), "terminated": bool(terminated), "truncated": bool(truncated)}
         return self.shown(seen, request["show"]) | ended | {"raw": raw(info, float(reward))}
 
-    def leave(self):
+    def leave(self) -> None:
         env, self.env, self.task = self.env, None, None
         if env is not None:
-            try:
+            with suppress(Exception):  # it is given up either way
                 env.close()
-            except Exception:
-                pass  # it is given up either way
 
-    def close(self):
+    def close(self) -> None:
         self.leave()
         import browsergym.core
 
         if browsergym.core._PLAYWRIGHT:
             browsergym.core._PLAYWRIGHT.stop()
 
-    def code(self, said):
+    def code(self, said: str) -> str:
         """A call that was read on the other side, name and arguments, as the program BrowserGym runs."""
         name, arguments = json.loads(said)
         if name not in self.calls.action_set:
             raise NameError(f"there is no call {name!r}")
         return f"{self.calls.python_includes}{name}({', '.join(map(repr, arguments))})\n"
 
-    def shown(self, seen, what):
+    def shown(self, seen: dict[str, Any], what: list[str]) -> dict[str, Any]:
         from browsergym.utils.obs import IGNORED_AXTREE_ROLES, flatten_axtree_to_str, flatten_dom_to_str, prune_html
 
-        def plain(text):  # where this machine keeps the pages of MiniWoB is nothing to an agent
+        def plain(text: str) -> str:  # where this machine keeps the pages of MiniWoB is nothing to an agent
             return text.replace(os.environ.get("MINIWOB_URL", "\0"), "file:///miniwob/")
 
+        tabs = (seen["open_pages_titles"], seen["open_pages_urls"])
         extra = seen["extra_element_properties"]
         tree = flatten_axtree_to_str(
             seen["axtree_object"],
@@ -140,11 +140,11 @@ class Desk:
         )
         told = {
             "goal": seen["goal"],
-            "tabs": [[name, plain(url)] for name, url in zip(seen["open_pages_titles"], seen["open_pages_urls"])],
+            "tabs": [[name, plain(url)] for name, url in zip(*tabs, strict=True)],
             "active": int(seen["active_page_index"][0]),
             "tree": plain(tree),
             "focused": seen["focused_element_bid"],
-            "error": seen["last_action_error"],
+            "error": settled(seen["last_action_error"]),
             "elements": elements(seen["axtree_object"], extra),
         }
         if "html" in what:
@@ -158,9 +158,17 @@ class Desk:
         return told
 
 
-def lend(program, folder):
+def where(package: str) -> Path:
+    """The folder of a package, which is not imported."""
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert found.submodule_search_locations
+    return Path(next(iter(found.submodule_search_locations)))
+
+
+def lend(program: str, folder: Path) -> None:
     """Have Playwright find a browser of this machine where it keeps its own; the chat window starts one, too."""
-    driver = Path(importlib.util.find_spec("playwright").submodule_search_locations[0]) / "driver" / "package"
+    driver = where("playwright") / "driver" / "package"
     known = json.loads((driver / "browsers.json").read_text())["browsers"]
     revision = next(one["revision"] for one in known if one["name"] == "chromium")
     for name in ("chromium-{}/chrome-linux/chrome", "chromium_headless_shell-{}/chrome-linux/headless_shell"):
@@ -170,7 +178,13 @@ def lend(program, folder):
     os.environ["PLAYWRIGHT_BROWSERS_PATH"] = str(folder)
 
 
-def elements(tree, extra):
+def settled(error: str) -> str:
+    """A fault without what hangs on the clock: how often Playwright tried, and how long it waited."""
+    lines = [line for line in error.splitlines() if not re.search(r"- +retrying |- +waiting \d+ms", line)]
+    return "\n".join(dict.fromkeys(line.strip() for line in lines))
+
+
+def elements(tree: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any]]:
     """What the screen shows of what can be acted on, by the accessibility tree."""
     nodes = {node["nodeId"]: node for node in tree["nodes"]}
     found = []
@@ -192,9 +206,10 @@ def elements(tree, extra):
     return found
 
 
-def options(node, nodes):
+def options(node: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> list[str]:
     """What a list offers."""
-    found, waiting = [], list(node["childIds"])
+    found: list[str] = []
+    waiting = list(node["childIds"])
     while waiting and len(found) < 50:
         child = nodes.get(waiting.pop(0))
         if child is not None:
@@ -204,7 +219,7 @@ def options(node, nodes):
     return found
 
 
-def raw(info, reward):
+def raw(info: dict[str, Any], reward: float) -> float:
     """What the page itself says of a reward; where it says nothing, the reward."""
     return float((info["task_info"] or {}).get("RAW_REWARD_GLOBAL", reward))
 

@@ -21,7 +21,7 @@ NOTE = "Note: [bid] is the unique alpha-numeric identifier at the beginning of l
 
 
 def page(seen: Seen) -> str:
-    """Goal, open tabs, the accessibility tree with bids, what has the focus, and what was wrong with the last action."""
+    """Goal, open tabs, the accessibility tree with bids, what has the focus, and what was wrong before."""
     tabs = "\n".join(
         f"Tab {n}{' (active tab)' if n == seen['active'] else ''}:\n    Title: {title}\n    URL: {url}"
         for n, (title, url) in enumerate(seen["tabs"])

@@ -76,7 +76,7 @@ def test_it_plays(fake):
     assert 'I have: click the 1st button "OK".' in observation["text"]
     _, reward, *ended, info = env.step("fill('7', 'bob')")
     assert (reward, ended, info["stop"], info["success"]) == (1.0, [True, False], "success", True)
-    with pytest.raises(ValueError, match="none of this environment's tasks: browsergym/a.one, browsergym/a.two"):
+    with pytest.raises(ValueError, match=r"none of this environment\'s tasks: browsergym/a\.one, browsergym/a\.two"):
         env.reset(options={"task": "browsergym/b.one"})
 
 
