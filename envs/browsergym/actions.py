@@ -18,7 +18,7 @@ MODIFIERS = ("Alt", "Control", "ControlOrMeta", "Meta", "Shift")
 MOST = 100_000
 """Pixels, and milliseconds."""
 
-CALLS: Mapping[Subset | Literal[""], Mapping[str, str]] = {
+CALLS: Mapping[str, Mapping[str, str]] = {
     "": {"noop": "wait_ms: number = 1000"},
     "bid": {
         "click": "bid: bid, button: button = 'left', modifiers: modifiers = []",
@@ -51,7 +51,7 @@ CALLS: Mapping[Subset | Literal[""], Mapping[str, str]] = {
     "chat": {"send_msg_to_user": "text: text"},
     "infeas": {"report_infeasible": "reason: text"},
 }
-"""What each takes, in their order: a name, a kind, and what stands for it where it is left out."""
+"""By subset (`noop` is always there) what each takes, in their order: a name, a kind, and what it is if left out."""
 
 EXAMPLES = {
     "noop": "noop()", "click": "click('12')", "dblclick": "dblclick('12')", "hover": "hover('b8')",

@@ -9,7 +9,8 @@ from pathlib import Path
 LEFT_OUT = ("button-delay", "chase-circle", "hover-shape", "moving-items", "simon-says")
 """Pages that are no tasks: what is right depends on the clock, so their makers left them out (miniwob-plusplus 82)."""
 RELOADED = frozenset({
-    "drag-cube", "drag-items", "drag-items-grid", "drag-sort-numbers", "form-sequence", "use-slider", "use-slider-2",
+    "book-flight", "book-flight-nodelay", "choose-date", "click-menu-2", "drag-cube", "drag-items", "drag-items-grid",
+    "drag-sort-numbers", "form-sequence", "use-slider", "use-slider-2",
 })  # fmt: skip
 """Tasks whose page shows something of earlier episodes when it is only reset; `tests/envs/miniwob` finds them."""
 SYNAPSE = (
@@ -26,6 +27,12 @@ SYNAPSE = (
     "use-autocomplete", "use-slider", "use-spinner",
 )  # fmt: skip
 """The 64 tasks of Synapse (arXiv 2306.07863)."""
+
+STEPS = {
+    "book-flight": 2, "terminal": 2, "use-autocomplete": 2, "login-user": 3, "login-user-popup": 3, "guess-number": 10,
+    "tic-tac-toe": 10,
+}
+"""Blocks that Synapse gives a task; one to each of the others."""
 
 
 def folder() -> Path:

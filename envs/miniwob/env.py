@@ -9,8 +9,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agentlab_runner.envs.browser.cdp import Lost
 from agentlab_runner.envs.browser.settings import BrowserSettings
-from agentlab_runner.envs.miniwob import catalog, primitives, words
+from agentlab_runner.envs.miniwob import catalog, features, primitives, words
 from agentlab_runner.envs.miniwob.parser import PageParser
 from agentlab_runner.envs.miniwob.stage import AREA, Done, Stage
 from agentlab_runner.envs.spaces import AnyText
@@ -32,20 +33,27 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     An observation holds `text` (the goal and the page, in the form that `action` asks for), `goal`, `html` (of the
     task, as Synapse's, with the numbers of elements), `elements` (JSON of what is on the page: text, kind, place,
     colour, whether the screen shows it) and, if asked for, `image` (uint8 [210, 160, 3]). With `action: phrases` what
-    can be done stands in `actions`, and in `action_ids` the primitives for each.
+    can be done stands in `actions`, in `action_ids` the primitives for each, and in `features` (float32 [n, d]) what
+    the screen shows of the thing that each acts on (`features.NAMES`); with `action: program` the page's html without
+    numbers in `state`, and in `task` what the page is called.
 
     An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
 
     `reset(options={"episode": i})` plays the i-th task in turn, `options["task"]` one by name. The seed of the page is
-    drawn from those of the split. Success is a raw reward of 1; some tasks pay a part, which `info["measures"]` has as
-    `raw`, and whether it is above nothing as `raw_positive`.
-    The info of a step holds `success`, `parsed`, `parse_failed`, `outcomes` (a primitive and why it did nothing, each),
-    `raw`, `stop` (None, `success`, `failure`, `horizon` or `timeout`), `reason`, `marks` and `measures`.
+    drawn from those of the split, or is `options["page_seed"]`: the info of a reset has both as `restart`. Success is a
+    raw reward of 1; some tasks pay a part, which `info["measures"]` has as `raw`, and whether it is above nothing as
+    `raw_positive`.
+    The info of a step holds `success`, `parsed`, `parse_failed`, `program` (what was done in calls that find elements
+    by xpaths; None where a part has no call, "" where nothing was done), `outcomes` (a primitive and why it did
+    nothing, each), `raw`, `stop` (None, `success`, `failure`, `horizon`, `timeout`, or `device_lost` where the
+    browser went away: the next episode has another), `reason`, `marks` and `measures`.
 
     Raises:
         ValueError: unknown task or choice, or no browser; before an episode begins.
         ConnectionError: at `reset`, if the browser is gone and cannot be had again.
     """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 2, "blocking": True}  # noqa: RUF012 - Gymnasium's own form
 
     def __init__(
         self,
@@ -57,7 +65,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         page_seed: PageSeed = "own",
         image: bool = False,
         reward: Reward = "strict",
-        horizon: int = 1,
+        horizon: int | Literal["synapse"] = 1,
         max_episode_seconds: float | None = None,
         worker: int = 0,
         render_mode: str | None = "rgb_array",
@@ -68,7 +76,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         ):  # fmt: skip
             if value not in choices:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
-        if horizon < 1:
+        if isinstance(horizon, int) and horizon < 1:
             raise ValueError(f"horizon is {horizon}; an episode needs at least 1 step")
         self.tasks = catalog.chosen(tasks)
         if not self.tasks:
@@ -85,8 +93,12 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self._ended = True
         shown: dict[str, spaces.Space[Any]] = {"text": AnyText(1 << 18), "goal": AnyText(1 << 12)}
         shown |= {"html": AnyText(1 << 18), "elements": AnyText(1 << 20)}
+        if action == "program":
+            shown |= {"state": AnyText(1 << 18), "task": AnyText(64)}
         if action == "phrases":
             shown |= {name: spaces.Sequence(AnyText(4096)) for name in ("actions", "action_ids")}
+            row = spaces.Box(-np.inf, np.inf, (len(features.NAMES),), np.float32)
+            shown["features"] = spaces.Sequence(row, stack=True)
         if image:
             shown["image"] = spaces.Box(0, 255, (AREA[3], AREA[2], 3), np.uint8)
         self.observation_space = spaces.Dict(shown)
@@ -100,21 +112,33 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         task = asked.get("task") or self.tasks[int(asked.get("episode", seed) or 0) % len(self.tasks)]
         if task not in self.tasks:
             raise ValueError(f"{task!r} is none of this environment's tasks: {', '.join(self.tasks[:8])}")
-        self.number = self._page_seed(seed)
-        self.seen = self.stage.reset(task, self.number)
+        self.number = self._page_seed(seed) if asked.get("page_seed") is None else self._own(asked["page_seed"])
+        try:
+            self.seen = self.stage.reset(task, self.number)
+        except Lost:  # as happens to a browser between two episodes; now there is another
+            self.seen = self.stage.reset(task, self.number)
         self.task, self.goal = task, str(self.seen["utterance"])
         self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
-        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number}
+        restart = {"task": task, "page_seed": self.number}
+        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number, "restart": restart}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset before the next step")
         if not isinstance(action, str):
             raise ValueError(f"an action is the agent's text, not {type(action).__name__} {action!r}")
+        try:
+            return self._step(action)
+        except Lost as fault:
+            return self._lost(action, str(fault))
+
+    def _step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         block = primitives.read(self.parser.parse(action) or "")
         outcomes: list[Done] = []
+        told: list[tuple[primitives.Primitive, ...] | None] = []
         late = False
         for primitive in block or ():
+            told.append(self.stage.told(primitive))
             outcomes.append(self.stage.do(primitive))
             late = self.seconds is not None and time.monotonic() - self._began > self.seconds
             if self.stage.page.left or late or self.stage.state()["done"]:
@@ -128,12 +152,13 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         won = raw >= 1
         stop = "failure" if left else ("success" if won else "failure") if self.seen["done"] else None
         if stop is None:
-            stop = "timeout" if late else "horizon" if self._steps >= self.horizon else None
+            stop = "timeout" if late else "horizon" if self._steps >= self._longest() else None
         self._ended = stop is not None
         info = {
             "success": won,
             "parsed": None if block is None else primitives.write(block),
             "parse_failed": block is None,
+            "program": self._program(told),
             "outcomes": [{"primitive": one.primitive, "fault": one.fault} for one in outcomes],
             "raw": raw,
             "stop": stop,
@@ -143,6 +168,28 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         }
         reward = float(won) if self.paid == "strict" else raw
         return self._observe(), reward, stop in ("success", "failure"), stop in ("horizon", "timeout"), info
+
+    def _lost(self, action: str, why: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """The browser or the page went away: the episode says nothing, unless the page left the task by itself."""
+        block, left, self._ended = primitives.read(self.parser.parse(action) or ""), self.stage.page.left, True
+        info = {
+            "success": False,
+            "parsed": None if block is None else primitives.write(block),
+            "parse_failed": block is None,
+            "program": None,
+            "outcomes": [],
+            "raw": 0.0,
+            "stop": "failure" if left else "device_lost",
+            "reason": f"left_page: {left}" if left else why,
+            "marks": [],
+            "measures": {"raw": 0.0, "raw_positive": 0.0},
+        }
+        return self._shown, 0.0, bool(left), not left, info
+
+    @property
+    def offered(self) -> Mapping[str, str]:
+        """The phrases of now, and the primitives for each."""
+        return self._offered
 
     def render(self) -> NDArray[np.uint8]:
         """The task's area, uint8 [210, 160, 3]."""
@@ -157,15 +204,42 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         first, end = SEEDS[self.split]
         return first + int(self.np_random.integers(end - first))
 
+    def _longest(self) -> int:
+        return catalog.STEPS.get(self.task, 1) if isinstance(self.horizon, str) else self.horizon
+
+    def _own(self, number: Any) -> int:
+        """A page's seed that was asked for, if it is of this environment's side."""
+        if type(number) is not int or not 0 <= number < SEEDS["test"][1]:
+            raise ValueError(f"page_seed is {number!r}; a page has a whole number from 0 to {SEEDS['test'][1] - 1:,}")
+        if self.page_seed == "own" and (number >= SEEDS["test"][0]) != (self.split == "test"):
+            side = f"{SEEDS['test'][0]:,} and above" if self.split == "test" else f"below {SEEDS['test'][0]:,}"
+            raise ValueError(
+                f"page_seed {number} is not of split={self.split}, whose pages are {side}: what is tried on pages for "
+                "testing begins nowhere else, and nothing else begins there"
+            )
+        return number
+
+    def _program(self, told: Sequence[Sequence[primitives.Primitive] | None]) -> str | None:
+        """What was done as a program; None if a part of it has no call, "" if nothing was done."""
+        calls = [call for one in told for call in one or ()]
+        if None in told or not calls:
+            return None if None in told else ""
+        return self.parser.program(primitives.write(calls))
+
     def _observe(self) -> Observation:
         elements = self.seen["elements"]
         shown: Observation = {"goal": self.goal, "html": self.seen["html"], "elements": words.as_json(elements)}
         shown["text"] = self._text(elements)
+        if self.action == "program":
+            shown |= {"state": words.without_numbers(self.seen["html"]), "task": self.task}
         if self.action == "phrases":
-            self._offered = words.phrases(self.goal, elements)
+            offers = words.offers(self.goal, elements)
+            self._offered = {offer.phrase: offer.action for offer in offers}
             shown |= {"actions": tuple(self._offered), "action_ids": tuple(self._offered.values())}
+            shown["features"] = features.table(self.goal, offers)
         if self.image:
             shown["image"] = self.render()
+        self._shown = shown
         return shown
 
     def _text(self, elements: Sequence[words.Element]) -> str:

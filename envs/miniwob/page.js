@@ -3,7 +3,7 @@
   'use strict';
   const LONGEST = 1000;  // ms: a timer that runs longer is no answer to an action
   const OUTSIDE = ['reward-display', 'click-canvas', 'sync-task-cover', 'wrap'];
-  const lab = { copied: '' };
+  const lab = { copied: '', goal: '' };
   window.lab = lab;
 
   // -- quiet: the answer to an action may come a little later ----------------------------------------------------------
@@ -76,9 +76,10 @@
   lab.observe = () => {
     const told = core.getUtterance();
     core.getDOMInfo();
+    lab.goal = typeof told === 'string' ? told : told.utterance;
     return {
       ...lab.state(),
-      utterance: typeof told === 'string' ? told : told.utterance,
+      utterance: lab.goal,
       fields: typeof told === 'string' ? null : told.fields,
       html: html(),
       elements: elements(),
@@ -107,7 +108,7 @@
       const rect = element.getBoundingClientRect(), style = getComputedStyle(element);
       const acts = points(element) || element instanceof SVGElement;
       const text = own(element);
-      if (!acts && !text && !element.onclick) continue;
+      if (!acts && !text && !element.onclick && !painted(element, style)) continue;
       found.push({
         ref: +element.dataset.wob_ref,
         tag: element.tagName.toLowerCase(),
@@ -118,7 +119,10 @@
         label: label(element).slice(0, 100),
         options: element instanceof HTMLSelectElement ? [...element.options].map((one) => one.text.trim()) : [],
         left: rect.left, top: rect.top, width: rect.width, height: rect.height,
+        chosen: element instanceof HTMLSelectElement ? [...element.selectedOptions].map((one) => one.text.trim()) : [],
+        controls: element instanceof HTMLLabelElement && element.control ? +element.control.dataset.wob_ref : 0,
         colour: element instanceof SVGElement ? style.fill : style.backgroundColor, ink: style.color,
+        frame: parseFloat(style.borderTopWidth) > 0 ? style.borderTopColor : '',
         focused: document.activeElement === element,
         clickable: acts,
         visible: aim(element).point !== null,
@@ -129,8 +133,24 @@
 
   const label = (element) => {
     if (element.labels && element.labels.length) return words(element.labels[0]);
-    return element.placeholder || element.title || element.getAttribute('aria-label') || element.alt || '';
+    return element.placeholder || element.title || element.getAttribute('aria-label') || element.alt || before(element);
   };
+
+  // What stands before a field names it where the page does not say so.
+  const FIELD = 'textarea,select,input:not([type=submit],[type=button],[type=checkbox],[type=radio])';
+  const NAMES = 'label,span,div,b,th,td,dt';
+  const before = (element) => {
+    if (!element.matches(FIELD)) return '';
+    const one = element.previousElementSibling
+      || (element.parentElement.matches('td,dd,div,span') ? element.parentElement.previousElementSibling : null);
+    const names = one && one.matches(NAMES) && !one.closest('#query') && !one.children.length && one.getClientRects().length;
+    const said = names ? words(one) : '';
+    return said.length <= 40 ? said : '';
+  };
+
+  // A patch of colour or a frame with nothing in it.
+  const painted = (element, style) => !element.children.length
+    && (!/, 0\)$|^transparent$/.test(style.backgroundColor) || parseFloat(style.borderTopWidth) > 0);
 
   // -- aiming: a point of an element that is on top --------------------------------------------------------------------
   const GRID = [0.5, 0.2, 0.8, 0.05, 0.95];
@@ -159,31 +179,36 @@
     for (let n = 0; n < found.snapshotLength; n++) if (found.snapshotItem(n) instanceof Element) all.push(found.snapshotItem(n));
     return all;
   };
+  lab.target = target;
+  lab.select = select;
 
   // Each match of an xpath, or the element of a number, with a point on it that is on top, scrolled into sight.
+  let matched = [];
   lab.aim = (where) => {
-    let found;
-    try { found = target(where); } catch (fault) { return { fault: 'invalid xpath' }; }
-    return { matches: found.map((element, n) => {
-      let aimed = aim(element);
-      if (aimed.why === 'outside' || aimed.why.startsWith('covered')) {
-        element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-        aimed = aim(element);
-      }
-      return { ...aimed, n, tag: element.tagName.toLowerCase(), name: named(element) };
-    }) };
+    try { matched = target(where); } catch (fault) { return { fault: 'invalid xpath' }; }
+    return { matches: matched.map((element, n) => lab.again(n)) };
+  };
+  // The same of one of them, now: what was done to those before it may have moved it.
+  lab.again = (n) => {
+    const element = matched[n];
+    let aimed = aim(element);
+    if (aimed.why === 'outside' || aimed.why.startsWith('covered')) {
+      element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+      aimed = aim(element);
+    }
+    return { ...aimed, n, tag: element.tagName.toLowerCase(), name: named(element) };
   };
 
-  const nth = (where, n) => target(where)[n];
+  lab.option = (element, text) => {
+    const list = element.closest('select') || element.querySelector('select');
+    const wanted = (text === null ? element.text : text)?.trim();
+    return { list, chosen: list && [...list.options].find((one) => one.text.trim() === wanted) };
+  };
 
   // An option is chosen by script: its list is drawn by no page without a screen.
-  lab.choose = (where, n, text) => {
-    const element = nth(where, n);
-    const option = element.tagName === 'OPTION' ? element : null;
-    const list = option ? option.closest('select') : element.closest('select') || element.querySelector('select');
+  lab.choose = (n, text) => {
+    const { list, chosen } = lab.option(matched[n], text);
     if (!list) return 'no list';
-    const wanted = (text === null ? option.text : text).trim();
-    const chosen = [...list.options].find((one) => one.text.trim() === wanted);
     if (!chosen) return 'no option of that text';
     list.focus();
     if (list.multiple) chosen.selected = !chosen.selected;
@@ -192,8 +217,7 @@
     return '';
   };
 
-  lab.press = (where, n) => nth(where, n).click();
-  lab.focus = (where, n) => nth(where, n).focus();
+  lab.press = (n) => matched[n].click();
 
   // -- a clipboard a page: the browser's own is shared by all of them ---------------------------------------------------
   const text = (element) => {

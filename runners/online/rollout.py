@@ -107,6 +107,7 @@ def ended(
         measures={name: float(value) for name, value in (info.get("measures") or {}).items()},
         reason=str(info.get("reason") or ""),
         number=begin.number,
+        restart=dict(start.get("restart") or {}),
     )
 
 
@@ -262,6 +263,21 @@ def demonstrate(
         if on_episode is not None:
             on_episode(trajectory)
     return trajectories
+
+
+def replay(env: gymnasium.Env[Any, Any], episode: Trajectory, number: int) -> Trajectory | None:
+    """A recorded episode, done once more from its start; None if it cannot begin here, or goes otherwise."""
+    slot = _Live(env)
+    try:
+        slot.reset(Start(number, episode.seed, dict(episode.restart) or {"task": episode.task}))
+    except (UserError, ValueError):
+        return None
+    played = None
+    for step in episode.steps:
+        if played is not None:
+            return None
+        played = slot.step(Decision(step.decision.action))
+    return played
 
 
 def _start(slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_Over") -> list[_Live]:

@@ -1,7 +1,7 @@
 """Recorded episodes: what was seen, said and done, step by step, on disk and as moving pictures.
 
-    FOLDER/000/episode.json   step, time, task, goal, seed, success, stop, reason, measures, steps, final, and what was
-                              said to models (`messages`, each distinct one once; calls name them by their place)
+    FOLDER/000/episode.json   step, time, task, goal, seed, success, stop, reason, restart, measures, steps, final, and
+                              what was said to models (`messages`, each distinct one once; calls name them by place)
     FOLDER/frames/HASH.png    every distinct picture once; the JSON names it by `runners.frames.frame_name`
     RUN/media/NAME_episode_000.gif   the first few of the episodes called NAME
 """
@@ -31,8 +31,8 @@ Mark = Mapping[str, Any]
 """Something to draw on the screenshot an action was chosen on; x and y are fractions of width and height.
 `{"kind": "tap", "x", "y"}`, `{"kind": "swipe", "x0", "y0", "x1", "y1"}`, `{"kind": "text" | "key" | "end", "text"}`."""
 
-RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks", "scores")
-"""What is kept of a step's `info`."""
+RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks", "scores", "outcomes")
+"""What is kept of a step's `info`; `outcomes` are `{"primitive", "fault"}` of each part of an action."""
 
 PLACES = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
 """The numbers a mark of each kind needs; the other kinds need a text."""
@@ -76,6 +76,7 @@ def save_episode(
         "success": trajectory.success,
         "stop": trajectory.stop.value,
         "reason": trajectory.reason,
+        "restart": dict(trajectory.restart),
         "measures": dict(trajectory.measures),
         "steps": steps,
         "final": _save_observation(folder, trajectory.final_observation),
@@ -103,6 +104,25 @@ def load_episodes(folder: Path) -> list[Trajectory]:
         except (UserError, ValueError, KeyError, TypeError, OverflowError, OSError) as error:
             raise UserError(f"{file} is damaged ({error}); delete its folder to use the other episodes") from error
     return trajectories
+
+
+def sets_of(folder: Path) -> list[Path]:
+    """The folders that `load_episodes` takes: this one, or those in the `episodes` of a run, the latest first.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; give a run or a folder of recorded episodes")
+    if not (folder / "manifest.json").is_file():
+        return [folder]
+    return sorted((one for one in (folder / "episodes").glob("*") if one.is_dir()), key=_recorded_after, reverse=True)
+
+
+def _recorded_after(folder: Path) -> int:
+    """The step in the name of a set."""
+    digits = folder.name.rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else -1
 
 
 def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
@@ -240,6 +260,9 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         info = {key: entry[key] for key in RECORDED_INFO if key in entry}
         if info.get("marks"):
             info["marks"] = [mark for mark in info["marks"] if _is_drawable(mark)]
+        if "outcomes" in info:
+            told = info["outcomes"] if isinstance(info["outcomes"], list) else []
+            info["outcomes"] = [one for one in told if isinstance(one, dict)]
         return info | ({"scores": _numbers(info["scores"])} if "scores" in info else {})
 
     steps = [
@@ -256,6 +279,7 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         goal=str(episode["goal"]),
         measures=_numbers(episode.get("measures", {})),
         reason=str(episode.get("reason", "")),
+        restart=_options(episode.get("restart", {})),
     )
 
 
@@ -286,6 +310,12 @@ def _numbers(group: Mapping[str, Any]) -> dict[str, float]:
     if not isinstance(group, dict) or not all(map(is_finite, group.values())):
         raise ValueError("a score or measure is no finite number")
     return {str(name): float(value) for name, value in group.items()}
+
+
+def _options(restart: Any) -> dict[str, Any]:
+    if not isinstance(restart, dict):
+        raise ValueError("what begins it again is no set of options")
+    return restart
 
 
 def _is_drawable(mark: Any) -> bool:
