@@ -107,7 +107,7 @@ class _Process:
     def __init__(self, program: str, hosts: str) -> None:
         self.program = program
         sweep()
-        self._lock, self._profile = _profile()
+        self._lock, self._profile = own_folder()
         theirs_in, ours_out = map(_high, os.pipe())
         ours_in, theirs_out = map(_high, os.pipe())
         root = ("--no-sandbox",) if os.geteuid() == 0 else ()  # elsewhere Chromium's own sandbox stays on
@@ -149,15 +149,15 @@ class _Process:
 
 
 def sweep() -> None:
-    """Remove the profiles of browsers whose owner was killed before it could."""
+    """Remove the folders of browsers whose owner was killed before it could."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PROFILE}*"):
         with suppress(OSError), open(folder / "owner", "r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _profile() -> tuple[IO[str], Path]:
-    """A folder of its own, and its lock, which says that its owner lives."""
+def own_folder() -> tuple[IO[str], Path]:
+    """A temporary folder, and its lock: until that is closed, its owner lives and `sweep` leaves it alone."""
     hidden = Path(tempfile.mkdtemp(prefix=f"new-{PROFILE}"))
     lock = open(hidden / "owner", "w")  # noqa: SIM115 - it stays open for as long as the browser lives
     fcntl.flock(lock, fcntl.LOCK_EX)

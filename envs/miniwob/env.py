@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agentlab_runner.envs.browser.cdp import Lost
 from agentlab_runner.envs.browser.settings import BrowserSettings
 from agentlab_runner.envs.miniwob import catalog, features, primitives, words
 from agentlab_runner.envs.miniwob.parser import PageParser
@@ -45,8 +46,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     `raw_positive`.
     The info of a step holds `success`, `parsed`, `parse_failed`, `program` (what was done in calls that find elements
     by xpaths; None where a part has no call, "" where nothing was done), `outcomes` (a primitive and why it did
-    nothing, each), `raw`, `stop` (None, `success`, `failure`, `horizon` or `timeout`), `reason`, `marks` and
-    `measures`.
+    nothing, each), `raw`, `stop` (None, `success`, `failure`, `horizon`, `timeout`, or `device_lost` where the
+    browser went away: the next episode has another), `reason`, `marks` and `measures`.
 
     Raises:
         ValueError: unknown task or choice, or no browser; before an episode begins.
@@ -117,7 +118,10 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         if task not in self.tasks:
             raise ValueError(f"{task!r} is none of this environment's tasks: {', '.join(self.tasks[:8])}")
         self.number = self._page_seed(seed) if asked.get("page_seed") is None else self._own(asked["page_seed"])
-        self.seen = self.stage.reset(task, self.number)
+        try:
+            self.seen = self.stage.reset(task, self.number)
+        except Lost:  # as happens to a browser between two episodes; now there is another
+            self.seen = self.stage.reset(task, self.number)
         self.task, self.goal = task, str(self.seen["utterance"])
         self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
         begun = {"task": task, "page_seed": self.number}
@@ -129,6 +133,12 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             raise gymnasium.error.ResetNeeded("the episode is over; call reset before the next step")
         if not isinstance(action, str):
             raise ValueError(f"an action is the agent's text, not {type(action).__name__} {action!r}")
+        try:
+            return self._step(action)
+        except Lost as fault:
+            return self._lost(action, str(fault))
+
+    def _step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         block = primitives.read(self.parser.parse(action) or "")
         outcomes: list[Done] = []
         told: list[tuple[primitives.Primitive, ...] | None] = []
@@ -164,6 +174,23 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         }
         reward = float(won) if self.paid == "strict" else raw
         return self._observe(), reward, stop in ("success", "failure"), stop in ("horizon", "timeout"), info
+
+    def _lost(self, action: str, why: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """The browser or the page went away: the episode says nothing, unless the page left the task by itself."""
+        block, left, self._ended = primitives.read(self.parser.parse(action) or ""), self.stage.page.left, True
+        info = {
+            "success": False,
+            "parsed": None if block is None else primitives.write(block),
+            "parse_failed": block is None,
+            "program": None,
+            "outcomes": [],
+            "raw": 0.0,
+            "stop": "failure" if left else "device_lost",
+            "reason": f"left_page: {left}" if left else why,
+            "marks": [],
+            "measures": {"raw": 0.0, "raw_positive": 0.0},
+        }
+        return self._shown, 0.0, bool(left), not left, info
 
     @property
     def offered(self) -> Mapping[str, str]:
@@ -218,6 +245,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             shown["features"] = features.table(self.goal, offers)
         if self.image:
             shown["image"] = self.render()
+        self._shown = shown
         return shown
 
     def _text(self, elements: Sequence[words.Element]) -> str:
