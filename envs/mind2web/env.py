@@ -1,4 +1,4 @@
-"""Recorded web tasks as a Gymnasium environment: each step shows a page, scores what is said, and goes on as recorded."""
+"""Recorded web tasks as a Gymnasium environment: a step shows a page, scores what is said, and goes on as recorded."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,8 +76,8 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
         self._ended = True
         text = AnyText(1 << 24)
         parts = ("text", "goal", "website", "domain", "subdomain", "specifier", "observation")
-        turn = spaces.Dict({name: text for name in ("observation", "action", "words")})
-        self.observation_space = spaces.Dict({**{name: text for name in parts}, "past": spaces.Sequence(turn)})
+        turn = spaces.Dict(dict.fromkeys(("observation", "action", "words"), text))
+        self.observation_space = spaces.Dict({**dict.fromkeys(parts, text), "past": spaces.Sequence(turn)})
         self.action_space = AnyText(1 << 14)
 
     def reset(

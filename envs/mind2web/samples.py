@@ -120,8 +120,10 @@ def _sample(content: Any, where: str, ranks: Ranks) -> Sample:
             f"{where} ({name}) has {len(actions)} actions and {len(words)} action_reprs; it needs at least one, and a "
             "text for each"
         )
-    pairs = zip(actions, words, strict=True)
-    steps = tuple(_step(one, said, name, f"{where} ({name}), action {at}", ranks) for at, (one, said) in enumerate(pairs))
+    steps = tuple(
+        _step(one, said, name, f"{where} ({name}), action {at}", ranks)
+        for at, (one, said) in enumerate(zip(actions, words, strict=True))
+    )
     return Sample(name, website, domain, subdomain, goal, steps)
 
 
