@@ -10,7 +10,7 @@ from agentlab_runner.agents.llm.chat.thoughts import aloud
 from agentlab_runner.agents.llm.chat.types import Message
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.experiment import Parser
-from agentlab_runner.runners.run.episodes import load_episodes
+from agentlab_runner.runners.run.episodes import load_episodes, sets_of
 from agentlab_runner.runners.types import Step, Trajectory
 
 
@@ -35,7 +35,7 @@ def load(folder: str | None, count: int, thinks: bool, parser: Parser | None) ->
     """
     if folder is None:
         return Exemplars()
-    found = [episode for one in _sets(Path(folder).expanduser()) for episode in load_episodes(one) if episode.success]
+    found = [episode for one in sets_of(Path(folder).expanduser()) for episode in load_episodes(one) if episode.success]
     if len(found) < count:
         raise UserError(
             f"{folder} holds {len(found)} successful recorded episodes and agent.exemplar_count asks for {count}; "
@@ -51,21 +51,6 @@ def load(folder: str | None, count: int, thinks: bool, parser: Parser | None) ->
             f"{said[0].strip()[:60]!r}; give agent.exemplars episodes of this environment, in its own action language"
         )
     return Exemplars(turns, frozenset((episode.task, episode.seed) for episode in shown))
-
-
-def _sets(folder: Path) -> list[Path]:
-    """Folders that hold `000/episode.json`: this one, or those in the `episodes` of a run."""
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; give agent.exemplars a run or a folder of recorded episodes")
-    if (folder / "manifest.json").is_file():
-        return sorted((one for one in (folder / "episodes").glob("*") if one.is_dir()), key=_step, reverse=True)
-    return [folder]
-
-
-def _step(folder: Path) -> int:
-    """After which step a run recorded a set, by its name."""
-    digits = folder.name.rpartition("_")[2]
-    return int(digits) if digits.isdecimal() else -1
 
 
 def _turns(episode: Trajectory, thinks: bool) -> list[Message]:

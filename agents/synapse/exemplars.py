@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agentlab_runner.agents.synapse import page
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.files.received import read_object
 
@@ -25,14 +26,19 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A task that was solved: one turn, or a trajectory of several, which then says its task."""
+    """A task that was solved."""
 
     turns: tuple[Turn, ...]
     task: str | None = None
+    """Its words; None where they stand in what is shown alone, as those of the original's single steps do."""
+    is_trajectory: bool = False
+    """Shown as a whole that begins with the task; else as a turn by itself."""
 
-    @property
-    def is_trajectory(self) -> bool:
-        return self.task is not None
+
+def words_of(demo: Demo) -> str:
+    """The words of an exemplar's task, as it says them or as its page does."""
+    first = demo.turns[0]
+    return demo.task if demo.task is not None else page.query(first.state or "") or first.obs or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +118,14 @@ def _demo(file: Path, task: str, number: int, content: Any) -> Demo:
     if not isinstance(content, dict):
         raise _odd(file, task, where, "an object")
     if "trajectory" not in content:
-        return Demo((_turn(file, task, where, content),))
+        if not isinstance(content.get("task", ""), str):
+            raise _odd(file, task, f"task of {where}", "a text")
+        return Demo((_turn(file, task, where, content),), content.get("task"))
     steps = content["trajectory"]
     if not isinstance(steps, list) or not steps or not isinstance(content.get("task"), str):
         raise _odd(file, task, where, "a trajectory of at least one step, and its task")
     turns = tuple(_turn(file, task, f"{where} step {step}", turn) for step, turn in enumerate(steps))
-    return Demo(turns, content["task"])
+    return Demo(turns, content["task"], is_trajectory=True)
 
 
 def _turn(file: Path, task: str, where: str, content: Any) -> Turn:
@@ -145,10 +153,10 @@ def _plain(own: Exemplars) -> dict[str, Any]:
         return {name: text for name in ("state", "obs", "act") if (text := getattr(one, name)) is not None}
 
     demos = [
-        {"task": demo.task, "trajectory": [turn(one) for one in demo.turns]} if demo.is_trajectory
-        else turn(demo.turns[0])
+        ({"task": demo.task} if demo.task is not None else {})
+        | ({"trajectory": [turn(one) for one in demo.turns]} if demo.is_trajectory else turn(demo.turns[0]))
         for demo in own.demos
-    ]  # fmt: skip
+    ]
     said: dict[str, Any] = {"demo": demos}
     for name in PROMPTS:
         if texts := list(getattr(own, name)):

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from agentlab_runner.agents.llm.chat.types import Message
-from agentlab_runner.agents.synapse.exemplars import Demo, Exemplars, Turn
+from agentlab_runner.agents.synapse.exemplars import Demo, Exemplars, Turn, words_of
 
 Kind = Literal["state_act", "multi_state_act", "obs_act", "multi_obs_act"]
 
@@ -19,8 +20,15 @@ TOO_LONG = {"book-flight": "multi_state_act", "click-pie": "state_act"}
 """Tasks whose whole pages no context holds, as the original has it."""
 
 
-def kind(exemplars: Exemplars, filtered: bool) -> Kind:
-    """How the exemplars of a task are shown; `filtered`: pages are abstracted."""
+def kind(exemplars: Exemplars, filtered: bool, alone: Kind = "state_act") -> Kind:
+    """How the exemplars of a task are shown.
+
+    Args:
+        filtered: pages are abstracted.
+        alone: how it is where there are none.
+    """
+    if not exemplars.demos:
+        return alone
     first = exemplars.demos[0]
     if first.is_trajectory:
         return "multi_obs_act" if filtered and first.turns[0].obs is not None else "multi_state_act"
@@ -56,6 +64,21 @@ def shown(task_name: str, how: Kind, exemplars: Exemplars) -> list[Demo]:
     return demos[:1] if how == "multi_state_act" and task_name in ONE_DEMO else demos
 
 
+def of_goals(exemplars: Exemplars) -> Exemplars:
+    """The exemplars of a task with nothing shown of their pages but the words of their tasks."""
+    demos = tuple(
+        replace(demo, turns=tuple(replace(turn, obs=words_of(demo)) for turn in demo.turns))
+        for demo in exemplars.demos
+    )
+    return replace(exemplars, demos=demos)
+
+
+def in_pairs(exemplars: Exemplars) -> Exemplars:
+    """The exemplars of a task without their trajectories: every turn by itself."""
+    demos = tuple(Demo((turn,), demo.task) for demo in exemplars.demos for turn in demo.turns)
+    return replace(exemplars, demos=demos)
+
+
 def abstraction(exemplars: Exemplars, step: int, state: str, prompted: bool) -> list[Message]:
     """Asks for the observation of a page by pairs of pages and observations.
 
@@ -88,7 +111,7 @@ def specifier(goal: str, state: str) -> str:
 
 
 def _demonstrated(demo: Demo, how: Kind) -> list[Message]:
-    said = [_begun(demo.task)] if demo.task is not None else []
+    said = [_begun(demo.task)] if demo.is_trajectory else []
     for turn in demo.turns:
         said += [_seen((turn.state if how.endswith("state_act") else turn.obs) or ""), _acted(turn.act)]
     return said

@@ -27,6 +27,12 @@ SYNAPSE = (
 )  # fmt: skip
 """The 64 tasks of Synapse (arXiv 2306.07863)."""
 
+STEPS = {
+    "book-flight": 2, "terminal": 2, "use-autocomplete": 2, "login-user": 3, "login-user-popup": 3, "guess-number": 10,
+    "tic-tac-toe": 10,
+}
+"""Blocks that Synapse gives a task; one to each of the others."""
+
 
 def folder() -> Path:
     """Where the package keeps its pages.

@@ -32,7 +32,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     An observation holds `text` (the goal and the page, in the form that `action` asks for), `goal`, `html` (of the
     task, as Synapse's, with the numbers of elements), `elements` (JSON of what is on the page: text, kind, place,
     colour, whether the screen shows it) and, if asked for, `image` (uint8 [210, 160, 3]). With `action: phrases` what
-    can be done stands in `actions`, and in `action_ids` the primitives for each.
+    can be done stands in `actions`, and in `action_ids` the primitives for each; with `action: program` the page's html
+    without numbers in `state`, and in `task` what the page is called.
 
     An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
 
@@ -57,7 +58,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         page_seed: PageSeed = "own",
         image: bool = False,
         reward: Reward = "strict",
-        horizon: int = 1,
+        horizon: int | Literal["synapse"] = 1,
         max_episode_seconds: float | None = None,
         worker: int = 0,
         render_mode: str | None = "rgb_array",
@@ -68,7 +69,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         ):  # fmt: skip
             if value not in choices:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
-        if horizon < 1:
+        if isinstance(horizon, int) and horizon < 1:
             raise ValueError(f"horizon is {horizon}; an episode needs at least 1 step")
         self.tasks = catalog.chosen(tasks)
         if not self.tasks:
@@ -85,6 +86,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self._ended = True
         shown: dict[str, spaces.Space[Any]] = {"text": AnyText(1 << 18), "goal": AnyText(1 << 12)}
         shown |= {"html": AnyText(1 << 18), "elements": AnyText(1 << 20)}
+        if action == "program":
+            shown |= {"state": AnyText(1 << 18), "task": AnyText(64)}
         if action == "phrases":
             shown |= {name: spaces.Sequence(AnyText(4096)) for name in ("actions", "action_ids")}
         if image:
@@ -128,7 +131,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         won = raw >= 1
         stop = "failure" if left else ("success" if won else "failure") if self.seen["done"] else None
         if stop is None:
-            stop = "timeout" if late else "horizon" if self._steps >= self.horizon else None
+            stop = "timeout" if late else "horizon" if self._steps >= self._longest() else None
         self._ended = stop is not None
         info = {
             "success": won,
@@ -157,10 +160,15 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         first, end = SEEDS[self.split]
         return first + int(self.np_random.integers(end - first))
 
+    def _longest(self) -> int:
+        return catalog.STEPS.get(self.task, 1) if isinstance(self.horizon, str) else self.horizon
+
     def _observe(self) -> Observation:
         elements = self.seen["elements"]
         shown: Observation = {"goal": self.goal, "html": self.seen["html"], "elements": words.as_json(elements)}
         shown["text"] = self._text(elements)
+        if self.action == "program":
+            shown |= {"state": words.without_numbers(self.seen["html"]), "task": self.task}
         if self.action == "phrases":
             self._offered = words.phrases(self.goal, elements)
             shown |= {"actions": tuple(self._offered), "action_ids": tuple(self._offered.values())}

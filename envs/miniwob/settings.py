@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from agentlab_runner.envs.browser.settings import BrowserSettings
 from agentlab_runner.envs.miniwob import catalog
@@ -28,7 +28,7 @@ class MiniwobSettings(Settings):
     page_seed: Literal["own", "browsergym"]
     image: bool
     reward: Literal["strict", "raw"]
-    horizon: int = Field(ge=1)
+    horizon: PositiveInt | Literal["synapse"]
     max_episode_seconds: PositiveFloat | None
 
     @field_validator("tasks")

@@ -13,8 +13,9 @@ from agentlab_runner.runners.errors import RolloutLost, RunFailed, Unreachable, 
 from agentlab_runner.runners.evaluation.journal import Journal
 from agentlab_runner.runners.evaluation.plan import Plan
 from agentlab_runner.runners.evaluation.repeats import best_and_worst, headline, table
+from agentlab_runner.runners.evaluation.solved import solved
 from agentlab_runner.runners.evaluation.trials import by_trial, trials_table
-from agentlab_runner.runners.experiment import PreparingAgent, RetryingAgent
+from agentlab_runner.runners.experiment import PreparingAgent, RememberingAgent, RetryingAgent
 from agentlab_runner.runners.online.contract import reported
 from agentlab_runner.runners.online.evaluation import Line, line_of, summarised, tables, uncounted
 from agentlab_runner.runners.online.held_out import evaluated
@@ -119,9 +120,6 @@ class EvaluationExperiment:
     def _play(self, run: "Run", lines: Sequence[Line], keep: OnNumbered) -> None:
         """Trial after trial, the episodes that are missing beside those of `lines`."""
         cfg = self.cfg
-        for part in ("warm_start", "offline"):
-            if cfg.get(part):
-                log.warning("%s is left out: an evaluation learns nothing", part)
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
         done = {line["number"]: line for line in lines}
@@ -132,8 +130,14 @@ class EvaluationExperiment:
             if isinstance(agent, PreparingAgent):
                 with Progress(1, "preparing") as progress:
                     made = reported(agent, "prepare", agent.prepare(run.path, progress.report))
+                if isinstance(agent, RememberingAgent) and not agent.remembers and (shown := solved(agent, cfg)):
+                    with Progress(1, "remembering") as progress:
+                        made = {**made, **reported(agent, "remember", agent.remember(shown, progress.report))}
                 if made and run.owned and not run.apart:
                     run.log(made, step=0)
+            for part in ("warm_start", "offline"):
+                if cfg.get(part) and not (part == "warm_start" and isinstance(agent, RememberingAgent)):
+                    log.warning("%s is left out: an evaluation learns nothing", part)
             if self.plan.trials > 1 and not isinstance(agent, RetryingAgent):
                 raise UserError(f"{cfg.agent._target_} cannot try again after a failure; leave out agent.trials")
             for trial in range(self.plan.trials):

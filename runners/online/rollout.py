@@ -264,6 +264,21 @@ def demonstrate(
     return trajectories
 
 
+def replay(env: gymnasium.Env[Any, Any], episode: Trajectory, number: int) -> Trajectory | None:
+    """A recorded episode, done once more from its start; None if it cannot begin here, or goes otherwise."""
+    slot = _Live(env)
+    try:
+        slot.reset(Start(number, episode.seed, dict(episode.restart) or {"task": episode.task}))
+    except (UserError, ValueError):
+        return None
+    played = None
+    for step in episode.steps:
+        if played is not None:
+            return None
+        played = slot.step(Decision(step.decision.action))
+    return played
+
+
 def _start(slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_Over") -> list[_Live]:
     """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next."""
     started: list[_Live] = []

@@ -105,6 +105,25 @@ def load_episodes(folder: Path) -> list[Trajectory]:
     return trajectories
 
 
+def sets_of(folder: Path) -> list[Path]:
+    """The folders that `load_episodes` takes: this one, or those in the `episodes` of a run, the latest first.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; give a run or a folder of recorded episodes")
+    if not (folder / "manifest.json").is_file():
+        return [folder]
+    return sorted((one for one in (folder / "episodes").glob("*") if one.is_dir()), key=_recorded_after, reverse=True)
+
+
+def _recorded_after(folder: Path) -> int:
+    """The step in the name of a set."""
+    digits = folder.name.rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else -1
+
+
 def draw_marks(pixels: Pixels, marks: Sequence[Mark]) -> Pixels:
     """A copy of a screenshot with an action drawn on it: a ring for a tap, an arrow for a swipe, words at the foot.
 

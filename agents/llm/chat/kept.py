@@ -8,7 +8,7 @@ from typing import Any
 from agentlab_runner.agents.llm.chat.budget import Spent
 from agentlab_runner.agents.llm.chat.calls import CallLog
 from agentlab_runner.agents.llm.chat.request import Answering, Request
-from agentlab_runner.agents.llm.chat.types import ChatModel, Reply
+from agentlab_runner.agents.llm.chat.types import ChatModel, Message, Reply
 
 
 class Kept(Answering):
@@ -45,6 +45,10 @@ class Kept(Answering):
     @property
     def parameters(self) -> Mapping[str, Any]:
         return getattr(self.model, "parameters", {})
+
+    def tokens(self, messages: Sequence[Message]) -> int | None:
+        """Of a prompt, where the model counts."""
+        return self.model.tokens(messages) if hasattr(self.model, "tokens") else None
 
     def to(self, device: Any) -> "Kept":
         """On another device, where the model is on one."""

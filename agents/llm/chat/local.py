@@ -84,6 +84,10 @@ class LocalChat(Answering):
         self._notice_training()
         return {"temperature": self.policy.temperature, "context": self.context, "weights": self._weights}
 
+    def tokens(self, messages: Sequence[Message]) -> int:
+        """Of a prompt, in its own template."""
+        return len(self.reader.script(messages).ids)
+
     def to(self, device: torch.device | str) -> "LocalChat":
         """On another device."""
         self.policy.to(device)
