@@ -39,7 +39,8 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
     shares of those `not_asked` and of those without a `no_positive`, and how many `steps` there are.
 
     `reset(options={"episode": i})` plays the i-th task of the split (`order: listed`) or one drawn by the seed;
-    `options["task"]` those of one website, by which results are shown. Success is that every step is right.
+    `options["task"]` those of one website, by which results are shown; `options["sample"]` one by its annotation_id.
+    Success is that every step is right.
 
     Raises:
         ValueError: unknown choice, or data that are not as they should be.
@@ -85,7 +86,7 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
     ) -> tuple[Observation, dict[str, Any]]:
         super().reset(seed=seed)
         asked = options or {}
-        self.sample = self._chosen(asked.get("task"), asked.get("episode"))
+        self.sample = self._chosen(asked)
         self._asked = [at for at, step in enumerate(self.sample.steps) if self._is_asked(step)]
         self._scored = bool(self._asked)
         self._asked = self._asked or [len(self.sample.steps) - 1]
@@ -93,7 +94,7 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
         self._totals = dict.fromkeys(SCORES, 0.0)
         self._ended = False
         self._go_on()
-        start = {"task": self.sample.website, "goal": self.sample.goal, "sample": self.sample.name}
+        start = {"task": self.sample.website, "goal": self.sample.goal, "restart": {"sample": self.sample.name}}
         return self._observe(), {**start, "measures": self._measures()}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -144,14 +145,19 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
     def truth_of(step: Step) -> str:
         return str(step.true)
 
-    def _chosen(self, website: str | None, episode: int | None) -> Sample:
-        samples = [one for one in self.samples if website is None or one.website == website]
+    def _chosen(self, asked: Mapping[str, Any]) -> Sample:
+        wanted = {"website": asked.get("task"), "name": asked.get("sample")}
+        samples = [
+            one for one in self.samples if all(getattr(one, key) == name for key, name in wanted.items() if name)
+        ]
         if not samples:
             known = ", ".join(sorted({one.website for one in self.samples})[:8])
-            raise ValueError(f"the split {self.split} has no website {website!r}; it has {known}")
+            named = " and ".join(f"{key} {name!r}" for key, name in wanted.items() if name)
+            raise ValueError(f"the split {self.split} has no task of {named}; its websites are {known}")
+        episode = asked.get("episode")
         if self.order == "drawn" or episode is None:
             return samples[int(self.np_random.integers(len(samples)))]
-        return samples[episode % len(samples)]
+        return samples[int(episode) % len(samples)]
 
     def _is_asked(self, step: Step) -> bool:
         return not self.rank_test or step.is_ranked(self.candidates)
