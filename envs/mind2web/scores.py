@@ -23,7 +23,7 @@ class _Dtype:
         self.order = state[1] if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">") else "="
 
     def numbers(self, content: Any) -> list[Any]:
-        if not isinstance(content, bytes):
+        if not isinstance(content, bytes | bytearray):
             raise pickle.UnpicklingError("it holds numbers that are no bytes")
         found: list[Any] = np.frombuffer(content, np.dtype(self.name).newbyteorder(self.order)).tolist()
         return found
@@ -36,6 +36,12 @@ class _Array(list[Any]):
         if not (isinstance(state, tuple) and len(state) == 5 and isinstance(state[2], _Dtype)):
             raise pickle.UnpicklingError("it holds an array of another kind")
         self[:] = state[2].numbers(state[4])
+
+
+def _buffer(content: Any, kind: Any, *_: Any) -> list[Any]:
+    if not isinstance(kind, _Dtype):
+        raise pickle.UnpicklingError("it holds an array of another kind")
+    return kind.numbers(content)
 
 
 def _scalar(kind: Any, content: Any) -> Any:
@@ -56,6 +62,7 @@ _KNOWN: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("_codecs", "encode"): _bytes,
     **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "_reconstruct"): lambda *_: _Array() for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _buffer for core in ("core", "_core")},
     ("numpy", "dtype"): _Dtype,
     ("numpy", "ndarray"): _Array,
 }
