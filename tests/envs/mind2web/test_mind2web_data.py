@@ -83,7 +83,7 @@ def test_an_element_without_candidates_stands_at_the_end_of_the_page(data):
         (sample(website=None), "website of .*task 0 is NoneType; it must be a text"),
         ({}, "annotation_id of"),
         (sample(actions=[action(operation={"op": "HOVER", "value": ""})]), "the op of .*action 0 is 'HOVER'"),
-        (sample(actions=[action(pos_candidates=[{"id": 1}])]), "backend_node_id of pos_candidates of .* must be a text"),
+        (sample(actions=[action(pos_candidates=[{"id": 1}])]), "backend_node_id of pos_candidates of .* be a text"),
         (sample(actions=[action(cleaned_html=7)]), "cleaned_html of .* must be a text"),
         (sample(actions=[action(positive="", raw_html="<html>")]), "no pos_candidates, and it is no well-formed tree"),
         (sample(actions=[action(positive="", raw_html=PAGE)]), "no pos_candidates, and its raw_html marks no element"),

@@ -179,7 +179,7 @@ def test_episodes_are_chosen_by_number_website_name_or_seed():
 
 @pytest.mark.parametrize("wrong", [{"split": "test"}, {"history": "none"}, {"order": "any"}, {"candidates": 0}])
 def test_unknown_choices_are_refused(wrong):
-    with pytest.raises(ValueError, match="choose one of|at least 1"):
+    with pytest.raises(ValueError, match=r"choose one of|at least 1"):
         Mind2WebEnv(**wrong)
 
 
