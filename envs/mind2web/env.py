@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 import gymnasium
 from gymnasium import spaces
@@ -46,7 +46,7 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
         ValueError: unknown choice, or data that are not as they should be.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own form
 
     def __init__(
         self,

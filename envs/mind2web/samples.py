@@ -158,6 +158,6 @@ def _ids(content: Mapping[str, Any], field: str, where: str) -> Sequence[str]:
 def _field(content: Any, name: str, kind: type, where: str) -> Any:
     found = content.get(name) if isinstance(content, dict) else None
     if not isinstance(found, kind):
-        called = {str: "a text", list: "a list", dict: "an object"}[kind]
+        called = {"str": "a text", "list": "a list", "dict": "an object"}[kind.__name__]
         raise ValueError(f"{name} of {where} is {type(found).__name__}; it must be {called}")
     return found

@@ -25,7 +25,8 @@ class _Dtype:
     def numbers(self, content: Any) -> list[Any]:
         if not isinstance(content, bytes | bytearray):
             raise pickle.UnpicklingError("it holds numbers that are no bytes")
-        found: list[Any] = np.frombuffer(content, np.dtype(self.name).newbyteorder(self.order)).tolist()
+        kind: Any = np.dtype(self.name)
+        found: list[Any] = np.frombuffer(content, kind.newbyteorder(self.order)).tolist()
         return found
 
 
