@@ -65,8 +65,9 @@ class Programs:
 
     def written(self, step: Step) -> str | None:
         """As the environment says it, who knows what the numbers of a block stood for."""
-        said = step.info.get("program") or self._parser.program(str(step.decision.action))
-        return None if said is None else str(said)
+        if "program" in step.info:
+            return None if step.info["program"] is None else str(step.info["program"])
+        return self._parser.program(str(step.decision.action))
 
     def _called(self, text: str) -> tuple[list[tuple[str, Sequence[Any]]], str]:
         """The calls of a program, up to where it fails, and why it does."""

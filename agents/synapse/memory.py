@@ -78,7 +78,7 @@ class ExemplarMemory:
                 continue
             demos.append(demo)
             first = episode.steps[0].observation
-            found_by.setdefault(episode.task, []).append(specifier(goal(first) or episode.goal, state(first)))
+            found_by.setdefault(episode.task, []).append(specifier(goal(first), state(first)))
             origin = {"run": run, "seed": episode.seed, "restart": dict(episode.restart)}
             origins.setdefault(episode.task, []).append(origin)
         if not found_by:
@@ -142,8 +142,7 @@ def demonstrated(episode: Trajectory, language: Language) -> Demo | None:
         if written is None:
             return None
         turns.append(Turn(written, state(step.observation)))
-    words = goal(episode.steps[0].observation) or episode.goal
-    return Demo(tuple(turns), words, is_trajectory=len(turns) > 1 or not language.alone)
+    return Demo(tuple(turns), goal(episode.steps[0].observation), is_trajectory=len(turns) > 1 or not language.alone)
 
 
 def _alike(demos: Sequence[Demo]) -> tuple[Demo, ...]:

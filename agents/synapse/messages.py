@@ -10,14 +10,13 @@ from agentlab_runner.agents.synapse.exemplars import Demo, Exemplars, Turn, word
 
 Kind = Literal["state_act", "multi_state_act", "obs_act", "multi_obs_act"]
 
-FENCE = re.compile(r"```[A-Za-z]*\n?(.*?)\n?```", re.DOTALL)
+FENCE = re.compile(r"```(?:[A-Za-z]*\n|python\s)?(.*?)\n?```", re.DOTALL)
+"""As the original's, but that what stands on the fence's own line is no label: there it would lose its first word."""
 STOP = ("Observation:",)
 FIRST_FILTER_STOP = ("Action:", "Output:", "State:")
 FALLBACK_FILTER_STOP = ("Action:",)
 ONE_DEMO = ("login-user-popup", "terminal", "use-autocomplete")
 """Tasks whose whole pages are long: of these one trajectory is shown."""
-TOO_LONG = {"book-flight": "multi_state_act", "click-pie": "state_act"}
-"""Tasks whose whole pages no context holds, as the original has it."""
 
 
 def kind(exemplars: Exemplars, filtered: bool, alone: Kind = "state_act") -> Kind:

@@ -38,10 +38,13 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
 
     `reset(options={"episode": i})` plays the i-th task in turn, `options["task"]` one by name. The seed of the page is
-    drawn from those of the split. Success is a raw reward of 1; some tasks pay a part, which `info["measures"]` has as
-    `raw`, and whether it is above nothing as `raw_positive`.
-    The info of a step holds `success`, `parsed`, `parse_failed`, `outcomes` (a primitive and why it did nothing, each),
-    `raw`, `stop` (None, `success`, `failure`, `horizon` or `timeout`), `reason`, `marks` and `measures`.
+    drawn from those of the split, or is `options["page_seed"]`: the info of a reset has both as `restart`. Success is a
+    raw reward of 1; some tasks pay a part, which `info["measures"]` has as `raw`, and whether it is above nothing as
+    `raw_positive`.
+    The info of a step holds `success`, `parsed`, `parse_failed`, `program` (what was done in calls that find elements
+    by xpaths; None where a part has no call, "" where nothing was done), `outcomes` (a primitive and why it did
+    nothing, each), `raw`, `stop` (None, `success`, `failure`, `horizon` or `timeout`), `reason`, `marks` and
+    `measures`.
 
     Raises:
         ValueError: unknown task or choice, or no browser; before an episode begins.
@@ -103,11 +106,12 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         task = asked.get("task") or self.tasks[int(asked.get("episode", seed) or 0) % len(self.tasks)]
         if task not in self.tasks:
             raise ValueError(f"{task!r} is none of this environment's tasks: {', '.join(self.tasks[:8])}")
-        self.number = self._page_seed(seed)
+        self.number = self._page_seed(seed) if asked.get("page_seed") is None else self._own(asked["page_seed"])
         self.seen = self.stage.reset(task, self.number)
         self.task, self.goal = task, str(self.seen["utterance"])
         self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
-        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number}
+        restart = {"task": task, "page_seed": self.number}
+        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number, "restart": restart}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:
@@ -116,8 +120,10 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             raise ValueError(f"an action is the agent's text, not {type(action).__name__} {action!r}")
         block = primitives.read(self.parser.parse(action) or "")
         outcomes: list[Done] = []
+        told: list[tuple[primitives.Primitive, ...] | None] = []
         late = False
         for primitive in block or ():
+            told.append(self.stage.told(primitive))
             outcomes.append(self.stage.do(primitive))
             late = self.seconds is not None and time.monotonic() - self._began > self.seconds
             if self.stage.page.left or late or self.stage.state()["done"]:
@@ -137,6 +143,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             "success": won,
             "parsed": None if block is None else primitives.write(block),
             "parse_failed": block is None,
+            "program": self._program(told),
             "outcomes": [{"primitive": one.primitive, "fault": one.fault} for one in outcomes],
             "raw": raw,
             "stop": stop,
@@ -146,6 +153,11 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         }
         reward = float(won) if self.paid == "strict" else raw
         return self._observe(), reward, stop in ("success", "failure"), stop in ("horizon", "timeout"), info
+
+    @property
+    def offered(self) -> Mapping[str, str]:
+        """The phrases of now, and the primitives for each."""
+        return self._offered
 
     def render(self) -> NDArray[np.uint8]:
         """The task's area, uint8 [210, 160, 3]."""
@@ -162,6 +174,25 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
 
     def _longest(self) -> int:
         return catalog.STEPS.get(self.task, 1) if isinstance(self.horizon, str) else self.horizon
+
+    def _own(self, number: Any) -> int:
+        """A page's seed that was asked for, if it is of this environment's side."""
+        if type(number) is not int or not 0 <= number < SEEDS["test"][1]:
+            raise ValueError(f"page_seed is {number!r}; a page has a whole number from 0 to {SEEDS['test'][1] - 1:,}")
+        if self.page_seed == "own" and (number >= SEEDS["test"][0]) != (self.split == "test"):
+            side = f"{SEEDS['test'][0]:,} and above" if self.split == "test" else f"below {SEEDS['test'][0]:,}"
+            raise ValueError(
+                f"page_seed {number} is not of split={self.split}, whose pages are {side}: what is tried on pages for "
+                "testing begins nowhere else, and nothing else begins there"
+            )
+        return number
+
+    def _program(self, told: Sequence[Sequence[primitives.Primitive] | None]) -> str | None:
+        """What was done as a program; None if a part of it has no call, "" if nothing was done."""
+        calls = [call for one in told for call in one or ()]
+        if None in told or not calls:
+            return None if None in told else ""
+        return self.parser.program(primitives.write(calls))
 
     def _observe(self) -> Observation:
         elements = self.seen["elements"]

@@ -3,7 +3,7 @@
   'use strict';
   const LONGEST = 1000;  // ms: a timer that runs longer is no answer to an action
   const OUTSIDE = ['reward-display', 'click-canvas', 'sync-task-cover', 'wrap'];
-  const lab = { copied: '' };
+  const lab = { copied: '', goal: '' };
   window.lab = lab;
 
   // -- quiet: the answer to an action may come a little later ----------------------------------------------------------
@@ -76,9 +76,10 @@
   lab.observe = () => {
     const told = core.getUtterance();
     core.getDOMInfo();
+    lab.goal = typeof told === 'string' ? told : told.utterance;
     return {
       ...lab.state(),
-      utterance: typeof told === 'string' ? told : told.utterance,
+      utterance: lab.goal,
       fields: typeof told === 'string' ? null : told.fields,
       html: html(),
       elements: elements(),
@@ -159,31 +160,36 @@
     for (let n = 0; n < found.snapshotLength; n++) if (found.snapshotItem(n) instanceof Element) all.push(found.snapshotItem(n));
     return all;
   };
+  lab.target = target;
+  lab.select = select;
 
   // Each match of an xpath, or the element of a number, with a point on it that is on top, scrolled into sight.
+  let matched = [];
   lab.aim = (where) => {
-    let found;
-    try { found = target(where); } catch (fault) { return { fault: 'invalid xpath' }; }
-    return { matches: found.map((element, n) => {
-      let aimed = aim(element);
-      if (aimed.why === 'outside' || aimed.why.startsWith('covered')) {
-        element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-        aimed = aim(element);
-      }
-      return { ...aimed, n, tag: element.tagName.toLowerCase(), name: named(element) };
-    }) };
+    try { matched = target(where); } catch (fault) { return { fault: 'invalid xpath' }; }
+    return { matches: matched.map((element, n) => lab.again(n)) };
+  };
+  // The same of one of them, now: what was done to those before it may have moved it.
+  lab.again = (n) => {
+    const element = matched[n];
+    let aimed = aim(element);
+    if (aimed.why === 'outside' || aimed.why.startsWith('covered')) {
+      element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+      aimed = aim(element);
+    }
+    return { ...aimed, n, tag: element.tagName.toLowerCase(), name: named(element) };
   };
 
-  const nth = (where, n) => target(where)[n];
+  lab.option = (element, text) => {
+    const list = element.closest('select') || element.querySelector('select');
+    const wanted = (text === null ? element.text : text)?.trim();
+    return { list, chosen: list && [...list.options].find((one) => one.text.trim() === wanted) };
+  };
 
   // An option is chosen by script: its list is drawn by no page without a screen.
-  lab.choose = (where, n, text) => {
-    const element = nth(where, n);
-    const option = element.tagName === 'OPTION' ? element : null;
-    const list = option ? option.closest('select') : element.closest('select') || element.querySelector('select');
+  lab.choose = (n, text) => {
+    const { list, chosen } = lab.option(matched[n], text);
     if (!list) return 'no list';
-    const wanted = (text === null ? option.text : text).trim();
-    const chosen = [...list.options].find((one) => one.text.trim() === wanted);
     if (!chosen) return 'no option of that text';
     list.focus();
     if (list.multiple) chosen.selected = !chosen.selected;
@@ -192,8 +198,7 @@
     return '';
   };
 
-  lab.press = (where, n) => nth(where, n).click();
-  lab.focus = (where, n) => nth(where, n).focus();
+  lab.press = (n) => matched[n].click();
 
   // -- a clipboard a page: the browser's own is shared by all of them ---------------------------------------------------
   const text = (element) => {

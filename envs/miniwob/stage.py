@@ -1,6 +1,6 @@
 """A task's page between an episode's beginning and its end: reset, observed, and acted on primitive by primitive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -15,6 +15,8 @@ from agentlab_runner.envs.miniwob.primitives import Primitive
 WINDOW = (500, 320)
 """As the package opens it; a task's area is its upper left corner."""
 AREA = (0, 0, 160, 210)
+AWAY = (WINDOW[0] - 1, WINDOW[1] - 1)
+"""Where the mouse is when an episode begins."""
 QUIET = 1000
 """Milliseconds that a page has for what it shows after an action: as long as the original waits always."""
 READY = 4000
@@ -64,6 +66,7 @@ class Stage:
                 self.page.close()
                 self._task = ""
                 self.page = self._fresh()
+            self.page.hover(*AWAY)  # what lay under the mouse at the end would look otherwise at the beginning
             if task != self._task or task in RELOADED:
                 self._task = ""
                 self.page.goto(f"{self._pages}/miniwob/{task}.html")
@@ -97,13 +100,39 @@ class Stage:
             self._ask("(longest) => lab.quiet(longest)", QUIET)
         return Done(str(primitive), fault, at[-1] if at else None)
 
+    def told(self, primitive: Primitive) -> tuple[Primitive, ...] | None:
+        """The same by xpaths in place of numbers, on the page as it is.
+
+        None if a program has no call for it; nothing if there is no such element, so that it does nothing.
+        """
+        given = primitive.arguments
+        if primitive.name in ("drag", "scroll"):
+            return None
+        if not isinstance(given[0], int):
+            return (primitive,)
+        if self.page.left:
+            return ()
+        if (path := self._ask("(ref) => lab.path(ref)", given[0])) is None:
+            return ()
+        match primitive.name:
+            case "hover":
+                return (Primitive("movemouse", (path,)),)
+            case "select":
+                option = self._ask("(...given) => lab.optionPath(...given)", *given)
+                return () if option is None else (Primitive("click_option", (option,)),)
+            case "type":
+                whole = () if self._ask("(ref) => lab.empty(ref)", given[0]) else (Primitive("press", ("command+a",)),)
+                return (Primitive("click_xpath", (path,)), *whole, Primitive("type", (given[1],)))
+        return (Primitive("click_xpath", (path,)),)
+
     def close(self) -> None:
         self.page.close()
 
     def _fresh(self) -> Page:
         page = Page(self._settings, WINDOW)
         try:
-            page.before_scripts(files(__package__).joinpath("page.js").read_text("utf-8"))
+            for script in ("page.js", "paths.js"):
+                page.before_scripts(files(__package__).joinpath(script).read_text("utf-8"))
         except BaseException:
             page.close()
             raise
@@ -132,9 +161,9 @@ class Stage:
             case "click_xpath" | "click":
                 return self._click(given[0], at)
             case "click_option":
-                return self._each(given[0], lambda n: self._choose(given[0], n, None))
+                return self._each(given[0], lambda n: self._choose(n, None))
             case "select":
-                return self._exists(given[0]) or self._choose(given[0], 0, given[1])
+                return self._exists(given[0]) or self._choose(0, given[1])
             case "movemouse" | "hover":
                 return self._hover(given[0], at)
             case "type":
@@ -152,12 +181,12 @@ class Stage:
         """Every match in turn, as the original does; one under another gets ENTER, and then it is over."""
         matches, fault = self._aim(where)
         done = 0
-        for match in matches:
+        for match in self._in_turn(matches):
             if match["tag"] == "option":
-                fault = self._choose(where, match["n"], None) or fault
+                fault = self._choose(match["n"], None) or fault
                 done += 1
             elif match["point"] is None and match["tag"] == "button" and not match["why"].startswith("hidden"):
-                self.page.evaluate("(...a) => lab.press(...a)", where, match["n"])
+                self.page.evaluate("(n) => lab.press(n)", match["n"])
                 done += 1
             elif match["point"] is None:
                 fault = f"{match['name']} is {match['why']}"
@@ -169,7 +198,7 @@ class Stage:
 
     def _hover(self, where: int | str, at: list[tuple[float, float]]) -> str:
         matches, fault = self._aim(where)
-        for match in matches:
+        for match in self._in_turn(matches):
             if match["point"] is None:
                 return f"{match['name']} is {match['why']}"
             self.page.hover(*match["point"])
@@ -201,8 +230,14 @@ class Stage:
         faults = [act(match["n"]) for match in matches]
         return fault or (faults[0] if all(faults) else "")
 
-    def _choose(self, where: int | str, n: int, text: int | str | None) -> str:
-        return str(self.page.evaluate("(...given) => lab.choose(...given)", where, n, text))
+    def _in_turn(self, matches: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Each where it is when its turn comes."""
+        for match in matches:
+            yield match if len(matches) == 1 else self.page.evaluate("(n) => lab.again(n)", match["n"])
+
+    def _choose(self, n: int, text: int | str | None) -> str:
+        """Of what was aimed at last, the n-th."""
+        return str(self.page.evaluate("(...given) => lab.choose(...given)", n, text))
 
     def _exists(self, where: int | str) -> str:
         return self._aim(where)[1]

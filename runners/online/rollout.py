@@ -107,6 +107,7 @@ def ended(
         measures={name: float(value) for name, value in (info.get("measures") or {}).items()},
         reason=str(info.get("reason") or ""),
         number=begin.number,
+        restart=dict(start.get("restart") or {}),
     )
 
 

@@ -130,6 +130,10 @@ def _step(step: Step, messages: "_Messages") -> dict[str, Any]:
     }
     if "scores" in step.info:
         shown["scores"] = step.info["scores"]
+    if outcomes := step.info.get("outcomes"):
+        shown["outcomes"] = [
+            {name: stripped(str(one.get(name, ""))) for name in ("primitive", "fault")} for one in outcomes
+        ]
     if "record" in extras:
         shown["record"] = json.dumps(_stripped(extras["record"]), ensure_ascii=False, default=str)
     if "calls" in extras:

@@ -131,6 +131,9 @@ function player() {
     part("reward").textContent = taken ? number(taken.reward) : `${number(episode.reward)} in all`;
     part("calls").replaceChildren(...transcript(taken?.calls ?? [], episode.messages));
     const beside = { scores: numbers(taken?.scores), record: taken?.record ?? "" };
+    part("outcomes").replaceChildren(...(taken?.outcomes ?? []).map((one) => node("div", { class: one.fault ? "bad" : "" },
+      node("code", {}, one.primitive), one.fault ? `: ${one.fault}` : "")));
+    part("outcomes").hidden = part("outcomes-name").hidden = !taken?.outcomes;
     for (const [name, text] of Object.entries(beside)) {
       part(name).textContent = text;
       part(name).hidden = part(`${name}-name`).hidden = !text;

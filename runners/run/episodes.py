@@ -31,8 +31,8 @@ Mark = Mapping[str, Any]
 """Something to draw on the screenshot an action was chosen on; x and y are fractions of width and height.
 `{"kind": "tap", "x", "y"}`, `{"kind": "swipe", "x0", "y0", "x1", "y1"}`, `{"kind": "text" | "key" | "end", "text"}`."""
 
-RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks", "scores")
-"""What is kept of a step's `info`."""
+RECORDED_INFO = ("parsed", "parse_failed", "reason", "marks", "scores", "outcomes")
+"""What is kept of a step's `info`; `outcomes` are `{"primitive", "fault"}` of each part of an action."""
 
 PLACES = {"tap": ("x", "y"), "swipe": ("x0", "y0", "x1", "y1")}
 """The numbers a mark of each kind needs; the other kinds need a text."""
@@ -73,6 +73,7 @@ def save_episode(
         "task": trajectory.task,
         "goal": trajectory.goal,
         "seed": trajectory.seed,
+        **({"restart": dict(trajectory.restart)} if trajectory.restart else {}),
         "success": trajectory.success,
         "stop": trajectory.stop.value,
         "reason": trajectory.reason,
@@ -259,6 +260,9 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         info = {key: entry[key] for key in RECORDED_INFO if key in entry}
         if info.get("marks"):
             info["marks"] = [mark for mark in info["marks"] if _is_drawable(mark)]
+        if "outcomes" in info:
+            told = info["outcomes"] if isinstance(info["outcomes"], list) else []
+            info["outcomes"] = [one for one in told if isinstance(one, dict)]
         return info | ({"scores": _numbers(info["scores"])} if "scores" in info else {})
 
     steps = [
@@ -275,6 +279,7 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         goal=str(episode["goal"]),
         measures=_numbers(episode.get("measures", {})),
         reason=str(episode.get("reason", "")),
+        restart=dict(episode.get("restart") or {}),
     )
 
 

@@ -243,7 +243,7 @@ def test_a_run_s_own_successes(solved, tmp_path):
 def test_too_few_of_them(solved, tmp_path):
     with pytest.raises(UserError, match=r"holds 2 successful recorded episodes and agent\.exemplar_count asks for 3"):
         agent(lambda talk, choices: "", exemplars=str(solved), exemplar_count=3)
-    with pytest.raises(UserError, match="there is no folder .*; give a run or a folder of recorded episodes"):
+    with pytest.raises(UserError, match=r"there is no folder .*; give a run or a folder of recorded episodes"):
         agent(lambda talk, choices: "", exemplars=str(tmp_path / "nowhere"))
 
 

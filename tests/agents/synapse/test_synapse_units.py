@@ -120,7 +120,7 @@ def test_a_page_is_abstracted_by_pairs(store):
     ("reply", "program"),
     [
         ("```\nagent.press('enter')\n```", "agent.press('enter')"), ("no fence", ""), ("```python\na\nb\n```", "a\nb"),
-        ("```a```", ""), ("``` a```", " a"), ("```\na", ""), ("x ```\na\n``` y ```\nb\n```", "a"), ("```\n```", ""),
+        ("```a```", "a"), ("``` a```", " a"), ("```\na", ""), ("x ```\na\n``` y ```\nb\n```", "a"), ("```\n```", ""),
     ],
 )  # fmt: skip
 def test_the_first_fence_counts(reply, program):
@@ -151,10 +151,13 @@ def test_analogy_carries_words_over():
     assert spans == {"ONE": "TWO"}
     assert 0.6 < alike < 0.7
     clicks, types = Turn("agent.click_xpath(\"//a[text()='x']\")"), Turn("agent.type('y')")
-    demos = [("Click on x", Demo((clicks,))), ("Press y", Demo((types,)))]
-    found = proposals("Click on z", demos, 0, lambda program: True)
+    demos = [Demo((clicks,), "Click on x"), Demo((types,), "Press y")]
+    def fits(program):
+        return True
+
+    found = proposals("Click on z", "", demos, 0, fits)
     assert found[0].program == "agent.click_xpath(\"//a[text()='z']\")"
-    assert proposals("Click on z", demos, 1, lambda program: True) == []
+    assert proposals("Click on z", "", demos, 1, fits) == []
 
 
 FILTER = """

@@ -323,7 +323,8 @@ def asked(said: str, stop: StopReason = StopReason.GAVE_UP) -> Trajectory:
     call = {"module": "act", "messages": [{"role": "user", "parts": parts}], "reply": said, "tokens_in": 12,
             "tokens_out": 3, "seconds": 0.5, "cost": 0.25, "cached": True, "model": said}  # fmt: skip
     extras = {"calls": [call, call], "record": {"plan": said}}
-    step = Step({"text": said, "image": screenshot(10)}, Decision("x", extras, said), 0.0, {"scores": {"left": 2.0}})
+    step = Step({"text": said, "image": screenshot(10)}, Decision("x", extras, said), 0.0,
+                {"scores": {"left": 2.0}, "outcomes": [{"primitive": "click 3", "fault": said}]})  # fmt: skip
     return Trajectory(
         (step,), {"text": ""}, stop, False, 0, "ask", "goal", measures={"f1": 0.5}, reason=said
     )
@@ -341,6 +342,7 @@ def test_transcripts_are_shown_escaped_and_without_what_commands_a_terminal(tmp_
     assert (first["stop"], first["reason"], first["measures"]) == ("gave_up", shown, {"f1": 0.5})
     (step,) = first["steps"]
     assert (step["said"], step["scores"], json.loads(step["record"])) == (shown, {"left": 2.0}, {"plan": shown})
+    assert step["outcomes"] == [{"primitive": "click 3", "fault": shown}]
     assert [call["reply"] for call in step["calls"]] == [shown, shown]
     assert step["calls"][0]["cached"] is True
     assert step["calls"][0]["messages"] == step["calls"][1]["messages"] == [0]
