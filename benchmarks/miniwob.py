@@ -1,7 +1,6 @@
 """Web tasks: our driver against BrowserGym, the package's own environment and Playwright, and what else is fast."""
 
 import os
-import re
 import shutil
 import statistics
 import sys
@@ -194,11 +193,9 @@ class First:
 
     name, sees, asked = "first", False, 0
 
-    def reply(self, conversations: Sequence[Conversation], **_: Any) -> list[Reply]:
+    def reply(self, conversations: Sequence[Conversation], *, choices: Any = None, **_: Any) -> list[Reply]:
         self.asked += len(conversations)
-        listed = [re.findall(r"(?<=<actions>\n).*|(?<=```actions\n).*", str(one[-1].parts[0])) for one in conversations]
-        said = [found[-1] if found else "press tab" for found in listed]
-        return [Reply(text, 300, 8, 0.0, 0.0, "stop", model=self.name) for text in said]
+        return [Reply(listed[0], 300, 8, 0.0, 0.0, "stop", model=self.name) for listed in choices]
 
 
 def _again() -> list[Figure]:

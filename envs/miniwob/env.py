@@ -147,7 +147,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             told.append(self.stage.told(primitive))
             outcomes.append(self.stage.do(primitive))
             late = self.seconds is not None and time.monotonic() - self._began > self.seconds
-            if self.stage.page.left or late or self.stage.state()["done"]:
+            if self.stage.page.left or late or outcomes[-1].over:
                 break
         self._steps += 1
         self._said += [phrase for phrase, one in self._offered.items() if one == action]

@@ -73,6 +73,8 @@
 
   lab.state = () => ({ done: WOB_DONE_GLOBAL, raw: WOB_RAW_REWARD_GLOBAL, reason: WOB_REWARD_REASON });
 
+  lab.settled = async (longest) => { await lab.quiet(longest); return WOB_DONE_GLOBAL; };
+
   lab.observe = () => {
     const told = core.getUtterance();
     lab.goal = typeof told === 'string' ? told : told.utterance;

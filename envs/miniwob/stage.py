@@ -35,6 +35,8 @@ class Done:
     """Why it did nothing, in words; "" if it did."""
     at: tuple[float, float] | None = None
     """Where the mouse was, in CSS pixels."""
+    over: bool = False
+    """Whether the task is done."""
 
 
 class Stage:
@@ -96,11 +98,6 @@ class Stage:
         """`done`, `raw` (reward), `reason`, `utterance`, `fields`, `html` and `elements` (see page.js) of now."""
         return self._shown(self._ask("() => lab.observe()"))
 
-    def state(self) -> dict[str, Any]:
-        """`done`, `raw` and `reason` alone."""
-        found: dict[str, Any] = self._ask("() => lab.state()")
-        return found
-
     def do(self, primitive: Primitive) -> Done:
         """Do it and wait until the page is quiet.
 
@@ -112,9 +109,8 @@ class Stage:
             fault = self._do(primitive, at)
         except (Failed, Refused) as said:
             fault = str(said)
-        if not self.page.left:
-            self._ask("(longest) => lab.quiet(longest)", QUIET)
-        return Done(str(primitive), fault, at[-1] if at else None)
+        over = not self.page.left and bool(self._ask("(longest) => lab.settled(longest)", QUIET))
+        return Done(str(primitive), fault, at[-1] if at else None, over)
 
     def told(self, primitive: Primitive) -> tuple[Primitive, ...] | None:
         """The same by xpaths in place of numbers, on the page as it is.
