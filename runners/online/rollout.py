@@ -304,8 +304,9 @@ def _next(slot: _Live, waiting: deque[Start], count: int) -> Start:
 
 
 def _kind(start: Start, count: int) -> str | int | None:
-    episode = start.options.get("episode")
-    return start.options.get("task") or (None if episode is None else int(episode) % count)
+    if "task" in start.options:
+        return str(start.options["task"])
+    return int(start.options["episode"]) % count if "episode" in start.options else None
 
 
 def _reset(pair: tuple[_Live, Start]) -> str | None:
