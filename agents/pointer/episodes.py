@@ -40,9 +40,9 @@ class Sample:
 
 def episode(trajectory: Trajectory) -> Episode:
     """What a trajectory says; what was read of an observation when it was acted on is taken from there."""
-    states = tuple(step.decision.extras.get("state") or state_of(step.observation) for step in trajectory.steps)
+    read = [(step.decision.extras.get("state"), step.observation) for step in trajectory.steps]
     return Episode(
-        states=states,
+        states=tuple(state_of(observation) if state is None else state for state, observation in read),
         choices=tuple(chosen(step) for step in trajectory.steps),
         rewards=tuple(reward(step) for step in trajectory.steps),
         durations=tuple(duration(step) for step in trajectory.steps),

@@ -71,6 +71,8 @@ class PointerNetwork(nn.Module):
         layers, heads: of the transformer.
     """
 
+    hashed: Tensor
+
     def __init__(self, features: int, size: int, layers: int, heads: int) -> None:
         super().__init__()
         fixed = torch.Generator().manual_seed(0)

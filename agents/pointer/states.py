@@ -147,8 +147,8 @@ def _read(phrase: str) -> tuple[tuple[str, ...], tuple[bool, ...]]:
     own, _, tail = rest.partition('"') if mark else ("", "", "")
     pairs = [(word, False) for word in _spoken(head)]
     pairs += [(word, True) for word in _spoken(own)] + [(word, False) for word in _spoken(tail) if word != '"']
-    words, marks = zip(*pairs[:MOST_PHRASE], strict=True) if pairs else (("?",), (False,))
-    return words, marks
+    kept = pairs[:MOST_PHRASE] or [("?", False)]
+    return tuple(word for word, _ in kept), tuple(mark for _, mark in kept)
 
 
 @lru_cache(maxsize=20_000)

@@ -22,6 +22,8 @@ def listed(observation: Observation) -> tuple[str, ...]:
             "and `action_ids`, such as overcooked or virtualhome"
         )
     phrases = tuple(map(str, observation["actions"]))
+    if not phrases:
+        raise UserError("the observation lists no phrase; the environment must give one at least, such as to wait")
     if len(phrases) != len(observation["action_ids"]):
         raise UserError(
             f"the observation has {len(phrases)} actions and {len(observation['action_ids'])} action_ids; "

@@ -327,8 +327,9 @@ def _next(slot: _Live, waiting: deque[Start], turns: int) -> Start:
 
 
 def _kind(start: Start, turns: int) -> str | int | None:
-    episode = start.options.get("episode")
-    return start.options.get("task") or (None if episode is None else int(episode) % turns)
+    if "task" in start.options:
+        return str(start.options["task"])
+    return int(start.options["episode"]) % turns if "episode" in start.options else None
 
 
 def _reset(pair: tuple[_Live, Start]) -> str | None:

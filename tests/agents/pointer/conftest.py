@@ -26,7 +26,7 @@ def make_agent():
 def play():
     def play(agent, seed, count=16, *, deterministic=False, group_size=1, **room):
         torch.manual_seed(seed)
-        rooms = [Boxes(**room) for _ in range(4)]
+        rooms = [Boxes(**room) for _ in range(min(16, count))]
         seeds = episode_seeds(seed, count=count // group_size)
         return collect(agent, rooms, seeds, deterministic=deterministic, group_size=group_size)
 

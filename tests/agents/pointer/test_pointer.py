@@ -50,9 +50,9 @@ def shown(count):
 def test_it_learns_by_reward_alone_and_names_are_always_new(make_agent, play, advantage, group):
     agent, trainer = make_agent(advantage=advantage, group_size=group), Trainer()
     assert success(play(agent, 1000, count=32)) < 0.5
-    for iteration in range(20):
+    for iteration in range(12):
         learnt = agent.learn(play(agent, iteration, count=32, group_size=group), trainer)
-    assert success(play(agent, 1000, count=32, deterministic=True)) > 0.9
+    assert success(play(agent, 1000, count=32, deterministic=True)) > 0.85
     assert learnt["rollout/decisions"] == agent.decisions
     assert learnt["replay/episodes"] == 64  # the bound
 

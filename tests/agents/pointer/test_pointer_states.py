@@ -89,3 +89,5 @@ def test_a_state_comes_back_from_a_checkpoint():
 def test_an_observation_without_phrases_is_refused():
     with pytest.raises(UserError, match="chooses among phrases, and the observation lists none"):
         state_of({"text": "x"})
+    with pytest.raises(UserError, match="lists no phrase"):
+        state_of({"text": "x", "actions": (), "action_ids": ()})
