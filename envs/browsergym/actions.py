@@ -87,7 +87,9 @@ def _parameters(said: str) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-SIGNATURES = {name: _parameters(said) for calls in CALLS.values() for name, said in calls.items()}
+SIGNATURES: Mapping[str, tuple[Parameter, ...]] = {
+    name: _parameters(said) for calls in CALLS.values() for name, said in calls.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _bound(name: str, given: Sequence[Any], named: Mapping[str | None, Any]) -> 
     by_name = dict(zip((one.name for one in takes), given, strict=False))
     if len(given) > len(takes) or by_name.keys() & named.keys() or named.keys() - {one.name for one in takes}:
         return None
-    said = {**by_name, **named}
+    said: dict[str | None, Any] = {**by_name, **named}
     if any(one.required and one.name not in said for one in takes):
         return None
     values = [_value(one.kind, said[one.name]) if one.name in said else one.default for one in takes]
