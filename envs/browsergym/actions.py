@@ -129,10 +129,10 @@ def read(text: str, names: Sequence[str] = tuple(SIGNATURES)) -> Call | None:
 
 def _bound(name: str, given: Sequence[Any], named: Mapping[str | None, Any]) -> Call | None:
     takes = SIGNATURES[name]
-    by_name = dict(zip((one.name for one in takes), given, strict=False))
+    by_name: dict[str | None, Any] = {one.name: value for one, value in zip(takes, given, strict=False)}
     if len(given) > len(takes) or by_name.keys() & named.keys() or named.keys() - {one.name for one in takes}:
         return None
-    said: dict[str | None, Any] = {**by_name, **named}
+    said = {**by_name, **named}
     if any(one.required and one.name not in said for one in takes):
         return None
     values = [_value(one.kind, said[one.name]) if one.name in said else one.default for one in takes]

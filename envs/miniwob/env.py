@@ -172,7 +172,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     def _lost(self, action: str, why: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """The browser or the page went away: the episode says nothing, unless the page left the task by itself."""
         block, left, self._ended = primitives.read(self.parser.parse(action) or ""), self.stage.page.left, True
-        info = {
+        info: dict[str, Any] = {
             "success": False,
             "parsed": None if block is None else primitives.write(block),
             "parse_failed": block is None,
