@@ -11,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from agentlab_runner.agents.llm.settings import ImitationSettings
 from agentlab_runner.runners.config.settings import Settings
 
 
@@ -71,20 +72,6 @@ class ReleasedEpisodesSettings(Settings):
     max_side: PositiveInt = 570
     features_only: bool = False
     allow_pickle: bool = False
-
-
-class ImitationSettings(Settings):
-    """The keyword arguments of `agents.llm.imitation.fit`."""
-
-    lr: PositiveFloat = 3e-3
-    batch_size: PositiveInt = 32
-    steps: PositiveInt = 600
-    warmup: PositiveInt = 30
-    weight_decay: NonNegativeFloat = 0.01
-    max_grad_norm: PositiveFloat | None = 1.0
-    micro_batch: PositiveInt = 32
-    validation_fraction: float = Field(default=0.0, ge=0, lt=1)
-    """Of the episodes, held out to measure token accuracy and exact match."""
 
 
 class EntropySettings(Settings):

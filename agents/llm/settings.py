@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from agentlab_runner.runners.config.settings import Settings
 
@@ -104,6 +104,20 @@ class AutoUISettings(ModelSettings):
 
     vision: str | None = None
     """Hub repository or folder of the BLIP-2 model whose eyes it was trained with."""
+
+
+class ImitationSettings(Settings):
+    """The keyword arguments of `agents.llm.imitation.fit`."""
+
+    lr: PositiveFloat = 3e-3
+    batch_size: PositiveInt = 32
+    steps: PositiveInt = 600
+    warmup: PositiveInt = 30
+    weight_decay: NonNegativeFloat = 0.01
+    max_grad_norm: PositiveFloat | None = 1.0
+    micro_batch: PositiveInt = 32
+    validation_fraction: float = Field(default=0.0, ge=0, lt=1)
+    """Of the episodes, held out to measure token accuracy and exact match."""
 
 
 class TinySettings(Settings):

@@ -55,7 +55,7 @@ class PointerAgent:
         """
         if self.network is None:
             s = self.settings
-            self.network = PointerNetwork(features, s.size, s.layers, s.heads)
+            self.network = PointerNetwork(features, s.network.size, s.network.layers, s.network.heads)
             self._features = features
             self._trainer.prepare(self.network)
             self._optimizer = torch.optim.Adam(self.network.parameters(), lr=s.lr, eps=1e-5)

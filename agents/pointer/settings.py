@@ -7,6 +7,21 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from agentlab_runner.runners.config.settings import Settings
 
 
+class NetworkSettings(Settings):
+    """The shape of the transformer."""
+
+    size: PositiveInt = 64
+    """Width of a token."""
+    layers: PositiveInt = 3
+    heads: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.size % self.heads:
+            raise ValueError(f"size {self.size} is not divisible by heads {self.heads}, which share a token")
+        return self
+
+
 class ReplaySettings(Settings):
     """Learning again from what succeeded (self-imitation, arXiv 1806.05635)."""
 
@@ -30,9 +45,7 @@ class ImitationSettings(Settings):
 class PointerSettings(Settings):
     """PPO, or its surrogate on group-relative advantages, and replay of own successes."""
 
-    size: PositiveInt = 64
-    layers: PositiveInt = 3
-    heads: PositiveInt = 4
+    network: NetworkSettings = Field(default_factory=NetworkSettings)
     advantage: Literal["gae", "grpo", "gigpo"] = "gae"
     gamma: float = Field(default=0.95, ge=0, le=1)
     """A primitive step's discount."""
@@ -49,16 +62,14 @@ class PointerSettings(Settings):
     epochs: PositiveInt = 4
     minibatch_size: PositiveInt = 128
     clip_coef: PositiveFloat = 0.2
-    ent_coef: NonNegativeFloat = 0.01
+    ent_coef: NonNegativeFloat = 0.02
     vf_coef: NonNegativeFloat = 0.5
     max_grad_norm: PositiveFloat = 0.5
     replay: ReplaySettings = Field(default_factory=ReplaySettings)
     imitation: ImitationSettings = Field(default_factory=ImitationSettings)
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.size % self.heads:
-            raise ValueError(f"size {self.size} is not divisible by heads {self.heads}, which share a token")
+    def _compares_within_groups(self) -> Self:
         if self.advantage != "gae" and self.group_size < 2:
             raise ValueError(
                 f"advantage={self.advantage} compares episodes of one group; set group_size=N of the run, 2 or more"

@@ -13,12 +13,13 @@ from agentlab_runner.envs.browser.cdp import Lost
 from agentlab_runner.envs.browser.settings import BrowserSettings
 from agentlab_runner.envs.miniwob import catalog, features, primitives, words
 from agentlab_runner.envs.miniwob.parser import PageParser
-from agentlab_runner.envs.miniwob.stage import AREA, Done, Stage
+from agentlab_runner.envs.miniwob.stage import Done, Stage
 from agentlab_runner.envs.spaces import AnyText
 
 Observation = dict[str, Any]
 Split = Literal["demonstrations", "train", "test"]
 Action = Literal["program", "phrases", "utterances"]
+Variant = Literal["stock", "synapse_compat"]
 PageSeed = Literal["own", "browsergym"]
 Reward = Literal["strict", "raw"]
 
@@ -53,7 +54,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         ConnectionError: at `reset`, if the browser is gone and cannot be had again.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 2, "blocking": True}  # noqa: RUF012 - Gymnasium's own form
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 2, "blocking": True, "keeps_task": True}  # noqa: RUF012
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         action: Action = "program",
         parser: PageParser | None = None,
         browser: Mapping[str, Any] | None = None,
+        variant: Variant = "stock",
         page_seed: PageSeed = "own",
         image: bool = False,
         reward: Reward = "strict",
@@ -72,7 +74,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     ) -> None:
         for name, value, choices in (
             ("split", split, get_args(Split)), ("action", action, get_args(Action)),
-            ("page_seed", page_seed, get_args(PageSeed)), ("reward", reward, get_args(Reward)),
+            ("variant", variant, get_args(Variant)), ("page_seed", page_seed, get_args(PageSeed)),
+            ("reward", reward, get_args(Reward)),
         ):  # fmt: skip
             if value not in choices:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
@@ -85,7 +88,9 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.parser = parser or PageParser("block")
         self.image, self.horizon, self.seconds = image, horizon, max_episode_seconds
         self.render_mode = render_mode
-        self.stage = Stage(BrowserSettings(**(browser or {})), "test" if split == "test" else "train")
+        mode, flights = "test" if split == "test" else "train", self.tasks[0] in catalog.FLIGHT
+        self.variant = variant
+        self.stage = Stage(BrowserSettings(**(browser or {})), mode, flights, compat=variant == "synapse_compat")
         self._said: list[str] = []
         """What was done in this episode, in words."""
         self._offered: Mapping[str, str] = {}
@@ -100,7 +105,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             row = spaces.Box(-np.inf, np.inf, (len(features.NAMES),), np.float32)
             shown["features"] = spaces.Sequence(row, stack=True)
         if image:
-            shown["image"] = spaces.Box(0, 255, (AREA[3], AREA[2], 3), np.uint8)
+            shown["image"] = spaces.Box(0, 255, (self.stage.area[3], self.stage.area[2], 3), np.uint8)
         self.observation_space = spaces.Dict(shown)
         self.action_space = AnyText(1 << 14)
 
@@ -119,8 +124,9 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             self.seen = self.stage.reset(task, self.number)
         self.task, self.goal = task, str(self.seen["utterance"])
         self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
-        restart = {"task": task, "page_seed": self.number}
-        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number, "restart": restart}
+        begun = {"task": task, "page_seed": self.number}
+        info = {**begun, "goal": self.goal, "variant": self.variant, "restart": begun}
+        return self._observe(), {**info, "measures": {"raw": 0.0, "raw_positive": 0.0}}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:
@@ -192,8 +198,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         return self._offered
 
     def render(self) -> NDArray[np.uint8]:
-        """The task's area, uint8 [210, 160, 3]."""
-        return self.stage.page.screenshot(AREA)
+        """The task's area, uint8 [210, 160, 3], of flight tasks [667, 375, 3]."""
+        return self.stage.page.screenshot(self.stage.area)
 
     def close(self) -> None:
         self.stage.close()
@@ -253,5 +259,6 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
                 return f"Task: {self.goal}\nState:\n{words.without_numbers(self.seen['html'])}"
 
     def _marks(self, outcomes: Sequence[Done]) -> list[dict[str, Any]]:
-        taps = [{"kind": "tap", "x": one.at[0] / AREA[2], "y": one.at[1] / AREA[3]} for one in outcomes if one.at]
+        _, _, width, height = self.stage.area
+        taps = [{"kind": "tap", "x": one.at[0] / width, "y": one.at[1] / height} for one in outcomes if one.at]
         return [*taps, {"kind": "text", "text": "; ".join(one.primitive for one in outcomes)[:200]}]

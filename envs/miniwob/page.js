@@ -77,15 +77,18 @@
 
   lab.observe = () => {
     const told = core.getUtterance();
-    core.getDOMInfo();
     lab.goal = typeof told === 'string' ? told : told.utterance;
     return {
       ...lab.state(),
       utterance: lab.goal,
       fields: typeof told === 'string' ? null : told.fields,
-      html: html(),
-      elements: elements(),
+      ...lab.seen(),
     };
+  };
+
+  lab.seen = () => {
+    if (window === window.top) core.getDOMInfo();  // a frame's elements are numbered by the page around it
+    return { html: html(), elements: elements() };
   };
 
   const html = () => {
@@ -198,7 +201,9 @@
       element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
       aimed = aim(element);
     }
-    return { ...aimed, n, tag: element.tagName.toLowerCase(), name: named(element) };
+    const frame = window.frameElement ? window.frameElement.getBoundingClientRect() : { left: 0, top: 0 };
+    const point = aimed.point && [aimed.point[0] + frame.left, aimed.point[1] + frame.top];
+    return { ...aimed, point, n, tag: element.tagName.toLowerCase(), name: named(element) };
   };
 
   lab.option = (element, text) => {

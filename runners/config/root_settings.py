@@ -32,7 +32,7 @@ class EvalSettings(Settings):
     @field_validator("also")
     @classmethod
     def _not_task(cls, sets: dict[str, Node] | None) -> dict[str, Node] | None:
-        for name in sorted({"task", "measures", "macro"} & (sets or {}).keys()):
+        for name in sorted({"task", "measures", "macro", "micro"} & (sets or {}).keys()):
             raise ValueError(f"eval/{name}/... is what evaluations report themselves; call the set otherwise")
         return sets
 

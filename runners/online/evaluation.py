@@ -16,6 +16,8 @@ USAGE = ("calls", "tokens_in", "tokens_out", "cached", "cost", "seconds")
 """What an episode asked of models; `cached`: calls answered without asking."""
 APART = tuple(reason.value for reason in StopReason if not reason.counts)
 """How episodes end that are counted apart."""
+STEPS = "steps"
+"""The measure that says of how many decisions an episode's other measures are the means."""
 MOST_REASONS = 20
 """Why agents gave up, in a summary: the most frequent ones; a model may say a new one every time."""
 
@@ -82,9 +84,11 @@ def summarised(lines: Sequence[Line]) -> dict[str, Any]:
         `{"episodes", "success", "interval": [low, high], "return", "return_std", "length", "measures": {NAME: mean},
         "usage": {NAME: mean of an episode}, "device_lost", "error", "cancelled", "stops": {STOP: episodes},
         "gave_up": {REASON: episodes}, "bill": {NAME: sum}, "models": {NAME: calls}, "macro": {NAME: mean over tasks},
-        "tasks": {NAME: {...}}, "levels": {LEVEL: {...}}, "played": [lines]}`;
+        "micro": {NAME: {"mean", "sum", "steps"}}, "tasks": {NAME: {...}}, "levels": {LEVEL: {...}},
+        "played": [lines]}`;
         intervals are Wilson 95 %, the standard deviation is over the episodes; rates are None when no episode counts.
         `usage`, `bill` and `models` are empty where no model was asked; `usage["cached"]` is a share of the calls.
+        `micro` is over all decisions of the episodes whose measures say how many `steps` they are the means of.
     """
     counted = [line for line in lines if StopReason(line["stop"]).counts]
     tasks = {name: _rates([line for line in counted if line["task"] == name]) for name in _names(counted, "task")}
@@ -106,6 +110,7 @@ def summarised(lines: Sequence[Line]) -> dict[str, Any]:
         "bill": {name: sum(line[name] for line in lines) for name in USAGE} if _asked(lines) else {},
         "models": dict(models.most_common()),
         "macro": _macro(tasks),
+        "micro": _micro(counted),
         "tasks": tasks,
         "levels": levels,
         "played": list(lines),
@@ -159,10 +164,22 @@ def _macro(tasks: Mapping[str, Any]) -> dict[str, float]:
     return _means({"success": rates["success"], **rates["measures"]} for rates in tasks.values())
 
 
+def _micro(lines: Sequence[Line]) -> dict[str, dict[str, float]]:
+    """Every decision counts once, however many its episode had; of measures that are sums over them, the sum."""
+    known = [line["measures"] for line in lines if line["measures"].get(STEPS, 0) > 0]
+    found: dict[str, dict[str, float]] = {}
+    for name in sorted({name for measures in known for name in measures} - {STEPS}):
+        own = [(measures[name], measures[STEPS]) for measures in known if name in measures]
+        whole, steps = sum(value * count for value, count in own), sum(count for _, count in own)
+        found[name] = {"mean": whole / steps, "sum": whole, "steps": steps}
+    return found
+
+
 def headline(summary: Mapping[str, Any], prefix: str) -> dict[str, float]:
     """The scalars of a summary as metrics: `PREFIX/success`, `PREFIX/return`, ..., `PREFIX/task/NAME`.
 
-    A measure is `PREFIX/measures/NAME`, over episodes, and `PREFIX/macro/NAME`, over tasks.
+    A measure is `PREFIX/measures/NAME`, over episodes, `PREFIX/macro/NAME`, over tasks, and where it is the mean of an
+    episode's decisions `PREFIX/micro/NAME`, over all decisions.
     """
     apart = {f"{prefix}/{name}": float(summary[name]) for name in APART if summary[name] or name == "device_lost"}
     if not summary["episodes"]:
@@ -171,6 +188,7 @@ def headline(summary: Mapping[str, Any], prefix: str) -> dict[str, float]:
     scalars |= apart | {f"{prefix}/{name}": float(value) for name, value in summary["usage"].items()}
     for name, value in summary["measures"].items():
         scalars |= {f"{prefix}/measures/{name}": value, f"{prefix}/macro/{name}": summary["macro"][name]}
+    scalars |= {f"{prefix}/micro/{name}": own["mean"] for name, own in summary["micro"].items()}
     if summary["stops"].get(StopReason.GAVE_UP):
         scalars[f"{prefix}/gave_up"] = float(summary["stops"][StopReason.GAVE_UP])
     return scalars | {f"{prefix}/task/{name}": float(rates["success"]) for name, rates in summary["tasks"].items()}
@@ -187,12 +205,17 @@ def uncounted(summary: Mapping[str, Any]) -> str:
 
 
 def tables(summary: Mapping[str, Any]) -> dict[str, Table]:
-    """A summary as tables to read: by task, how episodes ended, and which models answered."""
+    """A summary as tables to read: by task, over episodes and decisions, how they ended, and which models answered."""
     measures, asked = list(summary["measures"]), bool(summary["usage"])
     usage = ("calls", "tokens in", "tokens out", "cached", "cost", "seconds") if asked else ()
     columns = ("task", "episodes", "success [95 %]", "return", "length", *usage, *measures)
     rows = {"all": summary, **summary["tasks"]}
     found = {"by task": Table(columns, tuple(_row(name, rates, measures, asked) for name, rates in rows.items()))}
+    if summary["micro"]:
+        columns = ("measure", "mean of episodes", "mean of steps", "sum of steps", "steps")
+        means = summary["measures"]
+        over = ((name, means[name], own["mean"], own["sum"], own["steps"]) for name, own in summary["micro"].items())
+        found["by step"] = Table(columns, tuple(over))
     ends = [(stop, "", count) for stop, count in summary["stops"].items() if stop != StopReason.GAVE_UP]
     ends += [(StopReason.GAVE_UP.value, reason, count) for reason, count in summary["gave_up"].items()]
     found["ends"] = Table(("end", "reason", "episodes"), tuple(ends))

@@ -22,5 +22,9 @@ _CONTROL = re.compile(
 def fenced(name: Fence, text: str) -> str:
     """The text between the two marks of a fence; such marks and those of chat templates in the text itself are broken,
     so that neither the fence nor the turn can be left."""
-    inside = _CONTROL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", _MARK.sub("‹", text))
-    return f"<{name}>\n{inside}\n</{name}>"
+    return f"<{name}>\n{harmless(_MARK.sub('‹', text))}\n</{name}>"
+
+
+def harmless(text: str) -> str:
+    """The text with a blank in whatever a chat template would begin or end a turn with."""
+    return _CONTROL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)

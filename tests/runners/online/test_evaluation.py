@@ -48,6 +48,15 @@ def test_measures_are_averaged_by_episode_and_by_task_whatever_their_names():
     assert (metrics["eval/measures/f1"], metrics["eval/macro/f1"]) == (pytest.approx(0.4), pytest.approx(0.3))
 
 
+def test_measures_that_are_means_of_decisions_are_averaged_over_all_of_them_too():
+    played = [measured("a", right=1.0, steps=2.0), measured("b", right=0.25, steps=8.0), measured("c", x=1.0)]
+    summary = summarise(played)
+    assert summary["micro"] == {"right": {"mean": pytest.approx(0.4), "sum": pytest.approx(4.0), "steps": 10.0}}
+    assert headline(summary, "eval")["eval/micro/right"] == pytest.approx(0.4)
+    assert tables(summary)["by step"].rows == (("right", 0.625, pytest.approx(0.4), pytest.approx(4.0), 10.0),)
+    assert "by step" not in tables(summarise([measured("a", x=1.0)]))
+
+
 def asked(stop: StopReason, reason: str = "") -> Trajectory:
     call = {"module": "act", "messages": [], "reply": "", "tokens_in": 10, "tokens_out": 2, "seconds": 1.5, "cost": 0.5,
             "cached": False, "model": "m-1"}  # fmt: skip
