@@ -87,7 +87,9 @@ def _parameters(said: str) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-SIGNATURES = {name: _parameters(said) for calls in CALLS.values() for name, said in calls.items()}
+SIGNATURES: Mapping[str, tuple[Parameter, ...]] = {
+    name: _parameters(said) for calls in CALLS.values() for name, said in calls.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def read(text: str, names: Sequence[str] = tuple(SIGNATURES)) -> Call | None:
 
 def _bound(name: str, given: Sequence[Any], named: Mapping[str | None, Any]) -> Call | None:
     takes = SIGNATURES[name]
-    by_name = dict(zip((one.name for one in takes), given, strict=False))
+    by_name: dict[str | None, Any] = {one.name: value for one, value in zip(takes, given, strict=False)}
     if len(given) > len(takes) or by_name.keys() & named.keys() or named.keys() - {one.name for one in takes}:
         return None
     said = {**by_name, **named}
