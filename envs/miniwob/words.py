@@ -23,7 +23,7 @@ class Offer(NamedTuple):
     """What is typed or chosen."""
 
 
-MOST = 64
+MOST = 96
 """Phrases of a state."""
 LONGEST = 60
 """Characters of a text that a phrase quotes."""

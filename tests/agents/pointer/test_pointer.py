@@ -60,7 +60,7 @@ def test_it_learns_by_reward_alone_and_names_are_always_new(make_agent, play, ad
 def test_two_boxes_need_what_is_seen_of_them(make_agent, play):
     """Which box is open only the features tell."""
     agent, trainer = make_agent(replay={"steps": 4, "batch_size": 64}), Trainer()
-    for iteration in range(30):
+    for iteration in range(20):
         agent.learn(play(agent, iteration, count=32, wanted=2, boxes=3), trainer)
     assert success(play(agent, 1000, count=32, wanted=2, boxes=3, deterministic=True)) > 0.8
 

@@ -40,7 +40,8 @@ def test_words_of_a_phrase_meet_those_of_the_goal():
 
 
 def test_what_was_done_last_is_told_from_what_was_done_before():
-    text = LOGIN["text"].replace("\nI", '; type "al" into the field "Username"; click the button "Login".\nI')
+    more = '; type "al" into the field "Username"; click the button "Login".\nI'
+    text = LOGIN["text"].removesuffix(".\nI") + more
     again = {**LOGIN, "text": text}
     done = columns(again)
     assert done[8].tolist() == [1, 0, 0, 0, 1, 0]
