@@ -17,7 +17,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help train eval sweep test test-all lint typecheck bench gpu-check gpu-bundle docs system clean
+.PHONY: help train eval sweep test test-all lint typecheck bench gpu-check gpu-bundle docs system browsergym playwright clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -69,8 +69,18 @@ system: ## what a system brings, and pip does not: the browsers of the web tasks
 		apt-get -qq update && apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 install $(BROWSERS); \
 	else echo "the tests of web tasks need a browser: sudo apt-get install $(BROWSERS)"; fi
 
+browsergym: .venv-browsergym/.ready ## BrowserGym, whose pins collide with ours, in an environment of its own
+playwright: .venv-playwright/.ready ## the Playwright of today, with which `python -m benchmarks miniwob` compares
+.venv-browsergym/.ready: PACKAGES := browsergym-miniwob==0.14.3
+.venv-playwright/.ready: PACKAGES := playwright==1.65.2
+.venv-browsergym/.ready .venv-playwright/.ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check $(PACKAGES)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps miniwob==1.1.0
+	touch $@
+
 clean: ## remove the environment and everything built, but no runs
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-browsergym .venv-playwright build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml setup.py constraints.txt

@@ -197,7 +197,11 @@ class Demonstrator(Protocol):
     """A scripted user for a warm start. It may look inside the environment; the agent it teaches may not."""
 
     def begin(self, env: Any, seed: int) -> None:
-        """A fresh episode of `env` was reset; `seed` decides this demonstrator's own chance."""
+        """A fresh episode of `env` was reset; `seed` decides this demonstrator's own chance.
+
+        Raises:
+            ValueError: if it does not play this one, in a sentence that says what to do.
+        """
 
     def decide(self, env: Any) -> Any:
         """The action to take now, in exactly the form `env.step` receives and the agent is to imitate."""

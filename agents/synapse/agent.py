@@ -97,7 +97,7 @@ class SynapseAgent(Unlearning):
 
     @property
     def remembers(self) -> bool:
-        return self.settings.exemplars == "none" or self.memory.is_filled
+        return self.settings.exemplars == "none" or (self._memory is not None and self._memory.is_filled)
 
     def prepare(self, folder: Path, report: Report) -> Metrics:
         if self.model is not None:

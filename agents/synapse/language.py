@@ -36,6 +36,9 @@ class Language(Protocol):
     def fits(self, text: str, observation: Observation) -> bool:
         """Whether all that it acts on is there."""
 
+    def joins(self, text: str, observation: Observation) -> bool:
+        """Whether it could have been said on that page already, at the end of what was said there."""
+
     def written(self, step: Step) -> str | None:
         """What to write for what was done in a step; None if there are no words for it."""
 
@@ -62,6 +65,11 @@ class Programs:
         done, fault = self._called(text)
         where = [given[0] for name, given in done if name not in ("type", "press")]
         return bool(done) and not fault and all(page.finds(state(observation), str(xpath)) for xpath in where)
+
+    def joins(self, text: str, observation: Observation) -> bool:
+        said = f"{goal(observation)} {state(observation)}"
+        typed = [str(given[0]) for name, given in self._called(text)[0] if name == "type"]
+        return self.fits(text, observation) and all(words in said for words in typed)
 
     def written(self, step: Step) -> str | None:
         """As the environment says it, who knows what the numbers of a block stood for."""
@@ -95,6 +103,9 @@ class Utterances:
     def fits(self, text: str, observation: Observation) -> bool:
         return self._parser.parse(text) is not None
 
+    def joins(self, text: str, observation: Observation) -> bool:
+        return False
+
     def written(self, step: Step) -> str | None:
         action = self._parser.parse(str(step.decision.action))
         return None if action is None else self._parser.render(action)
@@ -114,6 +125,9 @@ class Listed:
 
     def fits(self, text: str, observation: Observation) -> bool:
         return text in observation["actions"]
+
+    def joins(self, text: str, observation: Observation) -> bool:
+        return False
 
     def written(self, step: Step) -> str | None:
         offered: Mapping[Any, str] = dict(

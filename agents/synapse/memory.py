@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -15,7 +16,7 @@ from agentlab_runner.agents.synapse.settings import ExemplarSettings
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.files.atomic import write_atomic
 from agentlab_runner.runners.files.received import read_object
-from agentlab_runner.runners.types import Trajectory
+from agentlab_runner.runners.types import Observation, Trajectory
 
 NAMED = {
     "click-tab-2-hard": "click-tab-2", "email-inbox": "email-inbox-nl-turk",
@@ -68,11 +69,12 @@ class ExemplarMemory:
         Raises:
             UserError: if none of them can be written down.
         """
+        joined = self.settings.joined if self.settings.joined is not None else bool(self.settings.from_run)
         made: dict[str, list[Demo]] = {}
         found_by: dict[str, list[str]] = {}
         origins: dict[str, list[dict[str, object]]] = {}
         for episode in episodes:
-            demo = demonstrated(episode, language)
+            demo = demonstrated(episode, language, joined)
             demos = made.setdefault(episode.task, [])
             if demo is None or demo in demos or len(demos) >= self.settings.per_task:
                 continue
@@ -134,14 +136,26 @@ def _start(task: str, seed: int, restart: Mapping[str, Any]) -> str:
     return json.dumps(restart or [task, seed], sort_keys=True)
 
 
-def demonstrated(episode: Trajectory, language: Language) -> Demo | None:
-    """An episode as it is shown; None if a part of what was done has no words."""
-    turns = []
+def demonstrated(episode: Trajectory, language: Language, joined: bool = False) -> Demo | None:
+    """An episode as it is shown; None if a part of what was done has no words.
+
+    Args:
+        joined: steps become blocks that end where a fresh page was needed (section 3.2 of the paper): one joins the
+            block before it if all that it acts on, and all that it says, was there when that began.
+    """
+    turns: list[Turn] = []
+    began: Observation = {}
     for step in episode.steps:
         written = language.written(step)
         if written is None:
             return None
-        turns.append(Turn(written, state(step.observation)))
+        if turns and joined and (not written or language.joins(written, began)):
+            turns[-1] = replace(turns[-1], act=f"{turns[-1].act}\n{written}".strip())
+        else:
+            began = step.observation
+            turns.append(Turn(written, state(began)))
+    if not any(turn.act for turn in turns):
+        return None
     return Demo(tuple(turns), goal(episode.steps[0].observation), is_trajectory=len(turns) > 1 or not language.alone)
 
 

@@ -20,6 +20,10 @@ class ExemplarSettings(MemorySettings):
     per_task: PositiveInt = 10
     """Exemplars made of one task at most; one that was loaded keeps all that it has."""
 
+    joined: bool | None = None
+    """What was done a step at a time becomes blocks, which end where a fresh page was needed. None: what another run
+    did, but not what a demonstrator does, who writes blocks."""
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.folder is not None and self.from_run is not None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from agentlab_runner.agents.llm.candidates import CandidateScorer, CandidateScores, Normalisation, Question, log_policy
-from agentlab_runner.agents.twosome.states import listed_action, question_of
+from agentlab_runner.agents.rl.phrases import listed_action
+from agentlab_runner.agents.twosome.states import question_of
 from agentlab_runner.runners.types import Decision, Observation
 
 if TYPE_CHECKING:

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from agentlab_runner.agents.llm.candidates import Question
 from agentlab_runner.agents.llm.weights.adapters import load_adapters
+from agentlab_runner.agents.rl.phrases import usable
 from agentlab_runner.agents.rl.ppo import approx_kl, explained_variance, normalised, policy_loss, value_loss
 from agentlab_runner.agents.twosome.actor import PhraseActor
 from agentlab_runner.agents.twosome.batch import Batch, make_batch
 from agentlab_runner.agents.twosome.critic import FILE, Critic
 from agentlab_runner.agents.twosome.settings import TwosomeSettings
-from agentlab_runner.agents.twosome.states import Episode, episode, usable
+from agentlab_runner.agents.twosome.states import Episode, episode
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.types import Decision, Observation, Trajectory
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from agentlab_runner.agents.rl.phrases import listed_action
 from agentlab_runner.agents.twosome.actor import PhraseActor
 from agentlab_runner.agents.twosome.settings import RandomSettings, ZeroShotSettings
-from agentlab_runner.agents.twosome.states import listed_action, question_of
+from agentlab_runner.agents.twosome.states import question_of
 from agentlab_runner.agents.unlearning import Unlearning
 from agentlab_runner.runners.types import Decision, Observation
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from agentlab_runner.agents.llm.candidates import CandidateScorer, Normalisation, Question, log_policy
-from agentlab_runner.agents.twosome.states import listed_action, question_of
+from agentlab_runner.agents.rl.phrases import listed_action
+from agentlab_runner.agents.twosome.states import question_of
 
 if TYPE_CHECKING:
     from agentlab_runner.agents.llm.policy import LanguagePolicy

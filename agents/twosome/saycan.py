@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from agentlab_runner.agents.rl.phrases import usable
 from agentlab_runner.agents.twosome.actor import PhraseActor
 from agentlab_runner.agents.twosome.settings import SaycanSettings
-from agentlab_runner.agents.twosome.states import question_of, usable
+from agentlab_runner.agents.twosome.states import question_of
 from agentlab_runner.agents.twosome.vectors import VectorEpisode, network, vector_episode, vectors
 from agentlab_runner.runners.types import Decision, Observation, Trajectory
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from agentlab_runner.agents.rl.phrases import usable
 from agentlab_runner.agents.rl.ppo import approx_kl, explained_variance, gae, normalised, policy_loss, value_loss
 from agentlab_runner.agents.twosome.settings import VectorPpoSettings
-from agentlab_runner.agents.twosome.states import usable
 from agentlab_runner.agents.twosome.vectors import VectorEpisode, admissible, network, vector_episode, vectors
 from agentlab_runner.runners.types import Decision, Observation, Trajectory
 

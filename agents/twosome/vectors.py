@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from agentlab_runner.agents.twosome.states import chosen, duration, reward
+from agentlab_runner.agents.rl.phrases import chosen, duration, reward
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.types import Observation, Trajectory
 

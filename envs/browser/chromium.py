@@ -64,16 +64,17 @@ class Browser:
 
     Args:
         settings: whose program is started, or whose endpoint is connected to.
+        hosts: names that resolve, as `--host-resolver-rules` has them; no other does.
 
     Raises:
         Missing: if it cannot be had; the message has what it said last.
     """
 
-    def __init__(self, settings: BrowserSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: BrowserSettings, hosts: str = "") -> None:
+        self.settings, self.hosts = settings, hosts
         self.targets: set[str] = set()
         """Our pages; what one of them opens is closed at once."""
-        self._process = None if settings.kind == "endpoint" else _Process(find(settings.executable))
+        self._process = None if settings.kind == "endpoint" else _Process(find(settings.executable), hosts)
         try:
             transport = self._process.pipe if self._process else Socket(_address(settings), settings.patience)
             self.cdp = Cdp(transport, settings.patience)
@@ -103,14 +104,15 @@ class Browser:
 class _Process:
     """A Chromium of our own, its profile and its two pipes."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, hosts: str) -> None:
         self.program = program
         sweep()
-        self._lock, self._profile = _profile()
+        self._lock, self._profile = own_folder()
         theirs_in, ours_out = map(_high, os.pipe())
         ours_in, theirs_out = map(_high, os.pipe())
         root = ("--no-sandbox",) if os.geteuid() == 0 else ()  # elsewhere Chromium's own sandbox stays on
-        arguments = [program, *FLAGS, *root, f"--user-data-dir={self._profile}", "about:blank"]
+        known = (f"--host-resolver-rules={hosts},MAP * ~NOTFOUND",) if hosts else ()  # of two the last holds
+        arguments = [program, *FLAGS, *known, *root, f"--user-data-dir={self._profile}", "about:blank"]
         said = _high(os.open(self._profile / "stderr", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         null = _high(os.open(os.devnull, os.O_RDWR))
         actions = [(os.POSIX_SPAWN_DUP2, theirs_in, 3), (os.POSIX_SPAWN_DUP2, theirs_out, 4)]
@@ -147,15 +149,15 @@ class _Process:
 
 
 def sweep() -> None:
-    """Remove the profiles of browsers whose owner was killed before it could."""
+    """Remove the folders of browsers whose owner was killed before it could."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PROFILE}*"):
         with suppress(OSError), open(folder / "owner", "r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _profile() -> tuple[IO[str], Path]:
-    """A folder of its own, and its lock, which says that its owner lives."""
+def own_folder() -> tuple[IO[str], Path]:
+    """A temporary folder, and its lock: until that is closed, its owner lives and `sweep` leaves it alone."""
     hidden = Path(tempfile.mkdtemp(prefix=f"new-{PROFILE}"))
     lock = open(hidden / "owner", "w")  # noqa: SIM115 - it stays open for as long as the browser lives
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -198,13 +200,14 @@ class _Shared:
         self.lock = threading.Lock()
         self.pages: dict[Browser, int] = {}
 
-    def take(self, settings: BrowserSettings) -> Browser:
+    def take(self, settings: BrowserSettings, hosts: str) -> Browser:
         with self.lock:
             for browser, pages in self.pages.items():
-                if browser.settings == settings and pages < settings.pages and not browser.cdp.lost:
+                fits = (browser.settings, browser.hosts) == (settings, hosts)
+                if fits and pages < settings.pages and not browser.cdp.lost:
                     self.pages[browser] += 1
                     return browser
-            browser = Browser(settings)
+            browser = Browser(settings, hosts)
             self.pages[browser] = 1
             return browser
 
@@ -220,13 +223,13 @@ class _Shared:
 _shared = _Shared()
 
 
-def take(settings: BrowserSettings) -> Browser:
+def take(settings: BrowserSettings, hosts: str = "") -> Browser:
     """A browser with room for one page more; a dead one is replaced.
 
     Raises:
         Missing: if it cannot be had.
     """
-    return _shared.take(settings)
+    return _shared.take(settings, hosts)
 
 
 def give(browser: Browser) -> None:

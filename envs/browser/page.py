@@ -37,14 +37,15 @@ class Page:
     Args:
         settings: of the browser, which is started if there is none with room.
         size: width and height of the window.
+        hosts: names that resolve in it (`chromium.Browser`).
 
     Raises:
         chromium.Missing: if there is no browser to be had.
         Lost: if it went away meanwhile.
     """
 
-    def __init__(self, settings: BrowserSettings, size: tuple[int, int]) -> None:
-        self.browser = chromium.take(settings)
+    def __init__(self, settings: BrowserSettings, size: tuple[int, int], hosts: str = "") -> None:
+        self.browser = chromium.take(settings, hosts)
         self.cdp = self.browser.cdp
         self.left = ""
         """Where it went by itself."""

@@ -9,9 +9,13 @@ from pathlib import Path
 LEFT_OUT = ("button-delay", "chase-circle", "hover-shape", "moving-items", "simon-says")
 """Pages that are no tasks: what is right depends on the clock, so their makers left them out (miniwob-plusplus 82)."""
 RELOADED = frozenset({
-    "book-flight", "book-flight-nodelay", "choose-date", "click-menu-2", "drag-cube", "drag-items", "drag-items-grid", "drag-sort-numbers", "form-sequence", "use-slider", "use-slider-2",
+    "book-flight", "book-flight-nodelay", "choose-date", "click-menu-2", "drag-cube", "drag-items", "drag-items-grid",
+    "drag-sort-numbers", "form-sequence", "scroll-text", "search-engine", "stock-market", "use-autocomplete",
+    "use-autocomplete-nodelay", "use-colorwheel", "use-colorwheel-2", "use-slider", "use-slider-2", "use-spinner",
 })  # fmt: skip
-"""Tasks whose page shows something of earlier episodes when it is only reset; `tests/envs/miniwob` finds them."""
+"""Tasks whose page shows something of what was done in earlier episodes when it is only reset; a test finds them."""
+FLIGHT = ("flight.AA", "flight.Alaska", "flight.Alaska-auto")
+"""Forms of airlines' sites, larger than the others and on pages that need a server; none of `all`."""
 SYNAPSE = (
     "book-flight", "choose-date", "choose-list", "click-button", "click-button-sequence", "click-checkboxes",
     "click-checkboxes-large", "click-checkboxes-soft", "click-checkboxes-transfer", "click-collapsible",
@@ -53,16 +57,21 @@ def tasks() -> tuple[str, ...]:
     return tuple(name for name in found if name not in LEFT_OUT)
 
 
+def page(task: str) -> str:
+    """Where a task's page lies in the package's folder."""
+    return f"{task.replace('.', '/')}/wrapper.html" if task in FLIGHT else f"miniwob/{task}.html"
+
+
 def chosen(names: Sequence[str]) -> tuple[str, ...]:
     """Tasks by name; `all`, `synapse` and a `*` at the end of a name stand for several.
 
     Raises:
-        ValueError: if one is none.
+        ValueError: if one is none, or flight tasks are among others.
     """
-    known, found = tasks(), dict[str, None]()
+    known, found = (*tasks(), *FLIGHT), dict[str, None]()
     for name in names:
         if name == "all":
-            several: Sequence[str] = known
+            several: Sequence[str] = tasks()
         elif name == "synapse":
             several = SYNAPSE
         elif name.endswith("*"):
@@ -72,6 +81,11 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
         if not several:
             raise ValueError(_unknown(name, known))
         found |= dict.fromkeys(several)
+    if 0 < len(found.keys() & set(FLIGHT)) < len(found):
+        raise ValueError(
+            f"env.tasks has {next(name for name in found if name in FLIGHT)} among tasks of another size; the flight "
+            "tasks are played by themselves: env.tasks=[flight.*]"
+        )
     return tuple(found)
 
 

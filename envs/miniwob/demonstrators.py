@@ -16,6 +16,14 @@ FIND = """(xpath) => (lab.aim(xpath).matches || []).map((one, n) => {
 })"""
 
 
+ALIKE = """(ref) => lab.target(ref).flatMap((one) => {
+  const text = (one.innerText || '').trim(), kin = [one, ...one.querySelectorAll('*')];
+  for (let up = one.parentElement; up; up = up.parentElement) kin.push(up);
+  const same = kin.filter((other) => text && (other.innerText || '').trim() === text);
+  return [one.control, ...same].filter((other) => other?.dataset.wob_ref).map((other) => +other.dataset.wob_ref);
+})"""
+
+
 class Demonstrator:
     """Does tasks as an experienced user; satisfies `runners.experiment.Demonstrator`.
 
@@ -64,14 +72,15 @@ class Demonstrator:
         return primitives.write(block)
 
     def _primitive(self, page: Any) -> str:
-        said = str(self._next(page))
+        meant = self._next(page)
         if page.action != "phrases":
-            return said
-        for action in page.offered.values():
-            if primitives.read(action) == primitives.read(said):
-                return str(action)
+            return str(meant)
+        for same in (meant, *_alike(page, meant)):
+            for action in page.offered.values():
+                if primitives.read(action) == (same,):
+                    return str(action)
         raise ValueError(
-            f"the demonstrator of {page.task} does {said}, which is none of the phrases of this page; choose "
+            f"the demonstrator of {page.task} does {meant}, which is none of the phrases of this page; choose "
             "env.action=utterances or program, or leave the task out"
         )
 
@@ -101,6 +110,14 @@ class Demonstrator:
             return None
         del self._left[: self._left.index(ahead[0]) + 1]
         return str(ahead[0].arguments[0])
+
+
+def _alike(page: Any, meant: Primitive) -> list[Primitive]:
+    """Clicks that do the same: on what a label labels, on what holds it or lies in it and says the same."""
+    if meant.name != "click":
+        return []
+    refs: Sequence[int] = page.stage.page.evaluate(ALIKE, meant.arguments[0])
+    return [Primitive("click", (int(ref),)) for ref in refs]
 
 
 def _is_there(page: Any, primitive: Primitive) -> bool:

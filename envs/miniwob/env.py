@@ -9,15 +9,17 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agentlab_runner.envs.browser.cdp import Lost
 from agentlab_runner.envs.browser.settings import BrowserSettings
-from agentlab_runner.envs.miniwob import catalog, primitives, words
+from agentlab_runner.envs.miniwob import catalog, features, primitives, words
 from agentlab_runner.envs.miniwob.parser import PageParser
-from agentlab_runner.envs.miniwob.stage import AREA, Done, Stage
+from agentlab_runner.envs.miniwob.stage import Done, Stage
 from agentlab_runner.envs.spaces import AnyText
 
 Observation = dict[str, Any]
 Split = Literal["demonstrations", "train", "test"]
 Action = Literal["program", "phrases", "utterances"]
+Variant = Literal["stock", "synapse_compat"]
 PageSeed = Literal["own", "browsergym"]
 Reward = Literal["strict", "raw"]
 
@@ -32,8 +34,9 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     An observation holds `text` (the goal and the page, in the form that `action` asks for), `goal`, `html` (of the
     task, as Synapse's, with the numbers of elements), `elements` (JSON of what is on the page: text, kind, place,
     colour, whether the screen shows it) and, if asked for, `image` (uint8 [210, 160, 3]). With `action: phrases` what
-    can be done stands in `actions`, and in `action_ids` the primitives for each; with `action: program` the page's html
-    without numbers in `state`, and in `task` what the page is called.
+    can be done stands in `actions`, in `action_ids` the primitives for each, and in `features` (float32 [n, d]) what
+    the screen shows of the thing that each acts on (`features.NAMES`); with `action: program` the page's html without
+    numbers in `state`, and in `task` what the page is called.
 
     An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
 
@@ -43,13 +46,15 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     `raw_positive`.
     The info of a step holds `success`, `parsed`, `parse_failed`, `program` (what was done in calls that find elements
     by xpaths; None where a part has no call, "" where nothing was done), `outcomes` (a primitive and why it did
-    nothing, each), `raw`, `stop` (None, `success`, `failure`, `horizon` or `timeout`), `reason`, `marks` and
-    `measures`.
+    nothing, each), `raw`, `stop` (None, `success`, `failure`, `horizon`, `timeout`, or `device_lost` where the
+    browser went away: the next episode has another), `reason`, `marks` and `measures`.
 
     Raises:
         ValueError: unknown task or choice, or no browser; before an episode begins.
         ConnectionError: at `reset`, if the browser is gone and cannot be had again.
     """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 2, "blocking": True, "keeps_task": True}  # noqa: RUF012
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         action: Action = "program",
         parser: PageParser | None = None,
         browser: Mapping[str, Any] | None = None,
+        variant: Variant = "stock",
         page_seed: PageSeed = "own",
         image: bool = False,
         reward: Reward = "strict",
@@ -68,7 +74,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     ) -> None:
         for name, value, choices in (
             ("split", split, get_args(Split)), ("action", action, get_args(Action)),
-            ("page_seed", page_seed, get_args(PageSeed)), ("reward", reward, get_args(Reward)),
+            ("variant", variant, get_args(Variant)), ("page_seed", page_seed, get_args(PageSeed)),
+            ("reward", reward, get_args(Reward)),
         ):  # fmt: skip
             if value not in choices:
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
@@ -81,7 +88,9 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.parser = parser or PageParser("block")
         self.image, self.horizon, self.seconds = image, horizon, max_episode_seconds
         self.render_mode = render_mode
-        self.stage = Stage(BrowserSettings(**(browser or {})), "test" if split == "test" else "train")
+        mode, flights = "test" if split == "test" else "train", self.tasks[0] in catalog.FLIGHT
+        self.variant = variant
+        self.stage = Stage(BrowserSettings(**(browser or {})), mode, flights, compat=variant == "synapse_compat")
         self._said: list[str] = []
         """What was done in this episode, in words."""
         self._offered: Mapping[str, str] = {}
@@ -93,8 +102,10 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             shown |= {"state": AnyText(1 << 18), "task": AnyText(64)}
         if action == "phrases":
             shown |= {name: spaces.Sequence(AnyText(4096)) for name in ("actions", "action_ids")}
+            row = spaces.Box(-np.inf, np.inf, (len(features.NAMES),), np.float32)
+            shown["features"] = spaces.Sequence(row, stack=True)
         if image:
-            shown["image"] = spaces.Box(0, 255, (AREA[3], AREA[2], 3), np.uint8)
+            shown["image"] = spaces.Box(0, 255, (self.stage.area[3], self.stage.area[2], 3), np.uint8)
         self.observation_space = spaces.Dict(shown)
         self.action_space = AnyText(1 << 14)
 
@@ -107,17 +118,27 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         if task not in self.tasks:
             raise ValueError(f"{task!r} is none of this environment's tasks: {', '.join(self.tasks[:8])}")
         self.number = self._page_seed(seed) if asked.get("page_seed") is None else self._own(asked["page_seed"])
-        self.seen = self.stage.reset(task, self.number)
+        try:
+            self.seen = self.stage.reset(task, self.number)
+        except Lost:  # as happens to a browser between two episodes; now there is another
+            self.seen = self.stage.reset(task, self.number)
         self.task, self.goal = task, str(self.seen["utterance"])
         self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
-        restart = {"task": task, "page_seed": self.number}
-        return self._observe(), {"task": task, "goal": self.goal, "page_seed": self.number, "restart": restart}
+        begun = {"task": task, "page_seed": self.number}
+        info = {**begun, "goal": self.goal, "variant": self.variant, "restart": begun}
+        return self._observe(), {**info, "measures": {"raw": 0.0, "raw_positive": 0.0}}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset before the next step")
         if not isinstance(action, str):
             raise ValueError(f"an action is the agent's text, not {type(action).__name__} {action!r}")
+        try:
+            return self._step(action)
+        except Lost as fault:
+            return self._lost(action, str(fault))
+
+    def _step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         block = primitives.read(self.parser.parse(action) or "")
         outcomes: list[Done] = []
         told: list[tuple[primitives.Primitive, ...] | None] = []
@@ -126,7 +147,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             told.append(self.stage.told(primitive))
             outcomes.append(self.stage.do(primitive))
             late = self.seconds is not None and time.monotonic() - self._began > self.seconds
-            if self.stage.page.left or late or self.stage.state()["done"]:
+            if self.stage.page.left or late or outcomes[-1].over:
                 break
         self._steps += 1
         self._said += [phrase for phrase, one in self._offered.items() if one == action]
@@ -154,14 +175,31 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         reward = float(won) if self.paid == "strict" else raw
         return self._observe(), reward, stop in ("success", "failure"), stop in ("horizon", "timeout"), info
 
+    def _lost(self, action: str, why: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """The browser or the page went away: the episode says nothing, unless the page left the task by itself."""
+        block, left, self._ended = primitives.read(self.parser.parse(action) or ""), self.stage.page.left, True
+        info: dict[str, Any] = {
+            "success": False,
+            "parsed": None if block is None else primitives.write(block),
+            "parse_failed": block is None,
+            "program": None,
+            "outcomes": [],
+            "raw": 0.0,
+            "stop": "failure" if left else "device_lost",
+            "reason": f"left_page: {left}" if left else why,
+            "marks": [],
+            "measures": {"raw": 0.0, "raw_positive": 0.0},
+        }
+        return self._shown, 0.0, bool(left), not left, info
+
     @property
     def offered(self) -> Mapping[str, str]:
         """The phrases of now, and the primitives for each."""
         return self._offered
 
     def render(self) -> NDArray[np.uint8]:
-        """The task's area, uint8 [210, 160, 3]."""
-        return self.stage.page.screenshot(AREA)
+        """The task's area, uint8 [210, 160, 3], of flight tasks [667, 375, 3]."""
+        return self.stage.page.screenshot(self.stage.area)
 
     def close(self) -> None:
         self.stage.close()
@@ -201,10 +239,13 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         if self.action == "program":
             shown |= {"state": words.without_numbers(self.seen["html"]), "task": self.task}
         if self.action == "phrases":
-            self._offered = words.phrases(self.goal, elements)
+            offers = words.offers(self.goal, elements)
+            self._offered = {offer.phrase: offer.action for offer in offers}
             shown |= {"actions": tuple(self._offered), "action_ids": tuple(self._offered.values())}
+            shown["features"] = features.table(self.goal, offers)
         if self.image:
             shown["image"] = self.render()
+        self._shown = shown
         return shown
 
     def _text(self, elements: Sequence[words.Element]) -> str:
@@ -218,5 +259,6 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
                 return f"Task: {self.goal}\nState:\n{words.without_numbers(self.seen['html'])}"
 
     def _marks(self, outcomes: Sequence[Done]) -> list[dict[str, Any]]:
-        taps = [{"kind": "tap", "x": one.at[0] / AREA[2], "y": one.at[1] / AREA[3]} for one in outcomes if one.at]
+        _, _, width, height = self.stage.area
+        taps = [{"kind": "tap", "x": one.at[0] / width, "y": one.at[1] / height} for one in outcomes if one.at]
         return [*taps, {"kind": "text", "text": "; ".join(one.primitive for one in outcomes)[:200]}]

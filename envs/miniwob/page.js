@@ -73,17 +73,22 @@
 
   lab.state = () => ({ done: WOB_DONE_GLOBAL, raw: WOB_RAW_REWARD_GLOBAL, reason: WOB_REWARD_REASON });
 
+  lab.settled = async (longest) => { await lab.quiet(longest); return WOB_DONE_GLOBAL; };
+
   lab.observe = () => {
     const told = core.getUtterance();
-    core.getDOMInfo();
     lab.goal = typeof told === 'string' ? told : told.utterance;
     return {
       ...lab.state(),
       utterance: lab.goal,
       fields: typeof told === 'string' ? null : told.fields,
-      html: html(),
-      elements: elements(),
+      ...lab.seen(),
     };
+  };
+
+  lab.seen = () => {
+    if (window === window.top) core.getDOMInfo();  // a frame's elements are numbered by the page around it
+    return { html: html(), elements: elements() };
   };
 
   const html = () => {
@@ -108,7 +113,7 @@
       const rect = element.getBoundingClientRect(), style = getComputedStyle(element);
       const acts = points(element) || element instanceof SVGElement;
       const text = own(element);
-      if (!acts && !text && !element.onclick) continue;
+      if (!acts && !text && !element.onclick && !painted(element, style)) continue;
       found.push({
         ref: +element.dataset.wob_ref,
         tag: element.tagName.toLowerCase(),
@@ -119,7 +124,10 @@
         label: label(element).slice(0, 100),
         options: element instanceof HTMLSelectElement ? [...element.options].map((one) => one.text.trim()) : [],
         left: rect.left, top: rect.top, width: rect.width, height: rect.height,
+        chosen: element instanceof HTMLSelectElement ? [...element.selectedOptions].map((one) => one.text.trim()) : [],
+        controls: element instanceof HTMLLabelElement && element.control ? +element.control.dataset.wob_ref : 0,
         colour: element instanceof SVGElement ? style.fill : style.backgroundColor, ink: style.color,
+        frame: parseFloat(style.borderTopWidth) > 0 ? style.borderTopColor : '',
         focused: document.activeElement === element,
         clickable: acts,
         visible: aim(element).point !== null,
@@ -130,8 +138,24 @@
 
   const label = (element) => {
     if (element.labels && element.labels.length) return words(element.labels[0]);
-    return element.placeholder || element.title || element.getAttribute('aria-label') || element.alt || '';
+    return element.placeholder || element.title || element.getAttribute('aria-label') || element.alt || before(element);
   };
+
+  // What stands before a field names it where the page does not say so.
+  const FIELD = 'textarea,select,input:not([type=submit],[type=button],[type=checkbox],[type=radio])';
+  const NAMES = 'label,span,div,b,th,td,dt';
+  const before = (element) => {
+    if (!element.matches(FIELD)) return '';
+    const one = element.previousElementSibling
+      || (element.parentElement.matches('td,dd,div,span') ? element.parentElement.previousElementSibling : null);
+    const names = one && one.matches(NAMES) && !one.closest('#query') && !one.children.length && one.getClientRects().length;
+    const said = names ? words(one) : '';
+    return said.length <= 40 ? said : '';
+  };
+
+  // A patch of colour or a frame with nothing in it.
+  const painted = (element, style) => !element.children.length
+    && (!/, 0\)$|^transparent$/.test(style.backgroundColor) || parseFloat(style.borderTopWidth) > 0);
 
   // -- aiming: a point of an element that is on top --------------------------------------------------------------------
   const GRID = [0.5, 0.2, 0.8, 0.05, 0.95];
@@ -177,7 +201,9 @@
       element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
       aimed = aim(element);
     }
-    return { ...aimed, n, tag: element.tagName.toLowerCase(), name: named(element) };
+    const frame = window.frameElement ? window.frameElement.getBoundingClientRect() : { left: 0, top: 0 };
+    const point = aimed.point && [aimed.point[0] + frame.left, aimed.point[1] + frame.top];
+    return { ...aimed, point, n, tag: element.tagName.toLowerCase(), name: named(element) };
   };
 
   lab.option = (element, text) => {

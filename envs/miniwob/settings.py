@@ -25,6 +25,7 @@ class MiniwobSettings(Settings):
     action: Literal["program", "phrases", "utterances"]
     parser: PageParserSettings
     browser: BrowserSettings
+    variant: Literal["stock", "synapse_compat"]
     page_seed: Literal["own", "browsergym"]
     image: bool
     reward: Literal["strict", "raw"]
@@ -36,6 +37,14 @@ class MiniwobSettings(Settings):
     def _are_tasks(cls, tasks: list[str]) -> list[str]:
         catalog.chosen(tasks)
         return tasks
+
+    @model_validator(mode="after")
+    def _reaches_its_pages(self) -> Self:
+        if self.browser.kind == "endpoint" and any(task in catalog.FLIGHT for task in catalog.chosen(self.tasks)):
+            raise ValueError(
+                "flight tasks come from a server that only a browser of this run may reach; choose env/browser=chromium"
+            )
+        return self
 
     @model_validator(mode="after")
     def _speaks_one_language(self) -> Self:

@@ -9,14 +9,14 @@ from agentlab_runner.envs.browser.cdp import Lost, Refused
 from agentlab_runner.envs.browser.chromium import Missing
 from agentlab_runner.envs.browser.page import Failed, Page
 from agentlab_runner.envs.browser.settings import BrowserSettings
-from agentlab_runner.envs.miniwob.catalog import RELOADED, folder
+from agentlab_runner.envs.miniwob import flight
+from agentlab_runner.envs.miniwob.catalog import FLIGHT, RELOADED, folder, page
 from agentlab_runner.envs.miniwob.primitives import Primitive
 
 WINDOW = (500, 320)
 """As the package opens it; a task's area is its upper left corner."""
 AREA = (0, 0, 160, 210)
-AWAY = (WINDOW[0] - 1, WINDOW[1] - 1)
-"""Where the mouse is when an episode begins."""
+FLIGHT_WINDOW, FLIGHT_AREA = (600, 800), (0, 0, 375, 667)
 QUIET = 1000
 """Milliseconds that a page has for what it shows after an action: as long as the original waits always."""
 READY = 4000
@@ -35,6 +35,8 @@ class Done:
     """Why it did nothing, in words; "" if it did."""
     at: tuple[float, float] | None = None
     """Where the mouse was, in CSS pixels."""
+    over: bool = False
+    """Whether the task is done."""
 
 
 class Stage:
@@ -43,17 +45,32 @@ class Stage:
     Args:
         settings: of the browser.
         mode: `train` or `test`: which of its texts a task draws.
+        flights: whether the tasks are those of `catalog.FLIGHT`, or none of them is.
+        compat: change the pages as those of Synapse's repository are changed (compat.js).
 
     Raises:
         Missing: if there is no browser.
     """
 
-    def __init__(self, settings: BrowserSettings, mode: str = "train") -> None:
+    def __init__(
+        self, settings: BrowserSettings, mode: str = "train", flights: bool = False, compat: bool = False
+    ) -> None:
+        if flights and settings.kind == "endpoint":
+            raise Missing(
+                "flight tasks come from a server that only a browser of this run may reach; choose env/browser=chromium"
+            )
         self.mode = mode
-        self._pages = folder().as_uri()
+        self.area, self._window = (FLIGHT_AREA, FLIGHT_WINDOW) if flights else (AREA, WINDOW)
         self._settings = settings
         self._task = ""
-        self.page = self._fresh()
+        self._scripts = ("page.js", "paths.js", *(["flight.js"] if flights else []), *(["compat.js"] if compat else []))
+        self._server = flight.take(folder()) if flights else None
+        self._pages = self._server.url if self._server else folder().as_uri()
+        try:
+            self.page = self._fresh()
+        except BaseException:
+            self._dismiss()
+            raise
 
     def reset(self, task: str, seed: int) -> dict[str, Any]:
         """A new episode; gives what `observe` does.
@@ -66,10 +83,11 @@ class Stage:
                 self.page.close()
                 self._task = ""
                 self.page = self._fresh()
-            self.page.hover(*AWAY)  # what lay under the mouse at the end would look otherwise at the beginning
-            if task != self._task or task in RELOADED:
+            away = (self._window[0] - 1, self._window[1] - 1)
+            self.page.hover(*away)  # what lay under the mouse at the end would look otherwise at the beginning
+            if task != self._task or task in RELOADED or task in FLIGHT:
                 self._task = ""
-                self.page.goto(f"{self._pages}/miniwob/{task}.html")
+                self.page.goto(f"{self._pages}/{page(task)}")
                 self._task = task
         except (Failed, Missing) as fault:
             raise Lost(str(fault)) from fault
@@ -79,11 +97,6 @@ class Stage:
     def observe(self) -> dict[str, Any]:
         """`done`, `raw` (reward), `reason`, `utterance`, `fields`, `html` and `elements` (see page.js) of now."""
         return self._shown(self._ask("() => lab.observe()"))
-
-    def state(self) -> dict[str, Any]:
-        """`done`, `raw` and `reason` alone."""
-        found: dict[str, Any] = self._ask("() => lab.state()")
-        return found
 
     def do(self, primitive: Primitive) -> Done:
         """Do it and wait until the page is quiet.
@@ -96,9 +109,8 @@ class Stage:
             fault = self._do(primitive, at)
         except (Failed, Refused) as said:
             fault = str(said)
-        if not self.page.left:
-            self._ask("(longest) => lab.quiet(longest)", QUIET)
-        return Done(str(primitive), fault, at[-1] if at else None)
+        over = not self.page.left and bool(self._ask("(longest) => lab.settled(longest)", QUIET))
+        return Done(str(primitive), fault, at[-1] if at else None, over)
 
     def told(self, primitive: Primitive) -> tuple[Primitive, ...] | None:
         """The same by xpaths in place of numbers, on the page as it is.
@@ -127,16 +139,22 @@ class Stage:
 
     def close(self) -> None:
         self.page.close()
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        if self._server:
+            self._server = None
+            flight.give()
 
     def _fresh(self) -> Page:
-        page = Page(self._settings, WINDOW)
+        fresh = Page(self._settings, self._window, self._server.hosts if self._server else "")
         try:
-            for script in ("page.js", "paths.js"):
-                page.before_scripts(files(__package__).joinpath(script).read_text("utf-8"))
+            for script in self._scripts:
+                fresh.before_scripts(files(__package__).joinpath(script).read_text("utf-8"))
         except BaseException:
-            page.close()
+            fresh.close()
             raise
-        return page
+        return fresh
 
     def _ask(self, script: str, *given: Any) -> Any:
         """What is always there to be asked; a page that no longer has it is lost, and loaded anew next time."""

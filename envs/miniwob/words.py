@@ -4,9 +4,24 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 Element = Mapping[str, Any]
+Act = Literal["click", "type", "choose", "wait"]
+
+
+class Offer(NamedTuple):
+    """Something that can be done."""
+
+    act: Act
+    phrase: str
+    action: str
+    """The primitives that do it."""
+    element: Element | None
+    """What it is done to."""
+    word: str = ""
+    """What is typed or chosen."""
+
 
 MOST = 64
 """Phrases of a state."""
@@ -29,7 +44,7 @@ INPUTS = {
     "submit": "button", "date": "date field", "time": "time field", "number": "number field", "range": "slider",
 }  # fmt: skip
 WRITTEN = ("text", "password", "date", "time", "number", "search", "email", "tel", "url")
-ORDINALS = ("1st", "2nd", "3rd")
+ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 
 def kind(element: Element) -> str:
@@ -59,9 +74,10 @@ def named(element: Element) -> str:
         said = element["value"]
     if said:
         return f"{kind(element)} {_quoted(said)}"
-    if shade := colour(element["colour"]):
-        return f"{shade} {kind(element)}"
-    return kind(element)
+    shade = "" if takes_text(element) or element["tag"] == "select" else colour(element["colour"])
+    if element["tag"] == "span":
+        return f"{shade} area" if shade else "icon"
+    return f"{shade} {kind(element)}" if shade else kind(element)
 
 
 def numbered(elements: Sequence[Element]) -> list[str]:
@@ -95,27 +111,65 @@ def listing(elements: Sequence[Element]) -> str:
 
 
 def phrases(goal: str, elements: Sequence[Element]) -> dict[str, str]:
-    """What can be done now: for each phrase, all different, the primitives that do it.
+    """What can be done now: for each phrase, all different, the primitives that do it; see `offers`."""
+    return {offer.phrase: offer.action for offer in offers(goal, elements)}
 
-    Anything shown can be clicked, the words of the goal can be typed into fields, options of lists be chosen.
+
+def offers(goal: str, elements: Sequence[Element]) -> list[Offer]:
+    """What can be done now, at most `MOST`, no phrase twice.
+
+    Anything shown can be clicked, the words of the goal can be typed into fields, options of lists be chosen. Texts
+    come last, where there is room. Of two that do the same, a label and what it labels or a box and a thing of the same
+    text in it, the inner one stays.
     """
     visible = shown(elements)
-    found: dict[str, str] = {}
-    for element, name in zip(visible, numbered(visible), strict=True):
+    said = sayable(goal)
+    found: dict[str, Offer] = {}
+
+    def add(act: Act, phrase: str, action: str, element: Element, word: str = "") -> None:
+        if len(found) < MOST:
+            found.setdefault(phrase, Offer(act, phrase, action, element, word))
+
+    told = [element for element in visible if not _said_within(element, visible)]
+    pairs = list(zip(told, numbered(told), strict=True))
+    for element, name in pairs:
         ref = element["ref"]
         if element["tag"] == "select":
             for option in element["options"]:
-                _add(found, f"choose {_quoted(option)} in the {name}", f"select {ref} {json.dumps(option)}")
+                action = f"select {ref} {json.dumps(option)}"
+                add("choose", f"choose {_quoted(option)} in the {name}", action, element, option)
         elif takes_text(element):
-            _add(found, f"click the {name}", f"click {ref}")
-            for word in sayable(goal):
-                _add(found, f"type {_quoted(word)} into the {name}", f"type {ref} {_text(word)}")
+            add("click", f"click the {name}", f"click {ref}", element)
+            for word in said:
+                add("type", f"type {_quoted(word)} into the {name}", f"type {ref} {_text(word)}", element, word)
         elif element["clickable"]:
-            _add(found, f"click the {name}", f"click {ref}")
-    for element, name in zip(visible, numbered(visible), strict=True):  # texts last, where there is room
+            add("click", f"click the {name}", f"click {ref}", element)
+    for element, name in pairs:
         if not element["clickable"] and element["tag"] not in ("select", "option"):
-            _add(found, f"click the {name}", f"click {element['ref']}")
-    return found or {"wait": "press escape"}
+            add("click", f"click the {name}", f"click {element['ref']}", element)
+    return list(found.values()) or [Offer("wait", "wait", "press escape", None)]
+
+
+def _said_within(element: Element, visible: Sequence[Element]) -> bool:
+    """Whether a click on something else that is shown does the same: what a label labels, or the same text within."""
+    if element["controls"]:
+        return any(other["ref"] == element["controls"] for other in visible)
+    text = element["text"]
+    return bool(text) and any(
+        other["text"] == text and _size(other) < _size(element) and _inside(other, element) for other in visible
+    )
+
+
+def _size(element: Element) -> tuple[float, int]:
+    """Area, and of equal ones the later element is the inner one."""
+    return float(element["width"] * element["height"]), -int(element["ref"])
+
+
+def _inside(inner: Element, outer: Element) -> bool:
+    return bool(
+        inner["left"] >= outer["left"] - 1 and inner["left"] + inner["width"] <= outer["left"] + outer["width"] + 1
+        and inner["top"] >= outer["top"] - 1 and inner["top"] + inner["height"] <= outer["top"] + outer["height"] + 1
+    )  # fmt: skip
 
 
 def as_json(elements: Sequence[Element]) -> str:
@@ -135,11 +189,6 @@ def sayable(goal: str) -> list[str]:
     return [word for word in dict.fromkeys(words) if word]
 
 
-def _add(found: dict[str, str], phrase: str, action: str) -> None:
-    if len(found) < MOST:
-        found.setdefault(phrase, action)
-
-
 def _quoted(text: str) -> str:
     said = " ".join(text.split())
     return f'"{said if len(said) <= LONGEST else said[: LONGEST - 3] + "..."}"'
@@ -150,4 +199,5 @@ def _text(word: str) -> str:
 
 
 def _ordinal(number: int) -> str:
-    return ORDINALS[number - 1] if number <= len(ORDINALS) else f"{number}th"
+    teens = 10 < number % 100 < 14
+    return f"{number}{'th' if teens else ORDINALS.get(number % 10, 'th')}"

@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from agentlab_runner.runners.check.trace import digest, name_of
-from agentlab_runner.runners.experiment import PreparingAgent
+from agentlab_runner.runners.experiment import PreparingAgent, RememberingAgent
 from agentlab_runner.runners.launch import building
 from agentlab_runner.runners.online.parts import make_agent, make_rollout
 from agentlab_runner.runners.online.rollout import EVAL, episode_seeds, play
@@ -54,11 +54,12 @@ class Agents:
         self._made += 1
         own = self.folder / f"agent_{self._made}"
         own.mkdir()
-        if (self.run / "model").exists():
-            shutil.copytree(self.run / "model", own / "model")
+        self._take("model", own)
         seed_everything(self.cfg.seed)
         with building():
             agent = make_agent(self.cfg, own, self.trainer)
+        if isinstance(agent, RememberingAgent):
+            self._take("memory", own)
         if isinstance(agent, PreparingAgent):
             with Progress(1, "preparing") as progress:
                 agent.prepare(own, progress.report)
@@ -67,6 +68,12 @@ class Agents:
             agent.load_state_dict(state["agent"])
         self.name = name_of(agent)
         return agent
+
+    def _take(self, name: str, own: Path) -> None:
+        """A folder of the short run, if it made one."""
+        assert self.run is not None
+        if (self.run / name).exists():
+            shutil.copytree(self.run / name, own / name)
 
     @cached_property
     def mode(self) -> "tuple[Noted, list[Trajectory]]":

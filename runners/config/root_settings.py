@@ -87,6 +87,8 @@ class RootSettings(RunSettings):
     group_size: int = Field(default=1, ge=1)
     eval: EvalSettings
     checkpoint: CheckpointSettings
+    record_successes: int = Field(default=0, ge=0)
+    """Training episodes that succeeded, recorded for each task, at most."""
     init_from: str | None = Field(default=None, min_length=1)
     """The run, or RUN@CHECKPOINT, whose weights it starts from."""
     warm_start: WarmStartSettings | None = None

@@ -36,7 +36,11 @@ def begun(env: Any, answer: Any) -> tuple[Observation, Mapping[str, Any]]:
     if not (isinstance(answer, tuple | list) and len(answer) == 2):
         raise ValueError(f"{_name(env)}.reset gave {_shape(answer)}, but must give (observation, info)")
     observation, info = answer
-    return _seen(env, "reset", observation), _told(env, "reset", info)
+    told = _told(env, "reset", info)
+    if not isinstance(told.get("restart", {}), Mapping):
+        wanted = "but it is the options that begin this episode again, as {'task': ...}"
+        raise ValueError(f"{_name(env)}.reset says restart={_short(told['restart'])}, {wanted}")
+    return _seen(env, "reset", observation), told
 
 
 def check(env: Any) -> None:

@@ -26,6 +26,7 @@ from agentlab_runner.runners.online.held_out import HeldOut, evaluated
 from agentlab_runner.runners.online.origin import Origin
 from agentlab_runner.runners.online.parts import check, make_agent, make_rollout, model_maker
 from agentlab_runner.runners.online.rollout import DEMO, EVAL, OFFLINE, TRAIN, Rollout, demonstrate, episode_seeds
+from agentlab_runner.runners.online.successes import Successes
 from agentlab_runner.runners.online.warm_start import WarmStartCache, cache_key, corpus, env_settings
 from agentlab_runner.runners.processes.collective import from_first, gather
 from agentlab_runner.runners.processes.rng import seed_everything
@@ -117,6 +118,7 @@ class OnlineExperiment:
         result: Metrics = run.last("eval/success")
         budget = cfg.total_env_steps or math.inf
         promise = "stopping as soon as this iteration is done and saved; Ctrl-C again stops at once and loses it"
+        successes = Successes(run, cfg.get("record_successes", 0))
         by_steps = cfg.total_env_steps is not None
         label, total, begun = "training", cfg.total_iterations, done
         if by_steps:
@@ -129,6 +131,8 @@ class OnlineExperiment:
                 seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
                 with self._kept(run, iteration - 1, trainer, agent, callbacks):
                     trajectories = rollout.collect(agent, seeds, group_size=cfg.group_size)
+                if trainer.is_main:
+                    successes.record(trajectories, iteration)
                 collected = time.perf_counter()
                 self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
                 played = summarise(trajectories)

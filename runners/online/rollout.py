@@ -142,7 +142,8 @@ def play(
 
     Every tick decides for all live episodes in one call of `agent.act`; a slot whose episode ended takes the next
     start.
-    Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads.
+    Environments whose `metadata["blocking"]` is true (they wait for a device) step in threads; one whose
+    `metadata["keeps_task"]` is true (it has loaded something for a task) goes on with the same task where it can.
     An environment whose reset raises ConnectionError is retired and its episode goes to another.
 
     Raises:
@@ -153,8 +154,9 @@ def play(
     waiting, frames = deque(starts), Frames()
     slots = [_Live(env, frames=frames) for env in envs]
     blocking = any((env.metadata or {}).get("blocking") for env in envs)
+    turns = len(slots) if any((env.metadata or {}).get("keeps_task") for env in envs) else 0
     with _mapper(len(slots) if blocking else 0) as over:
-        live = _start(slots, waiting, agent, over)
+        live = _start(slots, waiting, agent, over, turns)
         while live:
             with reading(agent, live[0].env, live[0].observation):
                 answer = agent.act([slot.observation for slot in live], deterministic)
@@ -163,7 +165,7 @@ def play(
             ended = {slot: outcome for slot, outcome in zip(live, outcomes, strict=True) if outcome is not None}
             agent.end(list(ended.values()))
             yield from [(slot.begin.number, trajectory) for slot, trajectory in ended.items()]
-            live = [slot for slot in live if slot not in ended] + _start(list(ended), waiting, agent, over)
+            live = [slot for slot in live if slot not in ended] + _start(list(ended), waiting, agent, over, turns)
     if waiting:
         raise RunFailed(
             f"no environment is left to play {len(waiting)} more episodes; see the warnings for each one's fault"
@@ -251,11 +253,18 @@ def demonstrate(
     seeds: Sequence[int],
     on_episode: OnEpisode | None = None,
 ) -> list[Trajectory]:
-    """Play one episode a seed with a scripted user, one after the other."""
+    """Play one episode a seed with a scripted user, one after the other.
+
+    Raises:
+        UserError: if it does not play what it is shown.
+    """
     slot, trajectories = _Live(env), []
     for number, seed in enumerate(seeds):
         slot.reset(Start(number, seed, {"episode": number}))
-        demonstrator.begin(env, seed)
+        try:
+            demonstrator.begin(env, seed)
+        except ValueError as fault:
+            raise UserError(str(fault)) from fault
         trajectory = None
         while trajectory is None:
             trajectory = slot.step(Decision(demonstrator.decide(env)))
@@ -280,12 +289,19 @@ def replay(env: gymnasium.Env[Any, Any], episode: Trajectory, number: int) -> Tr
     return played
 
 
-def _start(slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_Over") -> list[_Live]:
-    """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next."""
+def _start(
+    slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_Over", turns: int
+) -> list[_Live]:
+    """Reset as many slots as there are waiting episodes; a slot that cannot be reset hands its episode to the next.
+
+    Args:
+        turns: see `_next`.
+    """
     started: list[_Live] = []
     free = deque(slots)
     while waiting and free:
-        batch = [(free.popleft(), waiting.popleft()) for _ in range(min(len(free), len(waiting)))]
+        ready = [free.popleft() for _ in range(min(len(free), len(waiting)))]
+        batch = [(slot, _next(slot, waiting, turns)) for slot in ready]
         for (slot, episode), fault in zip(batch, over(_reset, batch), strict=True):
             if fault is None:
                 started.append(slot)
@@ -295,6 +311,25 @@ def _start(slots: Sequence[_Live], waiting: deque[Start], agent: Agent, over: "_
     if started:
         agent.begin([slot.begin.number for slot in started])
     return started
+
+
+def _next(slot: _Live, waiting: deque[Start], turns: int) -> Start:
+    """The first waiting episode; or the first of the kind that a slot has just played, if there is one.
+
+    Args:
+        turns: 0: whichever it is. Else the environments keep what they have made ready for a task (a page, say), and of
+            tasks that are played in turn every so manieth is of one kind.
+    """
+    own = _kind(slot.begin, turns) if turns else None
+    start = next((start for start in waiting if own is not None and _kind(start, turns) == own), waiting[0])
+    waiting.remove(start)
+    return start
+
+
+def _kind(start: Start, turns: int) -> str | int | None:
+    if "task" in start.options:
+        return str(start.options["task"])
+    return int(start.options["episode"]) % turns if "episode" in start.options else None
 
 
 def _reset(pair: tuple[_Live, Start]) -> str | None:

@@ -20,7 +20,7 @@ from agentlab_runner.runners.files.tensors import read_tensors
 
 log = logging.getLogger(__name__)
 
-KEYS = ("seed", "model", "warm_start", "agent._target_", "agent.imitation")
+KEYS = ("seed", "model", "warm_start", "agent._target_", "agent.network", "agent.imitation")
 """The parts of a config that decide what a warm start learns; entropy, iterations and the like share one."""
 
 

@@ -1,7 +1,7 @@
 """Recorded episodes: what was seen, said and done, step by step, on disk and as moving pictures.
 
-    FOLDER/000/episode.json   step, time, task, goal, seed, success, stop, reason, measures, steps, final, and what was
-                              said to models (`messages`, each distinct one once; calls name them by their place)
+    FOLDER/000/episode.json   step, time, task, goal, seed, success, stop, reason, restart, measures, steps, final, and
+                              what was said to models (`messages`, each distinct one once; calls name them by place)
     FOLDER/frames/HASH.png    every distinct picture once; the JSON names it by `runners.frames.frame_name`
     RUN/media/NAME_episode_000.gif   the first few of the episodes called NAME
 """
@@ -73,10 +73,10 @@ def save_episode(
         "task": trajectory.task,
         "goal": trajectory.goal,
         "seed": trajectory.seed,
-        **({"restart": dict(trajectory.restart)} if trajectory.restart else {}),
         "success": trajectory.success,
         "stop": trajectory.stop.value,
         "reason": trajectory.reason,
+        "restart": dict(trajectory.restart),
         "measures": dict(trajectory.measures),
         "steps": steps,
         "final": _save_observation(folder, trajectory.final_observation),
@@ -279,7 +279,7 @@ def _load_episode(episode: Mapping[str, Any], folder: Path, frames: dict[str, Pi
         goal=str(episode["goal"]),
         measures=_numbers(episode.get("measures", {})),
         reason=str(episode.get("reason", "")),
-        restart=dict(episode.get("restart") or {}),
+        restart=_options(episode.get("restart", {})),
     )
 
 
@@ -310,6 +310,12 @@ def _numbers(group: Mapping[str, Any]) -> dict[str, float]:
     if not isinstance(group, dict) or not all(map(is_finite, group.values())):
         raise ValueError("a score or measure is no finite number")
     return {str(name): float(value) for name, value in group.items()}
+
+
+def _options(restart: Any) -> dict[str, Any]:
+    if not isinstance(restart, dict):
+        raise ValueError("what begins it again is no set of options")
+    return restart
 
 
 def _is_drawable(mark: Any) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from agentlab_runner.envs.alfworld.commands import CommandParser
 from agentlab_runner.envs.android.actions import AitwParser
+from agentlab_runner.envs.browsergym.actions import CallParser
 from agentlab_runner.envs.cards.actions import CardsParser
 from agentlab_runner.envs.cards.games import GAMES
 from agentlab_runner.runners.check.actions import examples
@@ -14,6 +15,7 @@ from agentlab_runner.runners.experiment import Parser
 PARSERS = {
     **{f"android_{mode}": AitwParser(mode) for mode in ("tolerant", "released", "cogagent", "cogagent_released")},
     **{f"cards_{game}": CardsParser(game) for game in GAMES},
+    "browsergym": CallParser(["bid", "coord", "nav", "tab", "chat", "infeas"]),
     "alfworld_thoughts": CommandParser(),
     "alfworld_action_only": CommandParser(format="action_only"),
 }

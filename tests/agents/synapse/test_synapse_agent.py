@@ -7,9 +7,11 @@ import pytest
 
 from agentlab_runner.agents.memory.embedders import Hashed
 from agentlab_runner.agents.synapse.agent import SynapseAgent
+from agentlab_runner.agents.synapse.language import Programs
+from agentlab_runner.agents.synapse.memory import demonstrated
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.online.rollout import Start, demonstrate, play
-from agentlab_runner.runners.types import StopReason
+from agentlab_runner.runners.types import Decision, Step, StopReason, Trajectory
 from tests.agents.synapse.pages import WORDS, Buttons, Calls, Expert, Saying, wanted
 
 
@@ -258,3 +260,18 @@ def test_little_alike_is_not_shown(make):
     assert episode.reason == "there is no exemplar"
     (episode,) = played(make(decoder="analogy", memory={"min_similarity": 0.5}), seeds=[4])
     assert episode.success
+
+
+def test_steps_become_blocks_that_end_where_a_fresh_page_was_needed():
+    """A button that comes later begins a block of its own; what was on the page before does not."""
+    page = "<button id='a'></button>"
+    seen = [{"goal": "g", "state": f"<p>{n}</p>{page}" + "<i id='new'></i>" * (n > 1)} for n in range(4)]
+    calls = ["click_xpath //*[@id='a']", "press one", "click_xpath //*[@id='new']", "click_xpath //*[@id='a']"]
+    steps = tuple(Step(one, Decision(call), 0.0) for one, call in zip(seen, calls, strict=True))
+    demo = demonstrated(Trajectory(steps, {}, StopReason.SUCCESS, True, 0, "t"), Programs(Calls()), joined=True)
+    assert [turn.act.splitlines() for turn in demo.turns] == [
+        ["agent.click_xpath(\"//*[@id='a']\")", "agent.press('one')"],
+        ["agent.click_xpath(\"//*[@id='new']\")", "agent.click_xpath(\"//*[@id='a']\")"],
+    ]
+    assert [turn.state for turn in demo.turns] == [seen[0]["state"], seen[2]["state"]]
+    assert demo.is_trajectory

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from agentlab_runner.agents.rl.phrases import listed_action
 from agentlab_runner.agents.twosome.agent import TwosomeAgent
 from agentlab_runner.agents.twosome.baselines import RandomAgent, ZeroShotAgent
-from agentlab_runner.agents.twosome.states import listed_action
 from agentlab_runner.envs.alfworld.env import AlfworldEnv
 from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.online.parts import make_agent

@@ -67,6 +67,27 @@ def test_free_slots_are_filled_so_that_batches_stay_full():
     assert agent.batches == [4, 4]
 
 
+def test_a_slot_stays_with_the_kind_of_episode_it_has_played():
+    """Three kinds in turn on three slots, the second three times as long: each keeps its own while there is one."""
+
+    class Noting(Countdown):
+        def __init__(self, keeps):
+            super().__init__()
+            self.metadata, self.played = {"keeps_task": keeps}, []
+
+        def reset(self, *, seed=None, options=None):
+            self.played.append(options["episode"])
+            return super().reset(seed=seed, options=options)
+
+    envs = [Noting(False) for _ in range(3)]
+    played = collect(Scripted(3), envs, [13, 20, 33] * 4)
+    assert sorted(envs[0].played) == envs[0].played, "nothing is kept: whatever comes next"
+    envs = [Noting(True) for _ in range(3)]
+    played = collect(Scripted(3), envs, [13, 20, 33] * 4)
+    assert [t.seed for t in played] == [13, 20, 33] * 4
+    assert [env.played for env in envs] == [[0, 3, 6, 9, 7], [1, 4], [2, 5, 8, 11, 10]]
+
+
 @pytest.mark.parametrize(("seed", "action", "stop"), [(4, 4, "success"), (4, 9, "failure"), (4, 1, "horizon")])
 def test_why_an_episode_stopped_is_data(seed, action, stop):
     (trajectory,) = collect(Scripted(action), [Countdown()], [seed])

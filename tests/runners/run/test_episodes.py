@@ -51,6 +51,11 @@ def test_episodes_come_back(tmp_path):
     np.testing.assert_array_equal(second.final_observation["image"], screen(99))
 
 
+def test_how_an_episode_begins_again_comes_back(tmp_path):
+    save_episodes(tmp_path, [replace(episode(), restart={"task": "alarm", "page_seed": 4}), episode()])
+    assert [one.restart for one in load_episodes(tmp_path)] == [{"task": "alarm", "page_seed": 4}, {}]
+
+
 def test_half_a_character_is_written_too(tmp_path):
     """A page that was cut in the middle of an emoji; no file in UTF-8 can hold it as it is."""
     halved = replace(episode(), goal="caf\ud83d")

@@ -1,0 +1,1 @@
+"""Speed of web pages: one task, one episode, and what drives the browser."""
