@@ -15,8 +15,8 @@ from benchmarks.figures import RESULTS, markdown_table, reached
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
-    "alfworld", "android", "callbacks", "coso", "coso_ppo", "matrix", "pointer", "prompting", "scaling", "synapse",
-    "twosome"
+    "alfworld", "android", "callbacks", "coso", "coso_ppo", "matrix", "mind2web", "pointer", "prompting", "scaling",
+    "synapse", "twosome"
 ))]  # fmt: skip
 COMMAND = re.compile(r"(?:^|\| `)agentlab (?:train|show|sweep|eval) ([^`\n]*\+exp=[^`\n]*)(?:`|$)", re.MULTILINE)
 

@@ -95,7 +95,7 @@ def test_adapters_are_trained_saved_and_evaluated(cli, tmp_path, folder, style):
     assert json.loads((run / "adapter" / "adapter_config.json").read_text())["target_modules"]
     again = cli("eval", f"run={run}", "checkpoint=last")
     assert again.exit_code == 0, again.stderr
-    start = cli("eval", "+exp=synapse_mind2web_lora", f"model.lora.start={run / 'adapter'}", *own)
+    start = cli("eval", "+exp=synapse_mind2web_lora", f"+model.lora.start={run / 'adapter'}", *own)
     assert start.exit_code == 0, start.stderr
 
 
