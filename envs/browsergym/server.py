@@ -179,9 +179,10 @@ def lend(program: str, folder: Path) -> None:
 
 
 def settled(error: str) -> str:
-    """A fault without what hangs on the clock: how often Playwright tried, and how long it waited."""
-    lines = [line for line in error.splitlines() if not re.search(r"- +retrying |- +waiting \d+ms", line)]
-    return "\n".join(dict.fromkeys(line.strip() for line in lines))
+    """A fault's first line and its causes; how far Playwright came until its time was over hangs on the clock."""
+    first, *log = error.splitlines() or [""]
+    causes = [line.strip(" -") for line in log if re.search(r"element is |intercepts pointer", line)]
+    return "\n".join([first, *dict.fromkeys(causes)])
 
 
 def elements(tree: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any]]:
