@@ -166,37 +166,51 @@ class SynapseAgent(Unlearning):
     def _abstracted(
         self, live: Sequence[_Episode], seen: Sequence[Observation], deterministic: bool
     ) -> list[str]:
-        """What is shown of each page (section 3.1)."""
-        shown = [state(one) for one in seen]
+        """What is shown of each page (section 3.1); all of it where the exemplars do not show what is to be left."""
+        pages = [state(one) for one in seen]
         if self.settings.abstraction == "goal":
-            return [goal(one) or page for one, page in zip(seen, shown, strict=True)]
-        if self.settings.abstraction == "none":
-            return shown
+            return [goal(one) or page for one, page in zip(seen, pages, strict=True)]
         left: dict[int, str] = {}
-        wanted = [place for place, one in enumerate(live) if by_example(one.exemplars)]
+        failed: set[int] = set()
         if self.settings.abstraction == "code":
-            asked = {
-                place: talk
-                for place, one in enumerate(live)
-                if (talk := messages.code_for(one.exemplars, one.step, goal(seen[place]), shown[place])) is not None
-            }
-            own = [live[place] for place in asked]
-            replies = self._ask("filter_code", own, list(asked.values()), deterministic, ())
-            for place, reply in zip(asked, replies, strict=True):
-                if (text := filtered(reply.text, shown[place])) is not None:
-                    left[place] = text
-        again = set(asked) if self.settings.abstraction == "code" else set()
-        for fallback in (False, True):
-            places = [place for place in wanted if place not in left and (place in again) == fallback]
-            talks = []
-            for place in places:
-                one = live[place]
-                prompted = fallback or not one.exemplars.demos[0].is_trajectory
-                talks.append(messages.abstraction(one.exemplars, one.step, shown[place], prompted))
-            stop = messages.FALLBACK_FILTER_STOP if fallback else messages.FIRST_FILTER_STOP
-            said = self._ask("filter", [live[place] for place in places], talks, deterministic, stop)
-            left |= {place: reply.text.strip() for place, reply in zip(places, said, strict=True)}
-        return [left.get(place, page) for place, page in enumerate(shown)]
+            left, failed = self._by_code(live, seen, pages, deterministic)
+        if self.settings.abstraction != "none":
+            shown = {at for at, one in enumerate(live) if at not in left and by_example(one.exemplars)}
+            left |= self._by_example(live, pages, sorted(shown - failed), deterministic, messages.FIRST_FILTER_STOP)
+            left |= self._by_example(live, pages, sorted(shown & failed), deterministic, messages.FALLBACK_FILTER_STOP)
+        return [left.get(at, page) for at, page in enumerate(pages)]
+
+    def _by_code(
+        self, live: Sequence[_Episode], seen: Sequence[Observation], pages: Sequence[str], deterministic: bool
+    ) -> tuple[dict[int, str], set[int]]:
+        """What programs of the model leave of pages, by place, and the places where that failed."""
+        asked = {
+            at: talk
+            for at, one in enumerate(live)
+            if (talk := messages.code_for(one.exemplars, one.step, goal(seen[at]), pages[at])) is not None
+        }
+        replies = self._ask("filter_code", [live[at] for at in asked], list(asked.values()), deterministic, ())
+        left = {at: filtered(reply.text, pages[at]) for at, reply in zip(asked, replies, strict=True)}
+        failed = {at for at, text in left.items() if text is None}
+        return {at: text for at, text in left.items() if text is not None}, failed
+
+    def _by_example(
+        self,
+        live: Sequence[_Episode],
+        pages: Sequence[str],
+        places: Sequence[int],
+        deterministic: bool,
+        stop: Sequence[str],
+    ) -> dict[int, str]:
+        """What the model leaves of pages as the exemplars do, by place."""
+        fallback = stop == messages.FALLBACK_FILTER_STOP
+        talks = []
+        for at in places:
+            one = live[at]
+            prompted = fallback or not one.exemplars.demos[0].is_trajectory
+            talks.append(messages.abstraction(one.exemplars, one.step, pages[at], prompted))
+        replies = self._ask("filter", [live[at] for at in places], talks, deterministic, stop)
+        return {at: reply.text.strip() for at, reply in zip(places, replies, strict=True)}
 
     # -- decoders ------------------------------------------------------------------------------------------------------
 
