@@ -58,6 +58,12 @@ def fake(tmp_path, monkeypatch):
         env.close()
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory, monkeypatch):
+    """A temporary folder of its own, since browsers live beside these."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("own")))
+
+
 def folders():
     return set(Path(tempfile.gettempdir()).glob(f"{chromium.PROFILE}*"))
 
