@@ -61,7 +61,9 @@ def fake(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def temporary(tmp_path_factory, monkeypatch):
     """A temporary folder of its own, since browsers live beside these."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("own")))
+    own = tmp_path_factory.mktemp("own")
+    monkeypatch.setenv("TMPDIR", str(own))
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
 
 
 def folders():
