@@ -31,6 +31,7 @@ class CleaningSettings(RunSettings):
     total_env_steps: None
     rollout_size: None
     group_size: None
+    record_successes: None = None
     eval: None
     init_from: None = None
     warm_start: None
