@@ -144,8 +144,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         told: list[tuple[primitives.Primitive, ...] | None] = []
         late = False
         for primitive in block or ():
-            told.append(self.stage.told(primitive))
             outcomes.append(self.stage.do(primitive))
+            told.append(self.stage.told(primitive))
             late = self.seconds is not None and time.monotonic() - self._began > self.seconds
             if self.stage.page.left or late or outcomes[-1].over:
                 break

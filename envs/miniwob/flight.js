@@ -11,9 +11,8 @@
       return child.$miniwob && child.location.pathname.endsWith('/index.html') ? child.lab : null;
     } catch (fault) { return null; }  // it went to another site
   };
-  const nothing = { aim: () => ({ matches: [] }), path: () => null, optionPath: () => null, empty: () => true, target: () => [],
-                    select: () => [] };
-  for (const name of ['aim', 'again', 'press', 'choose', 'path', 'optionPath', 'empty', 'target', 'select'])
+  const nothing = { aim: () => ({ matches: [], told: null }), target: () => [], select: () => [] };
+  for (const name of ['aim', 'again', 'press', 'choose', 'target', 'select'])
     lab[name] = (...given) => (inner() || nothing)[name](...given);
 
   lab.seen = () => {

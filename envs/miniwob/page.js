@@ -189,9 +189,10 @@
 
   // Each match of an xpath, or the element of a number, with a point on it that is on top, scrolled into sight.
   let matched = [];
-  lab.aim = (where) => {
+  lab.aim = (where, text) => {
     try { matched = target(where); } catch (fault) { return { fault: 'invalid xpath' }; }
-    return { matches: matched.map((element, n) => lab.again(n)) };
+    const told = typeof where === 'number' && matched.length ? lab.told(matched[0], text) : null;
+    return { matches: matched.map((element, n) => lab.again(n)), told };
   };
   // The same of one of them, now: what was done to those before it may have moved it.
   lab.again = (n) => {

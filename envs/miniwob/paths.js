@@ -96,18 +96,14 @@
     return path(option);
   };
 
-  // Of the element with a number; null if there is none.
-  lab.path = (ref) => {
-    const element = lab.target(ref)[0];
-    return !element ? null : element.matches('select option') ? ofOption(element) : path(element);
-  };
-  lab.optionPath = (ref, text) => {
-    const { chosen } = lab.option(lab.target(ref)[0], text);
-    return chosen ? ofOption(chosen) : null;
-  };
-  lab.empty = (ref) => {
-    const element = lab.target(ref)[0];
-    return element.matches('input:not([type=date]):not([type=time]), textarea') && element.value === ''
-      && !element.validity.badInput;  // whose text no value tells
+  // How a program speaks of an element, and of the option with a text in it; whether it is a field that holds nothing.
+  lab.told = (element, text) => {
+    const chosen = text === null ? null : lab.option(element, text).chosen;
+    return {
+      path: element.matches('select option') ? ofOption(element) : path(element),
+      option: chosen ? ofOption(chosen) : null,
+      empty: element.matches('input:not([type=date]):not([type=time]), textarea') && element.value === ''
+        && !element.validity.badInput,  // whose text no value tells
+    };
   };
 })();

@@ -63,6 +63,8 @@ class Stage:
         self.area, self._window = (FLIGHT_AREA, FLIGHT_WINDOW) if flights else (AREA, WINDOW)
         self._settings = settings
         self._task = ""
+        self._told: Mapping[str, Any] | None = None
+        """Of the element that was aimed at last by its number, see `lab.told`."""
         self._scripts = ("page.js", "paths.js", *(["flight.js"] if flights else []), *(["compat.js"] if compat else []))
         self._server = flight.take(folder()) if flights else None
         self._pages = self._server.url if self._server else folder().as_uri()
@@ -105,6 +107,7 @@ class Stage:
             Lost: if the page went away.
         """
         at: list[tuple[float, float]] = []
+        self._told = None
         try:
             fault = self._do(primitive, at)
         except (Failed, Refused) as said:
@@ -113,27 +116,25 @@ class Stage:
         return Done(str(primitive), fault, at[-1] if at else None, over)
 
     def told(self, primitive: Primitive) -> tuple[Primitive, ...] | None:
-        """The same by xpaths in place of numbers, on the page as it is.
+        """What was done last by xpaths in place of numbers, on the page as it was.
 
-        None if a program has no call for it; nothing if there is no such element, so that it does nothing.
+        None if a program has no call for it; nothing if there was no such element, so that it did nothing.
         """
         given = primitive.arguments
         if primitive.name in ("drag", "scroll"):
             return None
         if not isinstance(given[0], int):
             return (primitive,)
-        if self.page.left:
+        if self._told is None:
             return ()
-        if (path := self._ask("(ref) => lab.path(ref)", given[0])) is None:
-            return ()
+        path, option, empty = (self._told[name] for name in ("path", "option", "empty"))
         match primitive.name:
             case "hover":
                 return (Primitive("movemouse", (path,)),)
             case "select":
-                option = self._ask("(...given) => lab.optionPath(...given)", *given)
                 return () if option is None else (Primitive("click_option", (option,)),)
             case "type":
-                whole = () if self._ask("(ref) => lab.empty(ref)", given[0]) else (Primitive("press", ("command+a",)),)
+                whole = () if empty else (Primitive("press", ("command+a",)),)
                 return (Primitive("click_xpath", (path,)), *whole, Primitive("type", (given[1],)))
         return (Primitive("click_xpath", (path,)),)
 
@@ -181,7 +182,7 @@ class Stage:
             case "click_option":
                 return self._each(given[0], lambda n: self._choose(n, None))
             case "select":
-                return self._exists(given[0]) or self._choose(0, given[1])
+                return self._aim(given[0], given[1])[1] or self._choose(0, given[1])
             case "movemouse" | "hover":
                 return self._hover(given[0], at)
             case "type":
@@ -257,12 +258,14 @@ class Stage:
         """Of what was aimed at last, the n-th."""
         return str(self.page.evaluate("(...given) => lab.choose(...given)", n, text))
 
-    def _exists(self, where: int | str) -> str:
-        return self._aim(where)[1]
+    def _aim(self, where: int | str, text: int | str | None = None) -> tuple[Sequence[Mapping[str, Any]], str]:
+        """Matches with a point of each, and why there is none.
 
-    def _aim(self, where: int | str) -> tuple[Sequence[Mapping[str, Any]], str]:
-        """Matches with a point of each, and why there is none."""
-        found = self.page.evaluate("(where) => lab.aim(where)", where)
+        Args:
+            text: of the option in it that will be chosen.
+        """
+        found = self.page.evaluate("(...given) => lab.aim(...given)", where, text)
+        self._told = found.get("told")
         if "fault" in found:
             return [], f"{found['fault']}: {where}"
         if not found["matches"]:
