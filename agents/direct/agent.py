@@ -12,7 +12,7 @@ from agentlab_runner.agents.direct.lessons import Lessons
 from agentlab_runner.agents.direct.settings import DirectSettings
 from agentlab_runner.agents.llm.chat.adopt import as_chat
 from agentlab_runner.agents.llm.chat.kept import Kept
-from agentlab_runner.agents.llm.chat.sessions import Sessions, ask
+from agentlab_runner.agents.llm.chat.sessions import Sessions, ask, unsaid
 from agentlab_runner.agents.llm.chat.thoughts import aloud
 from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Message, Reply
 from agentlab_runner.agents.unlearning import Unlearning
@@ -262,15 +262,5 @@ class DirectAgent(Unlearning):
         one.past += [Message("user", (turn.text,)), prompts.said(prompts.joined(thought, reply.text))]
         extras = {"calls": one.calls}
         if action is None:
-            return Decision(None, extras, give_up=_why(reply))
+            return Decision(None, extras, give_up=unsaid(reply, "an action") or "the answer holds no action")
         return Decision(action, extras)
-
-
-def _why(reply: Reply) -> str:
-    if reply.finish == "refusal":
-        return "the model refused"
-    if reply.finish == "length" and not reply.tokens_out:
-        return "the prompt is longer than the model reads"
-    if reply.finish == "length":
-        return "the answer is cut before an action"
-    return "the answer holds no action" if reply.text.strip() else "the answer is empty"

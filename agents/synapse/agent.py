@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agentlab_runner.agents.llm.chat.adopt import as_chat
 from agentlab_runner.agents.llm.chat.counting import tokens
 from agentlab_runner.agents.llm.chat.kept import Kept
-from agentlab_runner.agents.llm.chat.sessions import Sessions, ask
+from agentlab_runner.agents.llm.chat.sessions import Sessions, ask, unsaid
 from agentlab_runner.agents.llm.chat.types import ChatModel, Conversation, Reply
 from agentlab_runner.agents.synapse import messages
 from agentlab_runner.agents.synapse.abstraction import by_example, filtered
@@ -306,7 +306,7 @@ class SynapseAgent(Unlearning):
 
     def _meant(self, tongue: Language, one: _Episode, seen: Observation, shown: str, reply: Reply) -> Decision:
         program = messages.fenced(reply.text)
-        if not program and (why := _unsaid(reply)):
+        if not program and (why := unsaid(reply, "its program ends")):
             return self._ended(one, why)
         return self._decision(tongue, one, seen, shown, program)
 
@@ -333,14 +333,3 @@ class SynapseAgent(Unlearning):
 
 def _fits(tongue: Language, seen: Observation, text: str) -> bool:
     return tongue.fits(text, seen)
-
-
-def _unsaid(reply: Reply) -> str:
-    """Why a reply without a program is none at all; "" where it says something else."""
-    if reply.finish == "refusal":
-        return "the model refused"
-    if reply.finish == "length" and not reply.tokens_out:
-        return "the prompt is longer than the model reads"
-    if reply.finish == "length":
-        return "the answer is cut before its program ends"
-    return "" if reply.text.strip() else "the answer is empty"

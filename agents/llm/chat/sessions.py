@@ -47,6 +47,21 @@ def ask(
     return [(reply, _call(module, asked, reply)) for asked, reply in zip(conversations, replies, strict=True)]
 
 
+def unsaid(reply: Reply, wanted: str) -> str:
+    """Why a reply without what was wanted says nothing at all; "" where it says something else.
+
+    Args:
+        wanted: what an answer is cut before, in words.
+    """
+    if reply.finish == "refusal":
+        return "the model refused"
+    if reply.finish == "length" and not reply.tokens_out:
+        return "the prompt is longer than the model reads"
+    if reply.finish == "length":
+        return f"the answer is cut before {wanted}"
+    return "" if reply.text.strip() else "the answer is empty"
+
+
 def _call(module: str, conversation: Conversation, reply: Reply) -> Call:
     return {
         "module": module,
