@@ -112,10 +112,11 @@ class Page:
 
     def screenshot(self, area: tuple[int, int, int, int] | None = None) -> NDArray[np.uint8]:
         """What it looks like, uint8 [H, W, 3]; `area` is left, top, width, height."""
-        clip = {} if area is None else {"clip": dict(zip(("x", "y", "width", "height"), area, strict=True), scale=1)}
-        shot = self._call("Page.captureScreenshot", format="png", optimizeForSpeed=True, **clip)
+        shot = self._call("Page.captureScreenshot", format="png", optimizeForSpeed=True)  # a clip waits a frame more
         with Image.open(io.BytesIO(base64.b64decode(shot["data"]))) as picture:
-            return np.asarray(picture.convert("RGB"))
+            whole = np.asarray(picture.convert("RGB"))
+        left, top, width, height = area or (0, 0, whole.shape[1], whole.shape[0])
+        return whole[top : top + height, left : left + width].copy()
 
     # -- mouse and keyboard --------------------------------------------------------------------------------------------
 
@@ -124,8 +125,8 @@ class Page:
         self._mouse(("mouseMoved", x, y, 0), ("mousePressed", x, y, 1), ("mouseReleased", x, y, 1))
 
     def hover(self, x: float, y: float) -> None:
-        """Move there."""
-        self._mouse(("mouseMoved", x, y, 0))
+        """Move there; the release of no button, of which the page hears nothing, spares the wait for a frame."""
+        self._mouse(("mouseMoved", x, y, 0), ("mouseReleased", x, y, 0))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Press at one place, move, and release at another."""
@@ -192,10 +193,10 @@ class Page:
         """Events sent together; what each has come to is waited for, so that what is evaluated next sees it."""
         posted = []
         for kind, x, y, buttons in events:
-            button = "none" if kind == "mouseMoved" and not buttons else "left"
             held = buttons if kind != "mouseReleased" else 0
-            posted.append(self._post("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=held,
-                                     clickCount=int(kind != "mouseMoved")))  # fmt: skip
+            posted.append(self._post("Input.dispatchMouseEvent", type=kind, x=x, y=y, buttons=held,
+                                     button="left" if buttons else "none",
+                                     clickCount=int(buttons > 0 and kind != "mouseMoved")))  # fmt: skip
         for one in posted:
             self._answer(one, "Input.dispatchMouseEvent")
 
@@ -211,6 +212,7 @@ class Page:
         """What a command comes to; a script of the page's that holds it up is cut, and a page that then is silent lost.
 
         Raises:
+            Failed: if it was itself what was cut.
             Lost, Refused: as `Cdp.answer`.
         """
         try:
@@ -221,6 +223,8 @@ class Page:
             self._post("Runtime.terminateExecution")
             try:
                 return self.cdp.answer(posted, method, GRACE)
+            except Refused as cut:
+                raise Failed(f"it was cut when it had not ended within {self.cdp.patience:g} s") from cut
             except Lost:
                 self._lost = self.gone or str(fault)
                 raise

@@ -143,8 +143,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         outcomes: list[Done] = []
         told: list[tuple[primitives.Primitive, ...] | None] = []
         late = False
-        for primitive in block or ():
-            outcomes.append(self.stage.do(primitive))
+        for number, primitive in enumerate(block or (), start=1):
+            outcomes.append(self.stage.do(primitive, last=number == len(block or ())))
             told.append(self.stage.told(primitive))
             late = self.seconds is not None and time.monotonic() - self._began > self.seconds
             if self.stage.page.left or late or outcomes[-1].over:
@@ -153,7 +153,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self._said += [phrase for phrase, one in self._offered.items() if one == action]
         left = self.stage.page.left
         if not left:
-            self.seen = self.stage.observe()
+            self.seen = (outcomes[-1].seen if outcomes else None) or self.stage.observe()
         raw = float(self.seen["raw"]) if self.seen["done"] and not left else 0.0
         won = raw >= 1
         stop = "failure" if left else ("success" if won else "failure") if self.seen["done"] else None
@@ -204,6 +204,10 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     def close(self) -> None:
         self.stage.close()
 
+    def _nothing(self) -> NDArray[np.uint8]:
+        """Black: a task that is over covers itself, and what it left for is not shown."""
+        return np.zeros((self.stage.area[3], self.stage.area[2], 3), np.uint8)
+
     def _page_seed(self, seed: int | None) -> int:
         if self.page_seed == "browsergym":  # as its task draws it from the environment's seed
             return int(np.random.RandomState(seed).randint(0, 1_000_000))
@@ -244,7 +248,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
             shown |= {"actions": tuple(self._offered), "action_ids": tuple(self._offered.values())}
             shown["features"] = features.table(self.goal, offers)
         if self.image:
-            shown["image"] = self.render()
+            shown["image"] = self._nothing() if self.seen["done"] or self.stage.page.left else self.render()
         self._shown = shown
         return shown
 

@@ -73,7 +73,10 @@
 
   lab.state = () => ({ done: WOB_DONE_GLOBAL, raw: WOB_RAW_REWARD_GLOBAL, reason: WOB_REWARD_REASON });
 
-  lab.settled = async (longest) => { await lab.quiet(longest); return WOB_DONE_GLOBAL; };
+  lab.settled = async (longest, last) => {
+    await lab.quiet(longest);
+    return { over: WOB_DONE_GLOBAL, seen: last || WOB_DONE_GLOBAL ? lab.observe() : null };
+  };
 
   lab.observe = () => {
     const told = core.getUtterance();

@@ -1,7 +1,7 @@
 """A task's page between an episode's beginning and its end: reset, observed, and acted on primitive by primitive."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -37,6 +37,8 @@ class Done:
     """Where the mouse was, in CSS pixels."""
     over: bool = False
     """Whether the task is done."""
+    seen: dict[str, Any] | None = None
+    """What `Stage.observe` gives then, if the task is done or this was the last."""
 
 
 class Stage:
@@ -100,8 +102,8 @@ class Stage:
         """`done`, `raw` (reward), `reason`, `utterance`, `fields`, `html` and `elements` (see page.js) of now."""
         return self._shown(self._ask("() => lab.observe()"))
 
-    def do(self, primitive: Primitive) -> Done:
-        """Do it and wait until the page is quiet.
+    def do(self, primitive: Primitive, last: bool = True) -> Done:
+        """Do it and wait until the page is quiet; with the last of a block what is observed comes at once.
 
         Raises:
             Lost: if the page went away.
@@ -112,8 +114,11 @@ class Stage:
             fault = self._do(primitive, at)
         except (Failed, Refused) as said:
             fault = str(said)
-        over = not self.page.left and bool(self._ask("(longest) => lab.settled(longest)", QUIET))
-        return Done(str(primitive), fault, at[-1] if at else None, over)
+        done = Done(str(primitive), fault, at[-1] if at else None)
+        if self.page.left:
+            return done
+        then = self._ask("(...given) => lab.settled(...given)", QUIET, last)
+        return replace(done, over=bool(then["over"]), seen=then["seen"] and self._shown(then["seen"]))
 
     def told(self, primitive: Primitive) -> tuple[Primitive, ...] | None:
         """What was done last by xpaths in place of numbers, on the page as it was.
@@ -161,7 +166,7 @@ class Stage:
         """What is always there to be asked; a page that no longer has it is lost, and loaded anew next time."""
         try:
             return self.page.evaluate(script, *given)
-        except Failed as fault:
+        except (Failed, Refused) as fault:
             self._task = ""
             raise Lost(f"the page is no longer what it was: {fault}") from fault
 

@@ -113,6 +113,24 @@ def test_what_a_page_does_to_hold_one_up(page, home):
     assert page.left == ""
 
 
+def test_a_script_of_ours_that_does_not_end_is_cut(page):
+    page.cdp.patience = 1.0
+    with pytest.raises(Failed, match="cut when it had not ended within 1 s"):
+        page.evaluate("() => { while (true); }")
+    assert page.evaluate("() => 1") == 1
+
+
+def test_a_mouse_that_moves_tells_the_page_of_nothing_else(page):
+    kinds = ["mousemove", "mouseover", "mouseout", "mousedown", "mouseup", "click", "pointerup", "contextmenu"]
+    hears = "for (const kind of kinds) addEventListener(kind, () => heard.add(kind), true)"
+    page.evaluate(f"(kinds) => {{ window.heard = new Set(); {hears} }}", kinds)
+    page.hover(30, 70)
+    assert page.evaluate("() => b.matches(':hover')"), "without a frame between"
+    page.hover(299, 199)
+    assert not page.evaluate("() => b.matches(':hover')")
+    assert page.evaluate("() => [...heard].sort()") == ["mousemove", "mouseout", "mouseover"]
+
+
 def test_names_do_not_resolve(page):
     with pytest.raises(Failed, match="ERR_NAME_NOT_RESOLVED"):
         page.goto("http://localhost/")

@@ -302,3 +302,25 @@ def test_what_was_done_does_not_show_in_the_next_episode(make, task):
     first, _ = env.reset(options=begun)
     disturb(env, task, random.Random(1))
     assert env.reset(options=begun)[0] == first
+
+
+def test_a_picture_shows_the_task_and_nothing_once_it_is_over(make):
+    env = make("click-test-2", image=True)
+    observation, _ = start(env, "click-test-2")
+    assert observation["image"].shape == (210, 160, 3)
+    assert tuple(observation["image"][5, 100]) == (255, 255, 0), "what is asked stands on yellow"
+    wanted = observation["goal"].rstrip(".").split()[-1]
+    observation, *_, info = env.step(f"click {ref(observation, tag='button', text=wanted)}")
+    assert info["success"]
+    assert not observation["image"].any(), "a task that is over covers itself"
+
+
+@pytest.mark.parametrize("spoils", ["while (true);", "throw new Error('x')"])
+def test_a_page_that_cannot_be_observed_loses_the_episode_alone(make, spoils):
+    env = make("click-test-2", horizon=3, browser={"patience": 1.0})
+    start(env, "click-test-2")
+    env.stage.page.evaluate(f"() => {{ lab.observe = () => {{ {spoils} }} }}")
+    *_, info = env.step("press tab")
+    assert info["stop"] == "device_lost"
+    observation, _ = start(env, "click-test-2", seed=1)
+    assert "Click button" in observation["text"]
