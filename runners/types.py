@@ -131,6 +131,9 @@ class Trajectory:
     restart: Mapping[str, Any] = field(default_factory=dict)
     """Options under which `env.reset` begins this very episode again, whatever the seed, as `info["restart"]` of its
     reset said; empty: its task and seed do."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Under what it was played, as `info["conditions"]` of its reset said: a variant, the version of a page or a
+    browser, what counts as success. Tables of its evaluation begin with them."""
 
     @property
     def total_reward(self) -> float:

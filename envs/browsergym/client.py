@@ -80,6 +80,8 @@ class Client:
         self.patience = patience
         self.tasks: Sequence[str] = ()
         """Names of the tasks there are, once it is open."""
+        self.version = ""
+        """BrowserGym's."""
         self.lost = ""
         """Why it is not there any more."""
         self._rest = b""
@@ -104,7 +106,8 @@ class Client:
         """
         if not self.tasks and not self.lost:
             try:
-                self.tasks = tuple(self._answer(max(START, self.patience))["tasks"])
+                opened = self._answer(max(START, self.patience))
+                self.tasks, self.version = tuple(opened["tasks"]), str(opened["version"])
             except Refused:
                 self.close()
                 raise

@@ -64,7 +64,7 @@ class BrowserGymEnv(gymnasium.Env[Observation, str]):
                 raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(choices)}")
         if horizon < 1:
             raise ValueError(f"horizon is {horizon}; an episode needs at least 1 step")
-        self.tasks = tuple(tasks)
+        self.tasks, self.package = tuple(tasks), package
         if not self.tasks:
             raise ValueError("tasks is empty; name at least one, such as browsergym/miniwob.click-test")
         self.parser = parser or CallParser()
@@ -113,7 +113,9 @@ class BrowserGymEnv(gymnasium.Env[Observation, str]):
             self.seen = self.client.ask("reset", **request)
         self.goal, self._raw = str(self.seen["goal"]), 0.0
         self._said, self._steps, self._ended = [], 0, False
-        return self._observe(), {"task": task, "goal": self.goal, "seed": number}
+        succeeds = "raw reward of 1" if self.package == "miniwob" else "BrowserGym's reward of 1"
+        conditions = {"tasks": f"BrowserGym {self.client.version}", "observation": "tree", "success": succeeds}
+        return self._observe(), {"task": task, "goal": self.goal, "seed": number, "conditions": conditions}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:

@@ -73,6 +73,12 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
         self.candidates, self.history_candidates, self.rank_test = candidates, history_candidates, rank_test
         self.parser = parser or ElementParser()
         self.samples = load(MADE if path is None else Path(path).expanduser(), split)
+        self.conditions = {
+            "samples": f"{'40 made up' if path is None else 'given by path'}, {split}",
+            "candidates": str(candidates),
+            "history": history,
+            "success": "every step's element, operation and value",
+        }
         self.render_mode = render_mode
         self._ended = True
         text = AnyText(1 << 24)
@@ -95,7 +101,7 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
         self._ended = False
         self._go_on()
         start = {"task": self.sample.website, "goal": self.sample.goal, "restart": {"sample": self.sample.name}}
-        return self._observe(), {**start, "measures": self._measures()}
+        return self._observe(), {**start, "measures": self._measures(), "conditions": self.conditions}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:

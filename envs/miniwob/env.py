@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, Literal, get_args
 
 import gymnasium
@@ -27,6 +28,9 @@ SEEDS: Mapping[Split, tuple[int, int]] = {"demonstrations": (0, 1_000), "train":
                                           "test": (50_000, 1_000_000)}  # fmt: skip
 """Seeds of pages, from and below, of which each split draws: they have none in common."""
 
+OBSERVED: Mapping[Action, str] = {"program": "html", "utterances": "list of elements", "phrases": "phrases"}
+"""What its text shows with each form of action."""
+
 
 class MiniwobEnv(gymnasium.Env[Observation, str]):
     """A task on a web page (MiniWoB++, arXiv 1802.08802) in Chromium.
@@ -41,7 +45,8 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
     An action is a block of primitives, one a line (`primitives`); one that gives none does nothing.
 
     `reset(options={"episode": i})` plays the i-th task in turn, `options["task"]` one by name. The seed of the page is
-    drawn from those of the split, or is `options["page_seed"]`: the info of a reset has both as `restart`. Success is a
+    drawn from those of the split, or is `options["page_seed"]`: the info of a reset has both as `restart`, and in
+    `conditions` what a table of such episodes has to say: variant, observation, versions, page seeds. Success is a
     raw reward of 1; some tasks pay a part, which `info["measures"]` has as `raw`, and whether it is above nothing as
     `raw_positive`.
     The info of a step holds `success`, `parsed`, `parse_failed`, `program` (what was done in calls that find elements
@@ -125,7 +130,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.task, self.goal = task, str(self.seen["utterance"])
         self._said, self._steps, self._began, self._ended = [], 0, time.monotonic(), False
         begun = {"task": task, "page_seed": self.number}
-        info = {**begun, "goal": self.goal, "variant": self.variant, "restart": begun}
+        info = {**begun, "goal": self.goal, "restart": begun, "conditions": self._conditions()}
         return self._observe(), {**info, "measures": {"raw": 0.0, "raw_positive": 0.0}}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -203,6 +208,17 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
 
     def close(self) -> None:
         self.stage.close()
+
+    def _conditions(self) -> dict[str, str]:
+        first, end = SEEDS[self.split]
+        return {
+            "variant": self.variant,
+            "observation": OBSERVED[self.action] + (" and picture" if self.image else ""),
+            "pages": f"miniwob {version('miniwob')}",
+            "browser": self.stage.page.browser.version,
+            "page seeds": f"{first:,} to {end - 1:,}" if self.page_seed == "own" else "BrowserGym's",
+            "success": "raw reward of 1",
+        }
 
     def _nothing(self) -> NDArray[np.uint8]:
         """Black: a task that is over covers itself, and what it left for is not shown."""

@@ -24,7 +24,8 @@ from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.files.atomic import make_folder
 from agentlab_runner.runners.files.lock import take_lock
 from agentlab_runner.runners.files.names import bare, beside
-from agentlab_runner.runners.files.received import check_folder
+from agentlab_runner.runners.files.received import check_folder, read_object
+from agentlab_runner.runners.online.evaluation import conditions, is_texts
 from agentlab_runner.runners.online.origin import refuse_latest
 from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finished, multirun, plain
 from agentlab_runner.runners.sweep.job import STOP, Owner, Record, Status, SweepJob, course, job_folder, logged
@@ -213,7 +214,7 @@ class Jobs:
         known = [record for place in dict.fromkeys(places) if (record := Record.read(place))]
         failed = dict.fromkeys(record.error for record in known if record.status is Status.FAILED)
         unfinished = sum(record.status in (Status.INTERRUPTED, Status.RUNNING) for record in known)
-        return ClaimResults(self.settings, arms, list(failed), unfinished)
+        return ClaimResults(self.settings, arms, list(failed), unfinished, _conditions(places))
 
     def _refuse_unlogged(self) -> None:
         jobs = [job for job in self._folders.values() if is_finished(job)]
@@ -225,6 +226,13 @@ class Jobs:
 
     def _cells(self) -> list[tuple[str, str]]:
         return list(product(self.settings.settings, self.settings.arms))
+
+
+def _conditions(jobs: Sequence[Path]) -> dict[str, str]:
+    """Under what the evaluations of these jobs were played."""
+    files = [(job, f"eval/{file.name}") for job in dict.fromkeys(jobs) for file in sorted(job.glob("eval/*.json"))]
+    found = [read_object(job, file).get("conditions", {}) for job, file in files]
+    return conditions([{"conditions": one} for one in found if is_texts(one)])
 
 
 def _grid(arm: ArmSettings) -> Iterator[Tuned]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
@@ -76,6 +76,8 @@ class ClaimResults:
     """What went wrong in failed runs, those that tune included."""
     unfinished: int = 0
     """How many runs were told to end."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Under what their evaluations were played, as the environment says."""
 
     @property
     def comparisons(self) -> list[Comparison]:
@@ -106,7 +108,8 @@ class ClaimResults:
     def tables(self) -> list[tuple[str, Table]]:
         """Title, header and body of the table of arms and of the table of differences."""
         over = f" over {self.claim.over.metric}" if self.claim.over else ""
-        title = f"{self.claim.reduce} {self.claim.metric}{over}"
+        under = ", ".join(f"{name} {value}" for name, value in self.conditions.items())
+        title = f"{self.claim.reduce} {self.claim.metric}{over}{under and f' ({under})'}"
         return [(title, self._arms()), ("paired differences", self._differences())]
 
     def _arms(self) -> Table:
@@ -153,6 +156,7 @@ class ClaimResults:
                 {**asdict(c), "expected": c.expected.model_dump(), "verdict": str(c.verdict)} for c in self.comparisons
             ],
             "failed": list(self.failed),
+            "conditions": dict(self.conditions),
         }
 
 

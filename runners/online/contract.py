@@ -10,6 +10,7 @@ import numpy as np
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.frames import Frame
+from agentlab_runner.runners.online.evaluation import is_texts
 from agentlab_runner.runners.types import Decision, Histogram, Metrics, Observation, Picture, Series, StopReason, Table
 
 OBSERVED = ("text", "image", "actions", "action_ids", "vector")
@@ -40,6 +41,9 @@ def begun(env: Any, answer: Any) -> tuple[Observation, Mapping[str, Any]]:
     if not isinstance(told.get("restart", {}), Mapping):
         wanted = "but it is the options that begin this episode again, as {'task': ...}"
         raise ValueError(f"{_name(env)}.reset says restart={_short(told['restart'])}, {wanted}")
+    if not is_texts(told.get("conditions", {})):
+        wanted = "but they are texts by name, as {'variant': 'stock'}"
+        raise ValueError(f"{_name(env)}.reset says conditions={_short(told['conditions'])}, {wanted}")
     return _seen(env, "reset", observation), told
 
 

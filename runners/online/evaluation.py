@@ -18,6 +18,8 @@ APART = tuple(reason.value for reason in StopReason if not reason.counts)
 """How episodes end that are counted apart."""
 STEPS = "steps"
 """The measure that says of how many decisions an episode's other measures are the means."""
+MOST_CONDITIONS = 5
+"""Values of one condition that are named."""
 MOST_REASONS = 20
 """Why agents gave up, in a summary: the most frequent ones; a model may say a new one every time."""
 
@@ -28,7 +30,8 @@ def line_of(number: int, trajectory: Trajectory) -> dict[str, Any]:
     Returns:
         `{"number", "task", "level", "seed", "success", "stop", "reason", "return", "length",
         "measures": {NAME: number}, "calls", "tokens_in", "tokens_out", "cached", "cost", "seconds",
-        "models": {NAME: calls}}`; `seconds` are those that its answers took, `cost` what they cost.
+        "models": {NAME: calls}, "conditions": {NAME: text}}`; `seconds` are those that its answers took, `cost` what
+        they cost.
     """
     calls = [call for step in trajectory.steps for call in step.decision.extras.get("calls", ())]
     return {
@@ -45,6 +48,7 @@ def line_of(number: int, trajectory: Trajectory) -> dict[str, Any]:
         "calls": len(calls),
         **{name: sum(call[name] for call in calls) for name in USAGE if name != "calls"},
         "models": dict(Counter(call["model"] for call in calls if call.get("model"))),
+        "conditions": dict(trajectory.conditions),
     }
 
 
@@ -60,7 +64,13 @@ def is_line(value: object) -> bool:
         and isinstance(value.get("success"), bool)
         and value.get("stop") in list(StopReason)
         and all(isinstance(group, dict) and all(map(is_finite, group.values())) for group in (measures, models))
+        and is_texts(value.get("conditions", {}))  # lines of older runs have none
     )
+
+
+def is_texts(value: object) -> bool:
+    """Whether something is texts by name."""
+    return isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)
 
 
 def lines_in(summary: Mapping[str, Any]) -> list[Line]:
@@ -84,8 +94,8 @@ def summarised(lines: Sequence[Line]) -> dict[str, Any]:
         `{"episodes", "success", "interval": [low, high], "return", "return_std", "length", "measures": {NAME: mean},
         "usage": {NAME: mean of an episode}, "device_lost", "error", "cancelled", "stops": {STOP: episodes},
         "gave_up": {REASON: episodes}, "bill": {NAME: sum}, "models": {NAME: calls}, "macro": {NAME: mean over tasks},
-        "micro": {NAME: {"mean", "sum", "steps"}}, "tasks": {NAME: {...}}, "levels": {LEVEL: {...}},
-        "played": [lines]}`;
+        "micro": {NAME: {"mean", "sum", "steps"}}, "conditions": {NAME: text}, "tasks": {NAME: {...}},
+        "levels": {LEVEL: {...}}, "played": [lines]}`;
         intervals are Wilson 95 %, the standard deviation is over the episodes; rates are None when no episode counts.
         `usage`, `bill` and `models` are empty where no model was asked; `usage["cached"]` is a share of the calls.
         `micro` is over all decisions of the episodes whose measures say how many `steps` they are the means of.
@@ -111,6 +121,7 @@ def summarised(lines: Sequence[Line]) -> dict[str, Any]:
         "models": dict(models.most_common()),
         "macro": _macro(tasks),
         "micro": _micro(counted),
+        "conditions": conditions(lines),
         "tasks": tasks,
         "levels": levels,
         "played": list(lines),
@@ -159,6 +170,15 @@ def _means(groups: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return {name: fmean(of) for name, of in sorted(values.items())}
 
 
+def conditions(lines: Iterable[Line]) -> dict[str, str]:
+    """Under what all of these were played, or all these evaluations; several are all named."""
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        for name, value in line.get("conditions", {}).items():
+            found.setdefault(name, set()).add(value)
+    return {name: " and ".join(sorted(values)[:MOST_CONDITIONS]) for name, values in found.items()}
+
+
 def _macro(tasks: Mapping[str, Any]) -> dict[str, float]:
     """Every task counts once, however many episodes it had."""
     return _means({"success": rates["success"], **rates["measures"]} for rates in tasks.values())
@@ -205,12 +225,14 @@ def uncounted(summary: Mapping[str, Any]) -> str:
 
 
 def tables(summary: Mapping[str, Any]) -> dict[str, Table]:
-    """A summary as tables to read: by task, over episodes and decisions, how they ended, and which models answered."""
+    """A summary as tables to read: conditions, by task, by decision, how they ended, which models answered."""
     measures, asked = list(summary["measures"]), bool(summary["usage"])
     usage = ("calls", "tokens in", "tokens out", "cached", "cost", "seconds") if asked else ()
     columns = ("task", "episodes", "success [95 %]", "return", "length", *usage, *measures)
     rows = {"all": summary, **summary["tasks"]}
-    found = {"by task": Table(columns, tuple(_row(name, rates, measures, asked) for name, rates in rows.items()))}
+    under = summary["conditions"]
+    found = {"conditions": Table(tuple(under), (tuple(under.values()),))} if under else {}
+    found["by task"] = Table(columns, tuple(_row(name, rates, measures, asked) for name, rates in rows.items()))
     if summary["micro"]:
         columns = ("measure", "mean of episodes", "mean of steps", "sum of steps", "steps")
         means = summary["measures"]

@@ -108,6 +108,7 @@ def ended(
         reason=str(info.get("reason") or ""),
         number=begin.number,
         restart=dict(start.get("restart") or {}),
+        conditions=dict(start.get("conditions") or {}),
     )
 
 

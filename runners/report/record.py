@@ -11,6 +11,7 @@ from typing import Any, cast
 from agentlab_runner.runners.config.old_names import renamed
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.files.received import LINES_LIMIT, inside, read_bytes, read_object, read_yaml
+from agentlab_runner.runners.online.evaluation import is_texts
 from agentlab_runner.runners.report.order import in_order, overtaken
 from agentlab_runner.runners.run.config_file import check_unedited
 from agentlab_runner.runners.run.folder import Run
@@ -223,6 +224,8 @@ def _is_evaluation(summary: Any) -> bool:
         return False
     counts = [summary.get(name) or {} for name in ("usage", "measures", "gave_up", "models")]
     if not all(isinstance(group, dict) and all(map(is_finite, group.values())) for group in counts):
+        return False
+    if not is_texts(summary.get("conditions", {})):
         return False
     parts = [summary.get(name) or {} for name in ("tasks", "levels", "also")]
     return (interval is None or bool(ends)) and all(

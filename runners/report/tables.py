@@ -50,6 +50,7 @@ def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
         "over_seeds": bool(arms),
         "asked": any(summary.get("usage") for run in runs for summary in run.evals.values()),
         "total": cells,
+        "conditions": _conditions([summary for run in runs for summary in run.evals.values()]),
         "groups": [(heading, rows) for heading, rows in groups if rows],
         "all": [
             {
@@ -67,6 +68,15 @@ def evaluation_table(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
             for name, summary in run.evals.items()
         ],
     }
+
+
+def _conditions(summaries: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Under what they were played, each with its values."""
+    found: dict[str, dict[str, None]] = {}
+    for summary in summaries:
+        for name, value in (summary.get("conditions") or {}).items():
+            found.setdefault(stripped(name), {})[stripped(value)] = None
+    return [(name, "; ".join(values)) for name, values in found.items()]
 
 
 def _usage(summary: dict[str, Any]) -> dict[str, str] | None:

@@ -25,7 +25,7 @@ class Riddle(gymnasium.Env):
         if task not in self.tasks:
             raise ValueError(f"there is no {task}; ask for {', '.join(self.tasks)}")
         self.task = task
-        return self._seen(), {"task": task, "goal": f"solve {task}", "level": 1}
+        return self._seen(), {"task": task, "goal": f"solve {task}", "level": 1, "conditions": {"riddles": "edition 2"}}
 
     def step(self, action):
         self.tries += 1

@@ -90,7 +90,7 @@ def test_the_terminal_is_not_particular(both):
 
 def test_it_is_named_and_chosen_by_name(make):
     env = make("click-test", variant="synapse_compat")
-    assert env.reset(seed=0)[1]["variant"] == "synapse_compat"
+    assert env.reset(seed=0)[1]["conditions"]["variant"] == "synapse_compat"
     with pytest.raises(ValueError, match="unknown variant 'easy'; choose one of stock, synapse_compat"):
         make("click-test", variant="easy")
     with pytest.raises(UserError, match=r"env\.variant"):

@@ -122,6 +122,13 @@ def test_a_difference_beyond_its_interval_decides(steeper: ClaimSettings) -> Non
     assert results(low, {0: 0.2, 1: 0.1, 2: 0.16}, steeper).verdict is Verdict.UNDECIDED
 
 
+def test_a_table_says_what_its_runs_were_played_under(steeper: ClaimSettings) -> None:
+    found = ClaimResults(steeper, [], [], conditions={"pages": "1.1", "browser": "156"})
+    assert found.tables()[0][0].endswith("(pages 1.1, browser 156)")
+    assert found.as_dict()["conditions"] == {"pages": "1.1", "browser": "156"}
+    assert not ClaimResults(steeper, [], []).tables()[0][0].endswith(")")
+
+
 def test_curves_over_a_count_are_read_off_at_its_multiples() -> None:
     # Evaluated after 0, 10 and 13 of what is counted; the last multiple of 4 that was reached is 12.
     found = read_off({0: 1.0, 2: 3.0, 3: 6.0}, {0: 0.0, 1: 5.0, 2: 10.0, 3: 13.0}, 4)

@@ -67,7 +67,9 @@ def test_a_table_of_tasks_seeds_and_repeats(talk, tmp_path):
     assert found["models"] == {"talk-1": found["bill"]["calls"]}
     assert found["repeats"]["pass"]["2"] == found["repeats"]["worst"]["2"]
     assert found["repeats"]["pass"]["2"]["rate"] == 0.4
-    assert {"eval/by task", "eval/ends", "eval/repeats", "eval/models"} <= set(result.stdout.splitlines())
+    said = result.stdout.splitlines()
+    assert {"eval/by task", "eval/ends", "eval/repeats", "eval/models"} <= set(said)
+    assert said[said.index("eval/conditions") + 2] == "edition 2"
     assert "no idea" in result.stdout
     assert (run / "episodes" / "evaluation" / "002" / "episode.json").exists()
     assert not (run / "episodes" / "evaluation" / "003").exists()

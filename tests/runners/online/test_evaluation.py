@@ -92,3 +92,21 @@ def test_where_no_model_is_asked_nothing_is_said_of_it():
     assert summary["usage"] == summary["bill"] == summary["models"] == {}
     assert "eval/calls" not in headline(summary, "eval")
     assert line_of(0, episode(1.0))["calls"] == 0
+
+
+def played_on(**conditions: str) -> Trajectory:
+    return Trajectory((Step({}, Decision(0), 0.0),), {}, StopReason.FAILURE, False, 0, "a", conditions=conditions)
+
+
+def test_tables_begin_with_what_the_episodes_were_played_under():
+    summary = summarise([played_on(pages="1.1", browser="155"), played_on(pages="1.1", browser="156"), episode(1.0)])
+    assert summary["conditions"] == {"pages": "1.1", "browser": "155 and 156"}
+    first, *_ = tables(summary)
+    assert (first, tables(summary)[first].columns) == ("conditions", ("pages", "browser"))
+    assert tables(summary)[first].rows == (("1.1", "155 and 156"),)
+    line = line_of(0, played_on(pages="1.1"))
+    assert is_line(line)
+    assert not is_line({**line, "conditions": {"pages": 1}})
+    older = {name: value for name, value in line.items() if name != "conditions"}
+    assert is_line(older)
+    assert "conditions" not in tables(summarise([episode(1.0)]))

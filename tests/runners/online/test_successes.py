@@ -26,9 +26,13 @@ class Renewed(Guess):
 
 
 class Muddled(Guess):
+    def __init__(self, said, wrong):
+        super().__init__()
+        self.said, self.wrong = said, wrong
+
     def reset(self, *, seed=None, options=None):
         observation, info = super().reset(seed=seed, options=options)
-        return observation, {**info, "restart": "again"}
+        return observation, {**info, self.said: self.wrong}
 
 
 def played(task="a", goal="g", seed=0, success=True, **restart):
@@ -97,7 +101,12 @@ def test_an_episode_knows_how_it_begins_again():
 
 def test_a_restart_that_is_no_set_of_options_is_refused():
     with pytest.raises(ValueError, match=r"Muddled\.reset says restart='again', but it is the options"):
-        collect(Gambler(), [Muddled()], [3])
+        collect(Gambler(), [Muddled("restart", "again")], [3])
+
+
+def test_conditions_that_are_no_texts_are_refused():
+    with pytest.raises(ValueError, match=r"Muddled\.reset says conditions=\{'pages': 3\}, but they are texts by name"):
+        collect(Gambler(), [Muddled("conditions", {"pages": 3})], [3])
 
 
 def test_a_run_that_was_stopped_has_recorded_what_one_that_was_not(tmp_path):
