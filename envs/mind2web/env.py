@@ -101,7 +101,7 @@ class Mind2WebEnv(gymnasium.Env[Observation, str]):
         self._ended = False
         self._go_on()
         start = {"task": self.sample.website, "goal": self.sample.goal, "restart": {"sample": self.sample.name}}
-        return self._observe(), {**start, "measures": self._measures(), "conditions": self.conditions}
+        return self._observe(), {**start, "measures": self._measures(), "conditions": dict(self.conditions)}
 
     def step(self, action: str) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         if self._ended:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,10 +124,11 @@ def test_a_difference_beyond_its_interval_decides(steeper: ClaimSettings) -> Non
 
 
 def test_a_table_says_what_its_runs_were_played_under(steeper: ClaimSettings) -> None:
-    found = ClaimResults(steeper, [], [], conditions={"pages": "1.1", "browser": "156"})
+    bare = results({0: 0.1}, {0: 0.2}, steeper)
+    found = replace(bare, conditions={"pages": "1.1", "browser": "156"})
     assert found.tables()[0][0].endswith("(pages 1.1, browser 156)")
     assert found.as_dict()["conditions"] == {"pages": "1.1", "browser": "156"}
-    assert not ClaimResults(steeper, [], []).tables()[0][0].endswith(")")
+    assert not bare.tables()[0][0].endswith(")")
 
 
 def test_curves_over_a_count_are_read_off_at_its_multiples() -> None:
