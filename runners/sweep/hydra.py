@@ -24,7 +24,6 @@ from agentlab_runner.runners.sweep.plan import Plan, line
 from agentlab_runner.runners.sweep.search import prepare
 from agentlab_runner.runners.sweep.watch import Watch
 
-
 Place = Callable[[Path, Sequence[str]], Path]
 """The folder of the job of these overrides, in a sweep's."""
 

@@ -387,4 +387,5 @@ def test_help_and_list_import_nothing_heavy(cli_env, tmp_path, arguments):
 
 
 def test_an_experiment_that_computes_without_torch_does_not_wait_for_its_import(cli_env, tmp_path):
-    assert not imports(["train", "+exp=climb"], cli_env | {"AGENTLAB_CONF": CONF}, tmp_path) & {"torch", "wandb", "transformers"}
+    cli_env["AGENTLAB_CONF"] = CONF
+    assert not imports(["train", "+exp=climb"], cli_env, tmp_path) & {"torch", "wandb", "transformers"}
