@@ -32,10 +32,10 @@ sweep: $(READY) ## EXP without entropy, with uniform and with causal entropy, th
 	$(BIN)/agentlab sweep +exp=$(EXP) agent.entropy=none,uniform,causal seed=0,1,2 $(ARGS)
 
 test: lint typecheck system ## what CI runs: linters, import contracts, types, fast tests
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 test-all: lint typecheck system ## the same with the slow tests
-	$(BIN)/python -m pytest -n $(JOBS) -m '' $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '' $(ARGS)
 
 lint: $(READY) ## ruff and the import contracts
 	$(BIN)/ruff check .

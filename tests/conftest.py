@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; threads of tests side by side spin
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, and handed on to every command
     signal.signal(signal.SIGINT, signal.default_int_handler)
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]

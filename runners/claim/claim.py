@@ -27,8 +27,8 @@ from agentlab_runner.runners.files.names import bare, beside
 from agentlab_runner.runners.files.received import check_folder, read_object
 from agentlab_runner.runners.online.evaluation import conditions, is_texts
 from agentlab_runner.runners.online.origin import refuse_latest
-from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finished, multirun, plain
-from agentlab_runner.runners.sweep.job import STOP, Owner, Record, Status, SweepJob, course, job_folder, logged
+from agentlab_runner.runners.sweep.hydra import StopJobs, hydra_config, is_finished, multirun, place
+from agentlab_runner.runners.sweep.job import STOP, Owner, Record, Status, SweepJob, course, logged
 from agentlab_runner.runners.sweep.plan import Plan, key, line
 from agentlab_runner.runners.sweep.watch import Watch
 from agentlab_runner.runners.terminal.tables import print_table, visible
@@ -177,12 +177,13 @@ class Jobs:
         return read_off(values, {0: 0.0} | places, axis.every)
 
     def folder(self, folder: Path, setting: str, arm: str, tuned: Tuned, seed: int) -> Path:
-        return self._place(folder, self.overrides(setting, arm, tuned, seed))
+        return self.place(folder, self.overrides(setting, arm, tuned, seed))
 
-    def _place(self, folder: Path, overrides: Sequence[str]) -> Path:
+    def place(self, folder: Path, overrides: Sequence[str]) -> Path:
+        """Where the job of these overrides lives; its config is composed once."""
         job = tuple(overrides)
         if job not in self._folders:
-            self._folders[job] = job_folder(folder, plain(compose(list(job))))
+            self._folders[job] = place(folder, job)
         return self._folders[job]
 
     def results(self, folder: Path) -> ClaimResults:
@@ -210,7 +211,7 @@ class Jobs:
             )
         if not any(arm.values for arm in arms):
             self._refuse_unlogged()
-        places = [self._place(folder, job) for job in (*self.tuning(), *self.judging(folder))]
+        places = [self.place(folder, job) for job in (*self.tuning(), *self.judging(folder))]
         known = [record for place in dict.fromkeys(places) if (record := Record.read(place))]
         failed = dict.fromkeys(record.error for record in known if record.status is Status.FAILED)
         unfinished = sum(record.status in (Status.INTERRUPTED, Status.RUNNING) for record in known)
@@ -261,7 +262,7 @@ def _run(folder: Path, plan: Plan, jobs: Jobs) -> Exception | None:
     for stage in (jobs.tuning, lambda: jobs.judging(folder)):
         wanted = _distinct(stage())
         with Watch(folder, jobs.fixed_keys, None) as watch:
-            broken = multirun(launcher, task, watch, wanted)
+            broken = multirun(launcher, task, watch, wanted, jobs.place)
         if broken or (folder / STOP).exists():
             return broken
     return None

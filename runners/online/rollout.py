@@ -16,7 +16,6 @@ from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import Agent, Demonstrator
 from agentlab_runner.runners.frames import Frames
 from agentlab_runner.runners.online.contract import begun, check, decided, reading, stepped, taken
-from agentlab_runner.runners.processes.collective import gather
 from agentlab_runner.runners.types import Decision, Observation, Start, Step, StopReason, Trajectory
 
 if TYPE_CHECKING:
@@ -230,6 +229,8 @@ class Rollout:
         on_episode: OnEpisode | None = None,
     ) -> list[Trajectory]:
         """As the function `collect`; every process gets the episodes of all, and `on_episode` hears of its own."""
+        from agentlab_runner.runners.processes.collective import gather  # torch, which not every run needs
+
         with self._trainer.apart() as (rank, count):
             own = collect(
                 agent,

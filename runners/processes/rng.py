@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 
 from agentlab_runner.runners.run.checkpoint import restore_rng, rng_state
 
 
 def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and torch's global generators."""
+    import torch  # here, so that what an experiment refuses is told without waiting for it
+
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

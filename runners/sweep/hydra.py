@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,9 @@ from agentlab_runner.runners.sweep.plan import Plan, line
 from agentlab_runner.runners.sweep.search import prepare
 from agentlab_runner.runners.sweep.watch import Watch
 
+Place = Callable[[Path, Sequence[str]], Path]
+"""The folder of the job of these overrides, in a sweep's."""
+
 
 class Stopped(Exception):
     """The stop file appeared: no more jobs."""
@@ -32,14 +35,14 @@ class Stopped(Exception):
 class Unfinished(Launcher):
     """Any Hydra launcher, asked only for the jobs that are not finished."""
 
-    def __init__(self, inner: Launcher, job: SweepJob, watch: Watch) -> None:
-        self.inner, self.job, self.watch = inner, job, watch
+    def __init__(self, inner: Launcher, job: SweepJob, watch: Watch, place: Place) -> None:
+        self.inner, self.job, self.watch, self.place = inner, job, watch, place
 
     def setup(self, **_: Any) -> None:
         """The inner launcher is set up already."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        folders = [job_folder(self.job.folder, plain(compose(list(overrides)))) for overrides in job_overrides]
+        folders = [self.place(self.job.folder, overrides) for overrides in job_overrides]
         wanted = dict(zip(folders, job_overrides, strict=True))
         missing = [overrides for folder, overrides in wanted.items() if not is_finished(folder)]
         self.watch.expect(len(missing), len(wanted))
@@ -62,11 +65,19 @@ class Unfinished(Launcher):
         return (self.job.folder / STOP).exists()
 
 
-def multirun(plan: Plan, job: SweepJob, watch: Watch, jobs: Sequence[Sequence[str]] | None = None) -> Exception | None:
+def place(sweep: Path, overrides: Sequence[str]) -> Path:
+    """A `Place` that composes the job's config to find it."""
+    return job_folder(sweep, plain(compose(list(overrides))))
+
+
+def multirun(
+    plan: Plan, job: SweepJob, watch: Watch, jobs: Sequence[Sequence[str]] | None = None, place: Place = place
+) -> Exception | None:
     """What Hydra's own multirun does, with the chosen launcher inside `Unfinished`.
 
     Args:
         jobs: the overrides of each job, where they are not the combinations that the sweeper makes of the plan.
+        place: where their folders are, for a caller that knows.
 
     Returns:
         What broke the launcher or sweeper itself; a failed job does not.
@@ -87,7 +98,7 @@ def multirun(plan: Plan, job: SweepJob, watch: Watch, jobs: Sequence[Sequence[st
     except HydraException as fault:
         raise UserError(f"the launcher or sweeper refuses its settings: {_one_line(fault)}") from fault
     inner = sweeper if hasattr(sweeper, "launcher") else sweeper.sweeper  # a plugin may wrap its sweeper
-    inner.launcher = Unfinished(inner.launcher, job, watch)
+    inner.launcher = Unfinished(inner.launcher, job, watch, place)
     try:
         if jobs is None:
             sweeper.sweep(list(cfg.hydra.overrides.task))

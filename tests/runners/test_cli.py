@@ -373,11 +373,19 @@ def test_help_and_list_take_at_most_four_times_the_import_of_typer(cli_env, tmp_
     assert best("-m", "agentlab_runner.runners", "list") < 4 * typer
 
 
+def imports(arguments, env, folder):
+    """Every module that `agentlab ARGUMENTS` imports."""
+    command = [sys.executable, "-X", "importtime", "-m", "agentlab_runner.runners", *arguments]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["train", "--help"]])
 def test_help_and_list_import_nothing_heavy(cli_env, tmp_path, arguments):
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "agentlab_runner.runners", *arguments],
-        cwd=tmp_path, env=cli_env, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert not imported & {"hydra", "omegaconf", "torch", "numpy", "wandb", "transformers", "yaml"}
+    heavy = {"hydra", "omegaconf", "torch", "numpy", "wandb", "transformers", "yaml"}
+    assert not imports(arguments, cli_env, tmp_path) & heavy
+
+
+def test_an_experiment_that_computes_without_torch_does_not_wait_for_its_import(cli_env, tmp_path):
+    cli_env["AGENTLAB_CONF"] = CONF
+    assert not imports(["train", "+exp=climb"], cli_env, tmp_path) & {"torch", "wandb", "transformers"}

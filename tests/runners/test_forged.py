@@ -1,20 +1,38 @@
 """Run folders whose files say things of the wrong kind: bad input, told in one sentence, and nothing is computed."""
 
 import json
+import shutil
 
 import pytest
 import yaml
 
 from agentlab_runner.runners.config.identity import config_hash
-from tests.conftest import ROOT
+from tests.conftest import ROOT, agentlab, environment
 
 GONE = object()
+CONF = str(ROOT / "tests/runners/conf")
 
 
 @pytest.fixture
 def lab(cli, cli_env):
-    cli_env["AGENTLAB_CONF"] = str(ROOT / "tests/runners/conf")
+    cli_env["AGENTLAB_CONF"] = CONF
     return cli
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+    """A run as it was made."""
+    folder = tmp_path_factory.mktemp("honest")
+    env = environment() | {"AGENTLAB_CONF": CONF}
+    assert agentlab("train", "+exp=gamble", "total_iterations=1", cwd=folder, env=env).exit_code == 0
+    [run] = (folder / "runs").iterdir()
+    return run
+
+
+@pytest.fixture
+def run(honest, tmp_path):
+    """A copy of it for one test."""
+    return shutil.copytree(honest, tmp_path / "runs" / honest.name)
 
 
 def forge(file, key, value):
@@ -47,9 +65,7 @@ def forge(file, key, value):
         ("trainer", [], "trainer"),
     ],
 )
-def test_a_forged_config_is_bad_input(lab, tmp_path, key, value, sentence):
-    assert lab("train", "+exp=gamble", "total_iterations=1").exit_code == 0
-    [run] = (tmp_path / "runs").iterdir()
+def test_a_forged_config_is_bad_input(lab, run, key, value, sentence):
     forge(run / "config.yaml", key, value)
     for verb in ("resume", "eval"):
         told = lab(verb, f"run={run}")
@@ -57,9 +73,7 @@ def test_a_forged_config_is_bad_input(lab, tmp_path, key, value, sentence):
         assert sentence in told.stderr
 
 
-def test_a_manifest_that_says_nothing_of_its_end_is_none_the_worse(lab, tmp_path):
-    assert lab("train", "+exp=gamble", "total_iterations=1").exit_code == 0
-    [run] = (tmp_path / "runs").iterdir()
+def test_a_manifest_that_says_nothing_of_its_end_is_none_the_worse(lab, run):
     forge(run / "manifest.json", "ended", GONE)
     forge(run / "manifest.json", "seconds", None)
     assert lab("compare", str(run)).exit_code == 0

@@ -95,8 +95,9 @@ def test_adapters_are_trained_saved_and_evaluated(cli, tmp_path, folder, style):
     assert json.loads((run / "adapter" / "adapter_config.json").read_text())["target_modules"]
     again = cli("eval", f"run={run}", "checkpoint=last")
     assert again.exit_code == 0, again.stderr
-    start = cli("eval", "+exp=synapse_mind2web_lora", f"+model.lora.start={run / 'adapter'}", *own)
-    assert start.exit_code == 0, start.stderr
+    if style == "trajectory":  # where adapters start has nothing to do with the style
+        start = cli("eval", "+exp=synapse_mind2web_lora", f"+model.lora.start={run / 'adapter'}", *own)
+        assert start.exit_code == 0, start.stderr
 
 
 def test_a_model_that_is_talked_to_is_not_trained(cli, tmp_path):

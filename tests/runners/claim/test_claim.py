@@ -16,6 +16,8 @@ from agentlab_runner.runners.terminal.statistics import student_interval
 from tests.conftest import ROOT, environment
 
 CONF = ROOT / "tests/runners/conf"
+SMALL = ["~claim.settings.long", "claim.arms.tuned.tune={experiment.slope:[0.2]}", "claim.seeds=[0,1]"]
+"""One setting, one value to tune and two seeds: five runs."""
 
 
 def claim(folder: Path, *args: str, code: int = 0) -> str:
@@ -81,7 +83,7 @@ def test_a_claim_that_is_refused_says_so_in_words_and_leaves_no_folder(tmp_path:
 
 
 def test_a_metric_that_no_run_logged_is_refused_and_replaces_no_result(tmp_path: Path) -> None:
-    budget = ["total_iterations=1", "claim.arms.tuned.tune={}", "claim.seeds=[0,1]"]
+    budget = [*SMALL, "total_iterations=1"]
     claim(tmp_path, "steeper", *budget)
     before = (tmp_path / "claims/steeper/results.json").read_text()
     said = claim(tmp_path, "steeper", *budget, "+claim.metric=eval/succes", code=2)
@@ -90,8 +92,7 @@ def test_a_metric_that_no_run_logged_is_refused_and_replaces_no_result(tmp_path:
 
 
 def test_claims_are_made_where_runs_are(tmp_path: Path) -> None:
-    changes = ["claim.arms.tuned.tune={experiment.slope:[0.2]}", "claim.seeds=[0,1]"]
-    claim(tmp_path, "steeper", *changes, "runs_dir=there", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    claim(tmp_path, "steeper", *SMALL, "runs_dir=there", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert (tmp_path / "there/claims/steeper/table.md").exists()
     assert not (tmp_path / "claims").exists()
 
@@ -99,9 +100,7 @@ def test_claims_are_made_where_runs_are(tmp_path: Path) -> None:
 def test_a_failed_run_leaves_the_claim_undecided_and_is_named(tmp_path: Path) -> None:
     fail = tmp_path / "fail"
     fail.touch()
-    said = claim(
-        tmp_path, "steeper", f"experiment.fail={fail}", "claim.arms.tuned.tune={experiment.slope:[0.2]}", code=1,
-    )  # fmt: skip
+    said = claim(tmp_path, "steeper", f"experiment.fail={fail}", *SMALL, code=1)
     assert "undecided" in said
     assert "slope 0.2 is too steep" in said
     assert "values are missing" in said
@@ -110,10 +109,9 @@ def test_a_failed_run_leaves_the_claim_undecided_and_is_named(tmp_path: Path) ->
 def test_a_run_that_was_told_to_end_leaves_the_claim_unfinished(tmp_path: Path) -> None:
     told = tmp_path / "told"
     told.write_text("15")
-    changes = ["claim.arms.tuned.tune={experiment.slope:[0.2]}", "claim.seeds=[0,1]"]
-    said = claim(tmp_path, "steeper", f"experiment.die={told}", *changes, code=130)
+    said = claim(tmp_path, "steeper", f"experiment.die={told}", *SMALL, code=130)
     assert "undecided" in said
-    assert "interrupted, which the same command goes on with: 6" in said  # 2 that tune, 4 that judge
+    assert "interrupted, which the same command goes on with: 3" in said  # one that tunes, two that judge
 
 
 def test_a_difference_beyond_its_interval_decides(steeper: ClaimSettings) -> None:
@@ -143,7 +141,7 @@ def test_values_logged_apart_from_the_count_stand_where_it_stood_last() -> None:
 
 
 def test_curves_may_be_over_steps_and_over_no_other_name(tmp_path: Path) -> None:
-    budget = ["total_iterations=2", "claim.arms.tuned.tune={}", "claim.seeds=[0,1]"]
+    budget = [*SMALL, "total_iterations=2"]
     said = claim(tmp_path, "steeper", *budget, "+claim.over={metric: step, every: 1}")
     assert "over step" in said
     said = claim(tmp_path, "steeper", *budget, "+claim.over={metric: eval/succes, every: 1}", code=2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import agentlab, environment
 
 EXP = """# Riddles, for tests (seconds)
 # @package _global_
@@ -33,13 +36,26 @@ eval:
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
+def knows_talk(folder: Path) -> dict[str, str]:
+    """Make the experiment `talk` known in a folder; gives what the environment of commands in it must hold."""
+    (folder / "conf" / "exp").mkdir(parents=True)
+    (folder / "conf" / "exp" / "talk.yaml").write_text(EXP)
+    return {"TALK_LOG": str(folder / "begun")}
+
+
 @pytest.fixture
 def talk(tmp_path, cli, cli_env):
     """`agentlab` where the experiment `talk` is known."""
-    (tmp_path / "conf" / "exp").mkdir(parents=True)
-    (tmp_path / "conf" / "exp" / "talk.yaml").write_text(EXP)
-    cli_env["TALK_LOG"] = str(tmp_path / "begun")
+    cli_env |= knows_talk(tmp_path)
     return cli
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory) -> Path:
+    """A run of one seed and three repeats, for tests that take a copy of it."""
+    folder = tmp_path_factory.mktemp("played")
+    env = environment() | knows_talk(folder)
+    return made(agentlab("eval", "+exp=talk", "eval.seeds=1", "eval.repeats=3", cwd=folder, env=env), folder)
 
 
 def made(result, tmp_path: Path) -> Path:
@@ -125,8 +141,8 @@ def test_a_model_that_has_gone_leaves_what_was_played_and_a_run_that_goes_on(tal
         ("env.broken=[1]", "env.broken"),
     ],
 )
-def test_a_change_of_answers_is_refused_by_its_key(talk, tmp_path, change, key):
-    run = made(talk("eval", "+exp=talk", "eval.seeds=1", "eval.repeats=3"), tmp_path)
+def test_a_change_of_answers_is_refused_by_its_key(talk, tmp_path, played, change, key):
+    run = shutil.copytree(played, tmp_path / "runs" / played.name)
     before = table(run)
     result = talk("resume", "run=latest", change)
     assert result.exit_code == 2
