@@ -83,7 +83,8 @@ def _made(name: str, given: Sequence[str]) -> Primitive | None:
             arguments.append(int(one))
         elif one.startswith('"'):
             try:
-                arguments.append(str(json.loads(one, strict=False))[:TEXT])
+                said = re.sub(r"\\(.)", lambda pair: "'" if pair[1] == "'" else pair[0], one)  # JSON has no \'
+                arguments.append(str(json.loads(said, strict=False))[:TEXT])
             except ValueError:
                 return None
         else:

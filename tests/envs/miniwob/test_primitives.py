@@ -65,6 +65,7 @@ def test_what_the_parser_shows_is_read():
         ("scroll [4] down", "scroll 4 down"),
         ("press Ctrl+C", "press command+c"),
         ("press control+v", "press command+v"),
+        (r"""type 5 "it\'s \"x\" \\\\" """, r"""type 5 "it's \"x\" \\\\" """.strip()),
         ("click [7", None),
         ("click on 7", None),
         ("nothing", None),
