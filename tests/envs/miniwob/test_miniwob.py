@@ -4,9 +4,11 @@ import json
 import os
 import random
 import re
+import runpy
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -302,3 +304,13 @@ def test_what_was_done_does_not_show_in_the_next_episode(make, task):
     first, _ = env.reset(options=begun)
     disturb(env, task, random.Random(1))
     assert env.reset(options=begun)[0] == first
+
+
+def test_the_loop_of_the_docs_runs(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "miniwob.md").read_text()
+    (loop,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "loop.py"
+    path.write_text(loop)
+    said = runpy.run_path(str(path))
+    assert said["observation"]["text"].count('holds "Agustina"') == 1
+    assert said["info"]["outcomes"] == [{"primitive": 'type 5 "Agustina"', "fault": ""}]
