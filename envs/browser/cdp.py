@@ -62,15 +62,23 @@ class Pipe:
 
 
 class Socket:
-    """The WebSocket of a browser that is running already."""
+    """The WebSocket of a browser that is running already.
+
+    Raises:
+        OSError: if nothing that speaks it is there.
+    """
 
     def __init__(self, url: str, patience: float) -> None:
+        from websockets.exceptions import WebSocketException
         from websockets.sync.client import connect
 
         self._open = ExitStack()
-        self._socket = self._open.enter_context(
-            connect(url, open_timeout=patience, max_size=None, compression=None, proxy=None)
-        )
+        try:
+            self._socket = self._open.enter_context(
+                connect(url, open_timeout=patience, max_size=None, compression=None, proxy=None)
+            )
+        except WebSocketException as fault:
+            raise ConnectionError(str(fault)) from fault
 
     def send(self, message: str) -> None:
         self._socket.send(message)

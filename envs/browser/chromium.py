@@ -82,9 +82,10 @@ class Browser:
             self.cdp.call("Target.setDiscoverTargets", patience=START, discover=True)
             self.version = str(self.cdp.call("Browser.getVersion", patience=START)["product"])
         except (Lost, Refused, OSError) as fault:
-            said = self._process.end() if self._process else ""
-            name = self._process.program if self._process else settings.url
-            raise Missing(f"{name} does not start as a browser: {said or fault}; {INSTALL}") from fault
+            if self._process is None:
+                raise _unanswered(settings, fault) from fault
+            said = self._process.end()
+            raise Missing(f"{self._process.program} does not start as a browser: {said or fault}; {INSTALL}") from fault
 
     def _on(self, method: str, said: Mapping[str, Any]) -> None:
         if method == "Target.targetCreated" and said["targetInfo"].get("openerId") in self.targets:
@@ -180,17 +181,22 @@ def _wait(pid: int, seconds: float) -> None:
 
 def _address(settings: BrowserSettings) -> str:
     """The WebSocket of a running browser."""
-    url = settings.url or ""
-    if urlsplit(url).scheme == "ws":
-        return url
+    url = urlsplit(settings.url or "")
+    if url.scheme == "ws" and url.path.strip("/"):
+        return url.geturl()
     try:
-        told = httpx.get(f"{url.rstrip('/')}/json/version", timeout=settings.patience, trust_env=False).json()
+        asked = url._replace(scheme="http", path="/json/version").geturl()
+        told = httpx.get(asked, timeout=settings.patience, trust_env=False).json()
         return str(told["webSocketDebuggerUrl"])
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as fault:
-        raise Missing(
-            f"no browser answers at env.browser.url={url} ({type(fault).__name__}); start one with "
-            "--remote-debugging-port=9222, or choose env/browser=chromium"
-        ) from fault
+        raise _unanswered(settings, fault) from fault
+
+
+def _unanswered(settings: BrowserSettings, fault: Exception) -> Missing:
+    return Missing(
+        f"no browser answers at env.browser.url={settings.url} ({fault or type(fault).__name__}); start one with "
+        "--remote-debugging-port=9222, or choose env/browser=chromium"
+    )
 
 
 class _Shared:

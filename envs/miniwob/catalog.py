@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -95,6 +96,7 @@ def _unknown(name: str, known: Sequence[str]) -> str:
             f"{name} is a page of MiniWoB++ and no task: what is right depends on the clock, so its makers left it "
             "out; choose another of env.tasks"
         )
-    near = difflib.get_close_matches(name, known, 3)
-    meant = f"; did you mean {', '.join(near)}?" if near else "; agentlab show env=miniwob says what env.tasks may hold"
-    return f"there is no task {name!r} in MiniWoB++{meant}"
+    bare = re.sub(r"^(?:browsergym/)?miniwob[./]|-v\d+$", "", name)  # as BrowserGym and Gymnasium call them
+    near = [bare] if bare in known else difflib.get_close_matches(bare, known, 3)
+    meant = f"did you mean {', '.join(near)}?" if near else "env.tasks takes names, NAME* for several, synapse or all"
+    return f"there is no task {name!r} in MiniWoB++; {meant}"

@@ -102,10 +102,21 @@
 
   // -- elements: what can be acted on, and what can be read ------------------------------------------------------------
   const CLICKABLE = 'a,button,input,select,option,textarea,label,summary,[onclick],[role=button],[role=tab],[tabindex]';
-  const own = (element) => [...element.childNodes].filter((one) => one instanceof Text).map((one) => one.data).join(' ')
-    .replace(/\s+/g, ' ').trim();
-  const words = (element) => (element.innerText === undefined ? element.textContent : element.innerText)
-    .replace(/\s+/g, ' ').trim();
+  const squeezed = (text) => text.replace(/\s+/g, ' ').trim();
+  const sized = (element) => getComputedStyle(element).fontSize !== '0px';
+  const own = (element) => sized(element)
+    ? squeezed([...element.childNodes].filter((one) => one instanceof Text).map((one) => one.data).join(' ')) : '';
+  // innerText without what is drawn at no size, as a covered card's value is.
+  const words = (element) => {
+    const said = squeezed(element.innerText === undefined ? element.textContent : element.innerText);
+    if (!said || [element, ...element.querySelectorAll('*')].every(sized)) return said;
+    const walk = document.createTreeWalker(element, NodeFilter.SHOW_TEXT), drawn = [];
+    while (walk.nextNode()) {
+      const around = walk.currentNode.parentElement;
+      if (sized(around) && around.checkVisibility({ visibilityProperty: true })) drawn.push(walk.currentNode.data);
+    }
+    return squeezed(drawn.join(' '));
+  };
   const points = (element) => element.tagName === 'OPTION' ? false
     : element.matches(CLICKABLE) || getComputedStyle(element).cursor === 'pointer';
 

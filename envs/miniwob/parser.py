@@ -9,8 +9,9 @@ from agentlab_runner.envs.miniwob import primitives
 
 Form = Literal["utterance", "block"]
 
+PRESS = f"press enter   or one of {', '.join(key for key in primitives.KEYS if key != 'enter')}"
 EXAMPLES = {
-    "click": "click 7", "type": 'type 5 "Anna"   replaces what the field holds', "press": "press enter",
+    "click": "click 7", "type": 'type 5 "Anna"   replaces what the field holds', "press": PRESS,
     "select": 'select 9 "March"   chooses in a list', "drag": "drag 3 to 8", "scroll": "scroll 4 down",
     "hover": "hover 2",
 }  # fmt: skip
@@ -60,7 +61,7 @@ class PageParser:
             return "Write one action on a line of its own; numbers are those in brackets. Actions are such as\n" + (
                 "\n".join(EXAMPLES.values())
             )
-        both = {**BLOCK, "type": 'type "Anna"   into what has the focus', "press": "press enter"}
+        both = {**BLOCK, "type": 'type "Anna"   into what has the focus', "press": PRESS}
         return "Write the actions, one a line and nothing else. Actions are such as\n" + "\n".join(both.values())
 
     def parse(self, text: str) -> str | None:

@@ -18,17 +18,19 @@ KEYS = ("enter", "space", "arrowleft", "arrowright", "backspace", "arrowup", "ar
 """What `press` knows: the ten of Synapse (`command` is control here), and those that other agents need."""
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
+_NUMBER = r"(?:(\d+)|\[(\d+)\])"
+"""Of an element, also as the page's listing writes it."""
 _FORMS = {
-    "click": (r"click (\d+)",),
+    "click": (rf"click {_NUMBER}",),
     "click_xpath": (rf"click_xpath ({_STRING})",),
-    "type": (rf"type (\d+) ({_STRING})", rf"type ({_STRING})"),
+    "type": (rf"type {_NUMBER} ({_STRING})", rf"type ({_STRING})"),
     "press": (r"press ([\w+]+)",),
-    "select": (rf"select (\d+) ({_STRING})",),
+    "select": (rf"select {_NUMBER} ({_STRING})",),
     "click_option": (rf"click_option ({_STRING})",),
-    "hover": (r"hover (\d+)",),
+    "hover": (rf"hover {_NUMBER}",),
     "movemouse": (rf"movemouse ({_STRING})",),
-    "drag": (r"drag (\d+) to (\d+)",),
-    "scroll": (r"scroll (\d+) (up|down)",),
+    "drag": (rf"drag {_NUMBER} to {_NUMBER}",),
+    "scroll": (rf"scroll {_NUMBER} (up|down)",),
 }
 _LINES = {name: tuple(re.compile(form, re.IGNORECASE) for form in forms) for name, forms in _FORMS.items()}
 
@@ -81,11 +83,12 @@ def _made(name: str, given: Sequence[str]) -> Primitive | None:
             arguments.append(int(one))
         elif one.startswith('"'):
             try:
-                arguments.append(str(json.loads(one, strict=False))[:TEXT])
+                said = re.sub(r"\\(.)", lambda pair: "'" if pair[1] == "'" else pair[0], one)  # JSON has no \'
+                arguments.append(str(json.loads(said, strict=False))[:TEXT])
             except ValueError:
                 return None
         else:
-            arguments.append(one.lower())
+            arguments.append(re.sub(r"^(?:ctrl|control)\+", "command+", one.lower()))
     if name == "press" and arguments[0] not in KEYS:
         return None
     assert name in get_args(Name)

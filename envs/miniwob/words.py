@@ -102,7 +102,9 @@ def listing(elements: Sequence[Element]) -> str:
         said = f"[{element['ref']}] {named(element)}"
         if element["kind"] in ("checkbox", "radio"):
             said += " (chosen)" if element["value"] == "true" else ""
-        elif takes_text(element) or element["tag"] == "select":
+        elif element["tag"] == "select":
+            said += f" holds {', '.join(map(_quoted, element['chosen']))}" if any(element["chosen"]) else ""
+        elif takes_text(element):
             said += f" holds {_quoted(element['value'])}" if element["value"] else ""
         if element["options"]:
             said += f" offers {', '.join(map(_quoted, element['options'][:30]))}"

@@ -46,7 +46,19 @@ def compose(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
     if isinstance(cfg.get("runs_dir"), str):
         cfg.runs_dir = os.path.expanduser(cfg.runs_dir)
     validate(cfg, see)
+    _check_counts(cfg, overrides)
     return cfg
+
+
+def _check_counts(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Whether a number of episodes that somebody asks for is the one that counts."""
+    said = {override.key_or_group for override in parse(normalise(overrides))}
+    seeds = OmegaConf.select(cfg, "eval.seeds")
+    if seeds is not None and "eval.episodes" in said and "eval.seeds" not in said:
+        raise UserError(
+            f"eval.episodes counts nothing here, where eval.seeds is {seeds}, from which each task is played; give "
+            "eval.seeds=N instead, or eval.seeds=null with it"
+        )
 
 
 def draft(overrides: Sequence[str], *, config: str = "config") -> DictConfig:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from agentlab_runner.runners.config.identity import flatten
+from agentlab_runner.runners.config.listing import choices, is_group
 from agentlab_runner.runners.config.suggest import did_you_mean
 from agentlab_runner.runners.errors import UnknownKey, UserError
 
@@ -141,6 +142,8 @@ def _refusal(
     about = [other for other in errors if _place(other["loc"], values) == place]
     allowed = " or ".join(dict.fromkeys(_allowed(other, model, place) for other in about))
     hint = did_you_mean(str(error["input"]), re.findall(r"'([^']*)'", allowed))
+    if isinstance(error["input"], str) and "a group of keys" in allowed and is_group(group := key.replace(".", "/")):
+        hint = f"; choose one with {group}=NAME ({', '.join(choices(group))})"
     return UserError(f"{key} is {json.dumps(error['input'])}, but must be {allowed}{hint}")
 
 

@@ -40,7 +40,7 @@ class EvaluationExperiment:
     """Tasks x seeds x repeats in lockstep over `env.num_envs` environments, for any agent.
 
     An agent that learns is played untrained. Every episode that ends is in the journal before the next one counts, so
-    that a run that was killed plays what is missing; no trajectory is kept but the first `eval.record`, on disk.
+    that a run that was killed plays what is missing; no trajectory is kept but `eval.record` of them, on disk.
     """
 
     LEARNS: ClassVar[bool] = False
@@ -72,11 +72,11 @@ class EvaluationExperiment:
         """Play what the journal lacks and write the table; an end in between leaves one of what was played."""
         journal, callbacks = Journal(run.path, self.plan), Callbacks(self.cfg)
         journal.repair()
-        steps = len(self.plan.starts)
+        steps, shown = len(self.plan.starts), self.plan.shown(self.cfg.eval.record)
         with callbacks.during(run):
 
             def keep(number: int, trajectory: Trajectory) -> None:
-                if number < self.cfg.eval.record:
+                if number in shown:
                     run.add_episode(NAME, number, trajectory, step=steps)
                 journal.append(self._line(number, trajectory))
 
@@ -106,10 +106,11 @@ class EvaluationExperiment:
             raise UserError(f"an evaluation keeps no checkpoints; leave out checkpoint={checkpoint}")
         lines: list[Line] = []
         recorded: dict[int, Trajectory] = {}
+        shown = self.plan.shown(self.cfg.eval.record)
 
         def keep(number: int, trajectory: Trajectory) -> None:
             lines.append(self._line(number, trajectory))
-            if number < self.cfg.eval.record:
+            if number in shown:
                 recorded[number] = trajectory
 
         self._play(run, [], keep)

@@ -59,6 +59,12 @@ class Plan:
             for repeat in range(self.repeats)
         ]
 
+    def shown(self, many: int) -> frozenset[int]:
+        """The numbers of so many episodes to record: first one of each task, then the second of each, and so on."""
+        each = len(self.starts) // (len(self.tasks) or 1)
+        numbers = range(self.trials * len(self.starts))
+        return frozenset(sorted(numbers, key=lambda n: (n // len(self.starts), n % each, n))[:many])
+
     def of_trial(self, trial: int, done: Mapping[int, Mapping[str, Any]]) -> list[Start]:
         """The starts of a trial (0: the first), as far as is known; of a further one those that failed before.
 

@@ -246,8 +246,20 @@ def test_an_endpoint_is_somebody_elses(tmp_path, home):
         assert page.evaluate("() => document.title") == "t"
         page.close()
         assert theirs.poll() is None
+        Page(BrowserSettings(kind="endpoint", url=f"ws://127.0.0.1:{port}"), SIZE).close()  # its own way is asked for
+        gone = f"ws://127.0.0.1:{port}/devtools/browser/of-yesterday"
+        with pytest.raises(chromium.Missing, match=r"no browser answers at env\.browser\.url=ws:.* HTTP 404"):
+            Page(BrowserSettings(kind="endpoint", url=gone), SIZE)
     finally:
         os.killpg(theirs.pid, signal.SIGKILL)
         theirs.wait()
-    with pytest.raises(chromium.Missing, match=r"no browser answers at env\.browser\.url"):
-        Page(BrowserSettings(kind="endpoint", url=f"http://127.0.0.1:{port}"), SIZE)
+    for url in (f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}", gone):
+        with pytest.raises(chromium.Missing, match=r"no browser answers at env\.browser\.url"):
+            Page(BrowserSettings(kind="endpoint", url=url), SIZE)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9222", "9222", "https://127.0.0.1:9222", "http://example.org:9222"])
+def test_an_endpoint_is_told_how_it_is_written(url):
+    """browser-use/web-ui 409: an address without a scheme is the first thing that people try."""
+    with pytest.raises(ValueError, match=r"no browser of this machine; give one such as http://127\.0\.0\.1:9222"):
+        BrowserSettings(kind="endpoint", url=url)

@@ -4,9 +4,11 @@ import json
 import os
 import random
 import re
+import runpy
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -326,3 +328,13 @@ def test_a_page_that_cannot_be_observed_loses_the_episode_alone(make, spoils):
     assert info["stop"] == "device_lost"
     observation, _ = start(env, "click-test-2", seed=1)
     assert "Click button" in observation["text"]
+
+
+def test_the_loop_of_the_docs_runs(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "miniwob.md").read_text()
+    (loop,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "loop.py"
+    path.write_text(loop)
+    said = runpy.run_path(str(path))
+    assert said["observation"]["text"].count('holds "Agustina"') == 1
+    assert said["info"]["outcomes"] == [{"primitive": 'type 5 "Agustina"', "fault": ""}]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,20 @@ def test_a_wrong_card_is_no_success(make):
     _, reward, terminated, _, info = env.step("click_xpath \"//button[text()='Submit']\"")
     assert (reward, terminated, info["success"], info["raw"]) == (0.0, True, False, 0.1)
     assert info["measures"] == {"raw": 0.1, "raw_positive": 1.0}
+
+
+@pytest.mark.parametrize("action", ["utterances", "phrases"])
+def test_a_covered_card_is_not_read_out(make, action):
+    """Cards of find-greatest are covered by letters of no size, which innerText has all the same."""
+    env = make("find-greatest", action=action, horizon=5)
+    observation, _ = env.reset(seed=0)
+    said = " ".join(observation.get("actions", [observation["text"]]))
+    assert said.count("red area") == 3
+    assert not re.search(r'"\d+"', said)
+    _, card, _ = [one["ref"] for one in json.loads(observation["elements"]) if "card" in one["classes"]]
+    observation, *_ = env.step(f"click {card}")
+    value = env.stage.page.evaluate("() => document.querySelector('.card:not(.hidden)').textContent")
+    assert re.findall(r'"(\d+)"', " ".join(observation.get("actions", [observation["text"]]))) == [value]
 
 
 def test_a_page_that_listens_to_keys_hears_each_character(make):

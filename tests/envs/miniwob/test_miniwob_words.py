@@ -46,6 +46,12 @@ def test_what_the_screen_does_not_show_is_not_told():
     np.testing.assert_array_equal(features.table(goal, offers), features.table(goal, fewer))
 
 
+def test_a_list_holds_what_it_shows_and_no_name_within_the_page():
+    land = element(6, "select", options=["Choose", "United States"], chosen=["United States"], value="us")
+    assert words.listing([land]) == '[6] list holds "United States" offers "Choose", "United States"'
+    assert words.listing([{**land, "chosen": [], "value": ""}]) == '[6] list offers "Choose", "United States"'
+
+
 def test_of_two_that_do_the_same_the_inner_one_stays():
     label = element(1, "label", text="yes", controls=2, width=60)
     box = element(2, "input", kind="checkbox", label="yes", width=10, top=20)

@@ -59,12 +59,26 @@ def test_what_the_parser_shows_is_read():
         ("- type 5 \"a\"", 'type 5 "a"'),
         ('type "a   b"', 'type "a   b"'),
         ('type 5 "Anna"   replaces what the field holds', 'type 5 "Anna"'),
+        ("click [7]", "click 7"),
+        ('TYPE [5] "Anna"', 'type 5 "Anna"'),
+        ("drag [3] to 8", "drag 3 to 8"),
+        ("scroll [4] down", "scroll 4 down"),
+        ("press Ctrl+C", "press command+c"),
+        ("press control+v", "press command+v"),
+        (r"""type 5 "it\'s \"x\" \\\\" """, r"""type 5 "it's \"x\" \\\\" """.strip()),
+        ("click [7", None),
         ("click on 7", None),
         ("nothing", None),
     ],
 )  # fmt: skip
 def test_an_utterance_is_the_last_line_that_is_one(said, meant):
     assert PageParser().parse(said) == meant
+
+
+@pytest.mark.parametrize("form", ["utterance", "block"])
+def test_a_model_is_told_every_key(form):
+    """miniwob-plusplus 27: tasks that are solved by copying need keys that an agent must know of."""
+    assert all(key in PageParser(form).api for key in KEYS)
 
 
 def test_programs_are_blocks():

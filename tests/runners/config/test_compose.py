@@ -184,6 +184,25 @@ def test_the_purpose_is_the_first_comment_wherever_hydras_header_stands():
         catalogue("agnts")
 
 
+def test_a_choice_given_as_a_value_is_told_how_it_is_chosen():
+    assert "must be a group of keys; choose one with env/browser=NAME (chromium, endpoint)" in refusal(
+        "env=miniwob", "env.browser=endpoint"
+    )
+
+
+def test_a_number_of_episodes_that_would_count_nothing_is_refused():
+    assert "eval.episodes counts nothing here, where eval.seeds is 20" in refusal(
+        "+exp=synapse_miniwob", "eval.episodes=12"
+    )
+    assert compose(["+exp=synapse_miniwob", "eval.episodes=12", "eval.seeds=null"]).eval.seeds is None
+    assert compose(["+exp=synapse_miniwob", "eval.episodes=12", "eval.seeds=2"]).eval.seeds == 2
+
+
+@pytest.mark.parametrize("name", ["browsergym/miniwob.click-test", "miniwob/click-test-v1"])
+def test_a_task_as_the_peers_call_it_is_told_by_our_name(name):
+    assert "did you mean click-test?" in refusal("env=miniwob", f"env.tasks=[{name}]")
+
+
 def test_a_finished_config_takes_changes_and_refuses_what_its_schemas_refuse():
     like = ["+exp=counting"]
     cfg = compose(like)
