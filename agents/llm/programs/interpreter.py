@@ -18,13 +18,16 @@ from agentlab_runner.agents.llm.programs.language import (
     METHODS,
     PLAIN,
     SECONDS,
+    RANGE,
     SIZE,
     SOURCE,
     STEPS,
     UNARY,
+    VOLUME,
     Foreign,
     Refused,
     bounded,
+    comparable,
     made_by_programs,
     shallow,
 )  # fmt: skip
@@ -83,14 +86,15 @@ class _Machine:
         self.variables = dict(given)
         self.called: list[Called] = []
         self._name, self._allowed = name, allowed or {}
-        self._steps, self._depth = 0, 0
+        self._steps, self._depth, self._volume = 0, 0, 0
         self._functions: dict[str, Callable[..., Any]] = {
-            "str": self._str, "int": self._int, "float": float, "bool": bool, "len": len, "round": round, "abs": abs,
-            "min": min, "max": max, "sum": self._sum, "sorted": lambda a, **k: sorted(self._counted(a), **k),
-            "range": range, "enumerate": lambda a, start=0: list(enumerate(self._counted(a), start)),
+            "str": self._str, "int": self._int, "float": float, "bool": bool, "len": len, "round": self._round,
+            "abs": abs, "min": lambda *a, **k: min(*map(comparable, a), **k),
+            "max": lambda *a, **k: max(*map(comparable, a), **k), "sum": self._sum,
+            "sorted": lambda a, **k: sorted(comparable(self._counted(a)), **k), "range": self._range, "enumerate": lambda a, start=0: list(enumerate(self._counted(a), start)),
             "zip": lambda *a: list(zip(*map(self._counted, a), strict=False)),
             "list": lambda a=(): self._counted(a), "tuple": lambda a=(): tuple(self._counted(a)),
-            "set": lambda a=(): set(self._counted(a)), "dict": lambda a=(): dict(a),
+            "set": lambda a=(): set(comparable(self._counted(a))), "dict": lambda a=(): dict(comparable(a)),
             "reversed": lambda a: self._counted(a)[::-1], "any": lambda a: any(self._counted(a)),
             "all": lambda a: all(self._counted(a)),
         }  # fmt: skip
@@ -185,7 +189,7 @@ class _Machine:
                 owner = self._value(whole)
                 if not isinstance(owner, list | dict):
                     raise self._refusal(target)
-                owner[self._value(index)] = value
+                owner[comparable(self._value(index))] = value
                 bounded(owner)
             case _:
                 raise self._refusal(target)
@@ -198,7 +202,12 @@ class _Machine:
         if self._depth > DEPTH:
             raise Refused(f"line {node.lineno}: nested too deeply")
         try:
-            return bounded(self._evaluate(node))
+            found = bounded(self._evaluate(node))
+            if not isinstance(node, ast.Name | ast.Constant) and isinstance(found, str | list | tuple | dict | set):
+                self._volume += len(found)
+                if self._volume > VOLUME:
+                    raise Refused(f"line {node.lineno}: more than {VOLUME:,} characters and entries are made")
+            return found
         finally:
             self._depth -= 1
 
@@ -213,9 +222,10 @@ class _Machine:
             case ast.Tuple(elts=parts):
                 return tuple(self._value(part) for part in parts)
             case ast.Set(elts=parts):
-                return {self._value(part) for part in parts}
+                return {comparable(self._value(part)) for part in parts}
             case ast.Dict(keys=keys, values=values) if all(keys):
-                return {self._value(key): self._value(value) for key, value in zip(keys, values, strict=True) if key}
+                pairs = zip(keys, values, strict=True)
+                return {comparable(self._value(key)): self._value(value) for key, value in pairs if key}
             case ast.JoinedStr(values=parts):
                 return "".join(str(self._value(part)) for part in parts)
             case ast.FormattedValue(value=value, conversion=conversion, format_spec=spec):
@@ -234,13 +244,13 @@ class _Machine:
                 ends = [None if end is None else self._value(end) for end in (lower, upper, step)]
                 return self._plain(self._value(whole), node)[slice(*ends)]
             case ast.Subscript(value=whole, slice=index):
-                return self._plain(self._value(whole), node)[self._value(index)]
+                return self._plain(self._value(whole), node)[comparable(self._value(index))]
             case ast.ListComp(elt=elt, generators=generators) | ast.GeneratorExp(elt=elt, generators=generators):
                 return [self._value(elt) for _ in self._loops(generators)]
             case ast.SetComp(elt=elt, generators=generators):
-                return {self._value(elt) for _ in self._loops(generators)}
+                return {comparable(self._value(elt)) for _ in self._loops(generators)}
             case ast.DictComp(key=key, value=value, generators=generators):
-                return {self._value(key): self._value(value) for _ in self._loops(generators)}
+                return {comparable(self._value(key)): self._value(value) for _ in self._loops(generators)}
             case ast.Lambda(args=arguments, body=body):
                 return self._function(arguments, body, node)
             case ast.Attribute(value=whole, attr=name):
@@ -285,7 +295,7 @@ class _Machine:
         arguments = [self._value(one) for one in node.args]
         named = {str(key.arg): self._value(key.value) for key in node.keywords}
         if name == "sort" and type(owner) is list:
-            owner[:] = sorted(owner, *arguments, **named)
+            owner[:] = sorted(comparable(owner), *arguments, **named)
             return None
         if name not in allowed:
             raise self._refusal(node)
@@ -297,6 +307,8 @@ class _Machine:
             old, new = arguments[:2]
             if (owner.count(old) + 1) * (len(new) + 1) + len(owner) > SIZE:
                 raise Refused(f"line {node.lineno}: a text grows too long")
+        if type(owner) in (dict, set) or name in ("count", "index", "remove"):
+            comparable([owner if isinstance(owner, list | tuple) else None, *arguments])
         found = getattr(owner, name)(*arguments, **named)
         bounded(owner)
         return list(found) if name in ("items", "keys", "values") else found
@@ -310,7 +322,7 @@ class _Machine:
             before = dict(self.variables)
             try:
                 self.variables.update(zip(names, given, strict=True))
-                return self._value(body)
+                return comparable(self._value(body))
             finally:
                 self.variables = before
 
@@ -339,7 +351,7 @@ class _Machine:
     def _compared(self, left: Any, ops: Sequence[ast.cmpop], others: Sequence[ast.expr]) -> bool:
         for op, node in zip(ops, others, strict=True):
             right = self._value(node)
-            shallow([left, right])
+            comparable([left, right])
             if not COMPARE[type(op)](left, right):
                 return False
             left = right
@@ -373,7 +385,7 @@ class _Machine:
         self._steps += 1
         if self._steps > STEPS:
             raise Refused(f"line {getattr(node, 'lineno', 0)}: more than {STEPS} steps")
-        if self._steps % 256 == 0 and time.monotonic() > self._until:
+        if time.monotonic() > self._until:
             raise Refused(f"line {getattr(node, 'lineno', 0)}: more than {SECONDS:g} s")
 
     def _items(self, values: Any) -> Iterator[Any]:
@@ -397,6 +409,17 @@ class _Machine:
         if isinstance(value, str) and len(value) > 20:
             raise Refused("a number grows too large")
         return int(value)
+
+    def _range(self, *ends: Any) -> range:
+        found = range(*ends)
+        if len(found) > RANGE:
+            raise Refused(f"a range of more than {RANGE:,} numbers")
+        return found
+
+    def _round(self, value: Any, digits: Any = None) -> Any:
+        if digits is not None and abs(digits) > 100:  # of a whole number Python computes that power of ten
+            raise Refused("a number is rounded to more than 100 places")
+        return round(value, digits)
 
     def _str(self, value: Any = "") -> str:
         if not isinstance(value, PLAIN):

@@ -13,7 +13,11 @@ SOURCE = 20_000
 SIZE = 200_000
 """Characters of a text."""
 ENTRIES = 5_000
-"""Of a list, and of all that it holds where it is written or compared."""
+"""Of a list, and of all that it holds where it is written, compared or looked up."""
+RANGE = 10**6
+"""Numbers of a range, which what goes through it does without a step of ours."""
+VOLUME = 2 * 10**7
+"""Characters and entries that are made in all, names and literals aside."""
 NUMBER = 10**12
 """Above this no whole number is computed."""
 CALLS = 200
@@ -87,6 +91,16 @@ def shallow(value: Any, left: int = ENTRIES) -> int:
                 raise Refused("a list grows too large")
             left = shallow(one, left)
     return left
+
+
+def comparable(value: Any) -> Any:
+    """The value, if it may be compared with others or be a key: Python goes through all that it holds.
+
+    Raises:
+        Refused: if that is too much.
+    """
+    shallow(value)
+    return value
 
 
 def made_by_programs(kind: type) -> bool:

@@ -149,3 +149,25 @@ def test_an_import_of_what_is_given_anyhow_is_no_fault():
     assert variables("from bs4 import BeautifulSoup\nx = 1", {"BeautifulSoup": Page})["x"] == 1
     with pytest.raises(Refused):
         variables("from bs4 import Tag", {"BeautifulSoup": Page})
+
+
+NESTED = "a, b, t = [1], [1], (1,)\nfor i in range(60):\n    a, b, t = [a, a], [b, b], (t, t)\n"
+"""Small to write down, and longer than the world lasts to go through."""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "min(range(10**12))", "'a' in range(10**12)", "[].extend(range(10**10))", "a, b = range(10**10)",
+        "round(1, -10**9)", f"{NESTED}x = {{t: 1}}", f"{NESTED}x = {{t}}", f"{NESTED}x = set([t])",
+        f"{NESTED}x = {{}}\nx[t] = 1", f"{NESTED}x = {{}}.get(t)", f"{NESTED}x = sorted([a, b])",
+        f"{NESTED}x = min(a, b)", f"{NESTED}x = [a].index(b)", f"{NESTED}[a].remove(b)", f"{NESTED}[a, b].sort()",
+        f"{NESTED}x = sorted([1, 2], key=lambda n: a if n == 1 else b)", f"{NESTED}x = {{t for i in range(2)}}",
+        "s = 'x' * 200000\nx = f'" + "{s}" * 4000 + "'", "s = 'x' * 199000\nx = [s + str(i) for i in range(4000)]",
+    ],
+)  # fmt: skip
+def test_what_is_short_to_say_and_long_to_do_is_refused(source):
+    began = time.monotonic()
+    with pytest.raises(Refused):
+        variables(source, {})
+    assert time.monotonic() - began < 60
