@@ -210,7 +210,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.stage.close()
 
     def _conditions(self) -> dict[str, str]:
-        first, end = SEEDS[self.split]
+        first, end = next(ends for ends in SEEDS.values() if ends[0] <= self.number < ends[1])
         return {
             "variant": self.variant,
             "observation": OBSERVED[self.action] + (" and picture" if self.image else ""),

@@ -17,7 +17,6 @@ from agentlab_runner.agents.llm.programs.language import (
     DEPTH,
     METHODS,
     PLAIN,
-    RANGE,
     SECONDS,
     SIZE,
     SOURCE,
@@ -91,7 +90,7 @@ class _Machine:
             "str": self._str, "int": self._int, "float": float, "bool": bool, "len": len, "round": self._round,
             "abs": abs, "min": lambda *a, **k: min(*map(comparable, a), **k),
             "max": lambda *a, **k: max(*map(comparable, a), **k), "sum": self._sum,
-            "sorted": lambda a, **k: sorted(comparable(self._counted(a)), **k), "range": self._range,
+            "sorted": lambda a, **k: sorted(comparable(self._counted(a)), **k), "range": range,
             "enumerate": lambda a, start=0: list(enumerate(self._counted(a), start)),
             "zip": lambda *a: list(zip(*map(self._counted, a), strict=False)),
             "list": lambda a=(): self._counted(a), "tuple": lambda a=(): tuple(self._counted(a)),
@@ -181,7 +180,7 @@ class _Machine:
             case ast.Name(id=name) if name != self._name and not name.startswith("__"):
                 self.variables[name] = bounded(value)
             case ast.Tuple(elts=targets) | ast.List(elts=targets):
-                values = list(value)
+                values = self._counted(value)
                 if len(values) != len(targets):
                     raise Refused(f"line {target.lineno}: {len(values)} values for {len(targets)} names")
                 for one, part in zip(targets, values, strict=True):
@@ -300,6 +299,8 @@ class _Machine:
             return None
         if name not in allowed:
             raise self._refusal(node)
+        if name == "extend":
+            arguments = [self._counted(one) for one in arguments]
         if isinstance(owner, str) and name == "join":
             arguments = [self._counted(arguments[0])]
             if sum(len(one) + len(owner) for one in arguments[0] if isinstance(one, str)) > SIZE:
@@ -410,12 +411,6 @@ class _Machine:
         if isinstance(value, str) and len(value) > 20:
             raise Refused("a number grows too large")
         return int(value)
-
-    def _range(self, *ends: Any) -> range:
-        found = range(*ends)
-        if len(found) > RANGE:
-            raise Refused(f"a range of more than {RANGE:,} numbers")
-        return found
 
     def _round(self, value: Any, digits: Any = None) -> Any:
         if digits is not None and abs(digits) > 100:  # of a whole number Python computes that power of ten

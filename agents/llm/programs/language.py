@@ -15,7 +15,7 @@ SIZE = 200_000
 ENTRIES = 5_000
 """Of a list, and of all that it holds where it is written, compared or looked up."""
 RANGE = 10**6
-"""Numbers of a range, which what goes through it does without a step of ours."""
+"""Numbers of a range that is compared or searched."""
 VOLUME = 2 * 10**7
 """Characters and entries that are made in all, names and literals aside."""
 NUMBER = 10**12
@@ -90,6 +90,8 @@ def shallow(value: Any, left: int = ENTRIES) -> int:
             if left < 0:
                 raise Refused("a list grows too large")
             left = shallow(one, left)
+    elif isinstance(value, range) and len(value) > RANGE:
+        raise Refused(f"a range of more than {RANGE:,} numbers")
     return left
 
 

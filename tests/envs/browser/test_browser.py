@@ -107,7 +107,8 @@ def test_what_a_page_does_to_hold_one_up(page, home):
     with pytest.raises(Failed):
         page.evaluate("() => fetch('file:///etc/passwd')")
     page.evaluate("() => { location.href = 'file:///etc/hostname' }")
-    time.sleep(0.3)
+    while not page.left:
+        time.sleep(0.01)
     assert page.left.startswith("file:///etc/hostname")
     page.goto(f"{home}/page.html")
     assert page.left == ""

@@ -30,7 +30,7 @@ PAGE = {"goal": 'Enter "bob".', "tabs": [["t", "file:///miniwob/t.html"]], "acti
 def say(**answer): print(json.dumps(answer), flush=True)
 for line in sys.stdin:
     asked = json.loads(line)
-    if asked["do"] == "open": say(tasks=["browsergym/a.one", "browsergym/a.two", "browsergym/b.one"])
+    if asked["do"] == "open": say(tasks=["browsergym/a.one", "browsergym/a.two", "browsergym/b.one"], version="0")
     elif asked["do"] == "reset": say(**PAGE)
     elif asked["do"] == "close": break
     else:
