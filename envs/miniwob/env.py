@@ -94,7 +94,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         self.image, self.horizon, self.seconds = image, horizon, max_episode_seconds
         self.render_mode = render_mode
         mode, flights = "test" if split == "test" else "train", self.tasks[0] in catalog.FLIGHT
-        self.variant = variant
+        self.variant, self._pages = variant, f"miniwob {version('miniwob')}"
         self.stage = Stage(BrowserSettings(**(browser or {})), mode, flights, compat=variant == "synapse_compat")
         self._said: list[str] = []
         """What was done in this episode, in words."""
@@ -214,7 +214,7 @@ class MiniwobEnv(gymnasium.Env[Observation, str]):
         return {
             "variant": self.variant,
             "observation": OBSERVED[self.action] + (" and picture" if self.image else ""),
-            "pages": f"miniwob {version('miniwob')}",
+            "pages": self._pages,
             "browser": self.stage.page.browser.version,
             "page seeds": f"{first:,} to {end - 1:,}" if self.page_seed == "own" else "BrowserGym's",
             "success": "raw reward of 1",
