@@ -9,6 +9,8 @@ from lxml import etree, html
 LONGEST = 1 << 20
 """Characters of a page that is read; the tasks' are below 11,000."""
 TEXTS = 64
+NESTED = re.compile(r"\[[^\]]*\[[^\]]*\[")
+"""Three predicates in one another: each multiplies by the page what is looked at, and none is needed."""
 
 
 @lru_cache(maxsize=64)
@@ -23,13 +25,13 @@ def tree(page: str) -> html.HtmlElement | None:
 
 
 def finds(page: str, xpath: str) -> bool:
-    """Whether an xpath matches an element of it; one that is none matches nothing."""
+    """Whether an xpath matches an element of it; one that is none, or that could take for ever, matches nothing."""
     root = tree(page)
-    if root is None:
+    if root is None or NESTED.search(re.sub(r"\"[^\"]*\"|'[^']*'", "", xpath)):
         return False
     try:
         found = root.xpath(xpath, smart_strings=False)
-    except etree.XPathError:
+    except (etree.XPathError, ValueError):  # the latter of characters that no xml has
         return False
     return isinstance(found, list) and any(isinstance(one, html.HtmlElement) for one in found)
 

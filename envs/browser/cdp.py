@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
 Event = Callable[[str, Mapping[str, Any]], None]
@@ -20,6 +20,17 @@ class Lost(ConnectionError):
 
 class Refused(ValueError):
     """The browser answered a command with an error."""
+
+
+class Answer(dict[str, Any]):
+    """The result of a command."""
+
+    def __init__(self, method: str, result: Mapping[str, Any]) -> None:
+        super().__init__(result)
+        self._method = method
+
+    def __missing__(self, key: str) -> Any:
+        raise Refused(f"{self._method}: the answer has no {key}")
 
 
 class Transport(Protocol):
@@ -131,7 +142,7 @@ class Cdp:
             raise Lost(f"no answer to {method} within {self.patience:g} s") from None
         if "error" in answer:
             raise Refused(f"{method}: {answer['error'].get('message')}")
-        return dict(answer.get("result", {}))
+        return Answer(method, answer.get("result", {}))
 
     def post(self, method: str, session: str = "", **parameters: Any) -> "Future[dict[str, Any]]":
         """Send a command; what comes of it is in the future.
@@ -141,14 +152,17 @@ class Cdp:
         """
         number, future = next(self._numbers), Future[dict[str, Any]]()
         message = {"id": number, "method": method, "params": parameters} | ({"sessionId": session} if session else {})
-        with self._sending:
-            if self.lost:
-                raise Lost(self.lost)
-            self._waiting[number] = session, future
-            try:
+        try:
+            with self._sending:
+                if self.lost:
+                    raise Lost(self.lost)
+                self._waiting[number] = session, future
                 self._transport.send(json.dumps(message))
-            except OSError as fault:
-                raise Lost(f"the browser is gone: {fault}") from fault
+        except Lost:
+            raise
+        except OSError as fault:
+            self._end(f"the browser is gone: {fault}")
+            raise Lost(self.lost) from fault
         return future
 
     def listen(self, session: str, event: Event | None) -> None:
@@ -176,14 +190,23 @@ class Cdp:
     def _read(self) -> None:
         try:
             while True:
-                message = json.loads(self._transport.receive())
-                if "id" in message:
-                    if waiting := self._waiting.pop(message["id"], None):
-                        waiting[1].set_result(message)
-                elif event := self._events.get(message.get("sessionId", "")):
-                    event(message["method"], message.get("params", {}))
-        except (EOFError, OSError, ValueError, Lost) as fault:
+                self._take(json.loads(self._transport.receive()))
+        except (EOFError, OSError) as fault:
             self._end(f"the browser is gone{f': {fault}' if str(fault) else ''}")
+        except Exception as fault:  # whatever it said: nobody else would be told
+            self._end(f"what answers speaks no DevTools protocol ({type(fault).__name__}: {str(fault)[:100]})")
+
+    def _take(self, message: Any) -> None:
+        """Give an answer to whom waits for it, or an event to whom listens."""
+        parts = [message, *(message.get(name, {}) for name in ("result", "error", "params"))]
+        if not all(isinstance(part, dict) for part in parts):
+            raise ValueError("a part of a message is no object")
+        if "id" in message:
+            if waiting := self._waiting.pop(message["id"], None):
+                waiting[1].set_result(message)
+        elif event := self._events.get(message.get("sessionId", "")):
+            with suppress(Lost):  # a page that is lost already answers no dialog
+                event(message["method"], message.get("params", {}))
 
     def _end(self, why: str) -> None:
         with self._sending:

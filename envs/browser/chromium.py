@@ -1,6 +1,7 @@
 """Chromium as a child process: found, started without a port, shared by a few pages, and gone when it is not needed."""
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -28,9 +29,12 @@ FLAGS = (
     "--font-render-hinting=none",  # else the headless shell and the whole browser place letters otherwise
     "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows", "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",  # WebRTC goes by addresses, which need no name
 )  # fmt: skip
 PROFILE = "agentlab-browser-"
 """How the folder of a profile begins, beside those of other programs' in the temporary folder."""
+MOST_TOLD = 1 << 16
+"""Bytes that an endpoint says of itself."""
 START = 10.0
 """Seconds for a browser to say who it is."""
 _NOISE = ("dbus", "Fontconfig", "DevTools listening")
@@ -186,10 +190,21 @@ def _address(settings: BrowserSettings) -> str:
         return url.geturl()
     try:
         asked = url._replace(scheme="http", path="/json/version").geturl()
-        told = httpx.get(asked, timeout=settings.patience, trust_env=False).json()
-        return str(told["webSocketDebuggerUrl"])
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as fault:
+        found = str(json.loads(_fetched(asked, settings.patience))["webSocketDebuggerUrl"])
+        return str(BrowserSettings(kind="endpoint", url=found).url)  # which is of this machine, too
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError) as fault:
         raise _unanswered(settings, fault) from fault
+
+
+def _fetched(url: str, patience: float) -> bytes:
+    """What an address of this machine answers, if it is short and comes in time."""
+    until, content = time.monotonic() + patience, b""
+    with httpx.stream("GET", url, timeout=patience, trust_env=False) as answer:
+        for part in answer.iter_raw():
+            content += part
+            if len(content) > MOST_TOLD or time.monotonic() > until:
+                raise ValueError("what it says of itself does not end")
+    return content
 
 
 def _unanswered(settings: BrowserSettings, fault: Exception) -> Missing:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 OPS = ("CLICK", "TYPE", "SELECT")
 
+LONGEST = 10_000
+"""Characters of an answer that are read; how long that takes grows by their square."""
 _HEAD = re.compile(rf"(?:^|\s)({'|'.join(OPS)})?\s?\[(.+?)\]")
 _QUOTED = re.compile(r"`([^`]*)`")
 
@@ -36,6 +38,7 @@ def read(text: str) -> Action | None:
     The operation is in capitals and may be missing; before it the text begins or has a blank. A value ends at the
     bracket that closes it, inner pairs included; where none does, at the first.
     """
+    text = text[:LONGEST]
     found = _HEAD.search(text)
     return None if found is None else Action(found[1], found[2], _value(text[found.end() :]))
 

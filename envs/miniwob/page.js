@@ -139,7 +139,7 @@
         options: element instanceof HTMLSelectElement ? [...element.options].map((one) => one.text.trim()) : [],
         left: rect.left, top: rect.top, width: rect.width, height: rect.height,
         chosen: element instanceof HTMLSelectElement ? [...element.selectedOptions].map((one) => one.text.trim()) : [],
-        controls: element instanceof HTMLLabelElement && element.control ? +element.control.dataset.wob_ref : 0,
+        controls: element instanceof HTMLLabelElement && element.control ? +(element.control.dataset.wob_ref || 0) : 0,
         colour: element instanceof SVGElement ? style.fill : style.backgroundColor, ink: style.color,
         frame: parseFloat(style.borderTopWidth) > 0 ? style.borderTopColor : '',
         focused: document.activeElement === element,

@@ -41,7 +41,7 @@ class PageParser:
     """Reads `click 7` and the like out of what an agent says.
 
     Args:
-        form: `utterance`: one primitive, the last line that is one; `block`: all lines, each of them one.
+        form: `utterance`: one primitive, the last line that is one, of the last 256; `block`: all lines, each one.
 
     Raises:
         ValueError: unknown form.
@@ -67,13 +67,14 @@ class PageParser:
     def parse(self, text: str) -> str | None:
         """The block a text gives, in its one form, or None where it gives none."""
         lines = [re.sub(r"^\s*(?:[-*>]|\d+[.)]|action:)\s*", "", line, flags=re.IGNORECASE).strip(" `")
-                 for line in text.splitlines()]  # fmt: skip
-        found = [_primitive(line) for line in lines if line]
+                 for line in text.splitlines() if line.strip()]  # fmt: skip
+        if self.form == "block" and len(lines) > primitives.LONGEST:
+            return None
+        found = [_primitive(line) for line in lines[-primitives.LONGEST :] if line]
         meant = [one for one in found if one is not None]
         if self.form == "utterance":
             return str(meant[-1]) if meant else None
-        whole = meant and len(meant) == len(found) <= primitives.LONGEST
-        return primitives.write(meant) if whole else None
+        return primitives.write(meant) if meant and len(meant) == len(found) else None
 
     def render(self, action: str) -> str:
         """What to write for a block: itself."""

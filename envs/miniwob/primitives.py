@@ -13,12 +13,15 @@ LONGEST = 256
 """Primitives of a block."""
 TEXT = 2000
 """Characters of an argument."""
+NESTED = re.compile(r"\[[^\]]*\[[^\]]*\[")
+"""Three predicates of an xpath in one another, each of which multiplies by the page what is looked at."""
 KEYS = ("enter", "space", "arrowleft", "arrowright", "backspace", "arrowup", "arrowdown", "command+a", "command+c",
         "command+v", "tab", "escape", "delete", "home", "end", "pageup", "pagedown")  # fmt: skip
 """What `press` knows: the ten of Synapse (`command` is control here), and those that other agents need."""
 
+XPATHS = ("click_xpath", "click_option", "movemouse")
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_NUMBER = r"(?:(\d+)|\[(\d+)\])"
+_NUMBER = r"(?:(\d{1,9})|\[(\d{1,9})\])"
 """Of an element, also as the page's listing writes it."""
 _FORMS = {
     "click": (rf"click {_NUMBER}",),
@@ -90,6 +93,8 @@ def _made(name: str, given: Sequence[str]) -> Primitive | None:
         else:
             arguments.append(re.sub(r"^(?:ctrl|control)\+", "command+", one.lower()))
     if name == "press" and arguments[0] not in KEYS:
+        return None
+    if name in XPATHS and NESTED.search(re.sub(r"\"[^\"]*\"|'[^']*'", "", str(arguments[0]))):
         return None
     assert name in get_args(Name)
     return Primitive(name, tuple(arguments))  # type: ignore[arg-type]

@@ -24,6 +24,12 @@ READY = 4000
 BESIDE = ("click-dialog", "click-dialog-2", "use-autocomplete", "choose-date")
 """Tasks that show something outside `#wrap`, which their html then has too."""
 WHEEL = 50.0
+ELEMENT = (
+    dict.fromkeys(("ref", "left", "top", "width", "height", "controls"), (int, float))
+    | dict.fromkeys(("tag", "kind", "text", "value", "id", "classes", "label", "colour", "ink", "frame"), (str,))
+    | dict.fromkeys(("focused", "clickable", "visible"), (bool,)) | dict.fromkeys(("options", "chosen"), (list,))
+)  # fmt: skip
+"""What is said of each element, and of which type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,8 @@ class Stage:
                 self._task = ""
                 self.page.goto(f"{self._pages}/{page(task)}")
                 self._task = task
-        except (Failed, Missing) as fault:
+        except (Failed, Missing, Refused) as fault:
+            self._task = ""
             raise Lost(str(fault)) from fault
         self.page.dialogs.clear()
         return self._shown(self._ask("(...given) => lab.reset(...given)", seed, self.mode, READY))
@@ -118,6 +125,9 @@ class Stage:
         if self.page.left:
             return done
         then = self._ask("(...given) => lab.settled(...given)", QUIET, last)
+        if not isinstance(then, dict) or not {"over", "seen"} <= then.keys():
+            self._task = ""
+            raise Lost("the page is no longer what it was: it does not say whether the task is over")
         return replace(done, over=bool(then["over"]), seen=then["seen"] and self._shown(then["seen"]))
 
     def told(self, primitive: Primitive) -> tuple[Primitive, ...] | None:
@@ -171,6 +181,9 @@ class Stage:
             raise Lost(f"the page is no longer what it was: {fault}") from fault
 
     def _shown(self, seen: dict[str, Any]) -> dict[str, Any]:
+        if not _is_seen(seen):
+            self._task = ""
+            raise Lost("the page is no longer what it was: what it shows of itself has another form")
         html = seen["html"]
         beside = html["beside"] if self._task in BESIDE else []
         return {**seen, "html": "\n".join([html["wrap"], *beside])}
@@ -276,3 +289,23 @@ class Stage:
         if not found["matches"]:
             return [], f"nothing matches {where}"
         return found["matches"], ""
+
+
+def _is_seen(seen: Any) -> bool:
+    """Whether it has the form of what `lab.observe` gives; a page may have put another in its place."""
+    if not isinstance(seen, dict) or not isinstance(seen.get("html"), dict):
+        return False
+    texts = [seen.get("utterance"), seen["html"].get("wrap")]
+    lists = [seen["html"].get("beside"), seen.get("elements")]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(one, list) for one in lists)
+        and all(isinstance(text, str) for text in lists[0] or ())
+        and all(_is_element(element) for element in lists[1] or ())
+        and isinstance(seen.get("done"), bool)
+        and (isinstance(seen.get("raw"), int | float) or not seen["done"])
+    )
+
+
+def _is_element(element: Any) -> bool:
+    return isinstance(element, dict) and all(isinstance(element.get(name), kinds) for name, kinds in ELEMENT.items())

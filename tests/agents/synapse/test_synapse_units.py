@@ -9,7 +9,7 @@ from agentlab_runner.agents.llm.programs.interpreter import variables
 from agentlab_runner.agents.llm.programs.language import Refused
 from agentlab_runner.agents.memory.embedders import Hashed
 from agentlab_runner.agents.memory.store import Memory
-from agentlab_runner.agents.synapse import messages
+from agentlab_runner.agents.synapse import messages, page
 from agentlab_runner.agents.synapse.analogy import aligned, carried, proposals
 from agentlab_runner.agents.synapse.exemplars import Demo, Exemplars, Turn, as_json, load
 from agentlab_runner.agents.synapse.retrieval import Vote, records, votes
@@ -183,3 +183,11 @@ def test_a_code_filter_reads_a_page():
 def test_and_no_more(program):
     with pytest.raises(Refused):
         variables(program, {"state": PAGE, **GIVEN})
+
+
+def test_an_xpath_that_none_can_evaluate_finds_nothing():
+    html = "<div>" + "<p id='a'>x</p>" * 300 + "</div>"
+    bomb = "//*[" + "count(//*[" * 5 + "1" + "])" * 5 + "]"
+    odd = ["//p[@id='\ud800']", "//p[@id='\x00']", "//p[", bomb]
+    assert not any(page.finds(html, xpath) for xpath in odd)
+    assert page.finds(html, "//div/p[contains(@id, 'a')][2]")

@@ -1,16 +1,22 @@
 """A real Chromium: pages, keys, faults of pages, and nothing left behind."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from websockets.sync.server import serve
 
 from agentlab_runner.envs.browser import chromium
 from agentlab_runner.envs.browser.cdp import Lost
@@ -264,3 +270,66 @@ def test_an_endpoint_is_told_how_it_is_written(url):
     """browser-use/web-ui 409: an address without a scheme is the first thing that people try."""
     with pytest.raises(ValueError, match=r"no browser of this machine; give one such as http://127\.0\.0\.1:9222"):
         BrowserSettings(kind="endpoint", url=url)
+
+
+def test_webrtc_reaches_no_address(page):
+    """Addresses need no name, and a datagram no connection."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+        heard.bind(("127.0.0.1", 0))
+        heard.settimeout(2.0)
+        page.evaluate("""async (port) => {
+            const one = new RTCPeerConnection({ iceServers: [{ urls: `stun:127.0.0.1:${port}` }] });
+            one.createDataChannel('x');
+            await one.setLocalDescription(await one.createOffer());
+        }""", heard.getsockname()[1])  # fmt: skip
+        with pytest.raises(TimeoutError):
+            heard.recv(1)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "hello", "[1, 2]", "5", "[" * 100_000, '{"id": [1]}', '{"sessionId": "", "x": 1}',
+        '{"method": "Target.targetCreated", "params": {}}', '{"id": 1, "result": [1]}', '{"id": 1, "error": 5}',
+        '{"id": 1, "result": {}}',
+    ],
+)  # fmt: skip
+def test_an_endpoint_that_speaks_another_protocol_says_so_at_once(says):
+    def answer(connection):
+        for message in connection:
+            connection.send(says.replace('"id": 1', f'"id": {json.loads(message)["id"]}'))
+
+    with serve(answer, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/devtools/browser/x"
+        began = time.monotonic()
+        with pytest.raises(chromium.Missing, match="no browser answers"):
+            Page(BrowserSettings(kind="endpoint", url=url, patience=60.0), SIZE)
+        assert time.monotonic() - began < 30, "whoever waits is told"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 50_000, b"[]", b"5", b'{"webSocketDebuggerUrl": "ws://10.255.255.1:9/x"}',
+        b'{"webSocketDebuggerUrl": "file:///etc/passwd"}', b" " * 300_000,
+    ],
+)  # fmt: skip
+def test_an_endpoint_that_says_odd_things_of_itself_is_none(body):
+    class Says(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Says) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(chromium.Missing, match="no browser answers"):
+            Page(BrowserSettings(kind="endpoint", url=f"http://127.0.0.1:{server.server_address[1]}"), SIZE)
+        server.shutdown()
+

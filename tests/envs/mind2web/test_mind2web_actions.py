@@ -1,5 +1,6 @@
 """Reading and scoring actions, by known answers and against the released rules."""
 
+import time
 from random import Random
 
 import pytest
@@ -105,3 +106,10 @@ def test_what_could_be_done_is_on_the_page_or_in_the_task():
     assert {"CLICK [3]", "TYPE [4] [red mug]", "TYPE [4] [Find a red mug]", "SELECT [5] [Large]"} <= set(found)
     assert not any(one.startswith(("TYPE [3]", "SELECT [4]", "TYPE [5]")) for one in found)
     assert len(set(found)) == len(found)
+
+
+def test_a_long_answer_takes_no_long_time():
+    began = time.monotonic()
+    assert read(" [" * 100_000) is None
+    assert read("CLICK [5]" + " [" * 100_000) is not None
+    assert time.monotonic() - began < 30

@@ -319,7 +319,10 @@ def test_a_picture_shows_the_task_and_nothing_once_it_is_over(make):
     assert not observation["image"].any(), "a task that is over covers itself"
 
 
-@pytest.mark.parametrize("spoils", ["while (true);", "throw new Error('x')"])
+@pytest.mark.parametrize(
+    "spoils", ["while (true);", "throw new Error('x')", "return null", "return {}", "return { done: 7, elements: 5 }",
+               "location.reload()"]
+)  # fmt: skip
 def test_a_page_that_cannot_be_observed_loses_the_episode_alone(make, spoils):
     env = make("click-test-2", horizon=3, browser={"patience": 1.0})
     start(env, "click-test-2")

@@ -1,5 +1,6 @@
 """Primitives: one form for each, and nothing else is read."""
 
+import json
 import random
 
 import pytest
@@ -92,3 +93,17 @@ def test_programs_are_blocks():
     assert PageParser().calls == {}
     program = parser.program(block)
     assert [line.split("(")[0] for line in program.splitlines()] == ["agent.click_xpath", "agent.type", "agent.press"]
+
+
+BOMB = "//*[" + "count(//*[" * 9 + "1" + "])" * 9 + "]"
+
+
+@pytest.mark.parametrize("form", ["utterance", "block"])
+def test_what_is_short_to_say_and_long_to_do_is_no_action(form):
+    parser = PageParser(form)
+    said = ["click " + "9" * 5_000, f"drag {'9' * 5_000} to 1", f"click_xpath {json.dumps(BOMB)}", "x\n" * 300_000]
+    assert [parser.parse(text) for text in said] == [None] * 4
+    assert parser.block([("click_xpath", [BOMB])]) is None
+    kept = """click_xpath "//a[@href='[[[']/b[contains(concat(' ', @class, ' '), ' [x[y[z] ')][2]\""""
+    assert parser.parse(kept) is not None
+
