@@ -78,6 +78,8 @@ class Browser:
         self.settings, self.hosts = settings, hosts
         self.targets: set[str] = set()
         """Our pages; what one of them opens is closed at once."""
+        self.hangs = False
+        """Whether it has opened no page when it was asked to; then it is asked for none any more."""
         self._process = None if settings.kind == "endpoint" else _Process(find(settings.executable), hosts)
         try:
             transport = self._process.pipe if self._process else Socket(_address(settings), settings.patience)
@@ -225,7 +227,7 @@ class _Shared:
         with self.lock:
             for browser, pages in self.pages.items():
                 fits = (browser.settings, browser.hosts) == (settings, hosts)
-                if fits and pages < settings.pages and not browser.cdp.lost:
+                if fits and pages < settings.pages and not browser.cdp.lost and not browser.hangs:
                     self.pages[browser] += 1
                     return browser
             browser = Browser(settings, hosts)

@@ -70,7 +70,8 @@ class Page:
             self._call("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1,
                        mobile=False)  # fmt: skip
             self.cdp.call("Browser.setDownloadBehavior", behavior="deny", browserContextId=self._context)
-        except BaseException:
+        except BaseException as fault:
+            self.browser.hangs = self.browser.hangs or isinstance(fault, Lost)
             self.close()
             raise
 

@@ -164,6 +164,18 @@ def test_a_browser_that_dies_loses_the_live_episodes_and_the_run_goes_on(make):
     assert sum(one.success for one in found) == 9
 
 
+def test_a_browser_that_stands_still_is_replaced_for_all_who_share_it(make):
+    envs = [make("click-test-2", browser={"patience": 2.0}) for _ in range(2)]
+    for env in envs:
+        env.reset(seed=0)
+    (browser,) = {env.stage.page.browser for env in envs}
+    os.killpg(browser._process.pid, signal.SIGSTOP)
+    assert [env.step("press tab")[4]["stop"] for env in envs] == ["device_lost"] * 2
+    for env in envs:
+        assert "Click button" in env.reset(seed=1)[0]["text"]
+        assert env.stage.page.browser is not browser
+
+
 @pytest.mark.slow  # it sleeps
 def test_a_model_that_thinks_for_half_a_minute_loses_nothing(make):
     env = make("click-test-2", horizon=3)
