@@ -278,16 +278,15 @@ def demonstrate(
 
 def replay(env: gymnasium.Env[Any, Any], episode: Trajectory, number: int) -> Trajectory | None:
     """A recorded episode, done once more from its start; None if it cannot begin here, or goes otherwise."""
-    slot = _Live(env)
+    slot, played = _Live(env), None
     try:
         slot.reset(Start(number, episode.seed, dict(episode.restart) or {"task": episode.task}))
-    except (UserError, ValueError):
+        for step in episode.steps:
+            if played is not None:
+                return None
+            played = slot.step(Decision(step.decision.action))
+    except (UserError, ValueError, TypeError, KeyError):  # options or actions that this environment does not know
         return None
-    played = None
-    for step in episode.steps:
-        if played is not None:
-            return None
-        played = slot.step(Decision(step.decision.action))
     return played
 
 

@@ -1,13 +1,13 @@
 """What training did right is recorded once, bounded for each task, and counted on when a run goes on."""
 
+import dataclasses
 import json
-from dataclasses import replace
 
 import pytest
 
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.online.experiment import OnlineExperiment
-from agentlab_runner.runners.online.rollout import collect
+from agentlab_runner.runners.online.rollout import collect, replay
 from agentlab_runner.runners.online.successes import Successes
 from agentlab_runner.runners.run.episodes import load_episodes
 from agentlab_runner.runners.run.folder import Run
@@ -109,6 +109,27 @@ def test_conditions_that_are_no_texts_are_refused():
         collect(Gambler(), [Muddled("conditions", {"pages": 3})], [3])
 
 
+class Choosy(Guess):
+    """Raises what an environment does that is given options and actions of another's."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed + len(options["task"]))
+
+    def step(self, action):
+        return super().step(action + 0)
+
+
+def test_what_another_environment_recorded_is_played_again_by_none():
+    def recorded(action, **restart):
+        return dataclasses.replace(played(task="guess"), restart=restart, steps=(Step({}, Decision(action), 0.0),))
+
+    assert replay(Choosy(), recorded(3), 0).success
+    assert replay(Choosy(), recorded("3"), 0) is None
+    assert replay(Choosy(), recorded([3]), 0) is None
+    assert replay(Choosy(), recorded(3, page=7), 0) is None
+    assert replay(Choosy(), recorded(3, task=7), 0) is None
+
+
 def test_a_run_that_was_stopped_has_recorded_what_one_that_was_not(tmp_path):
     asked = {
         "record_successes": 3,
@@ -121,7 +142,7 @@ def test_a_run_that_was_stopped_has_recorded_what_one_that_was_not(tmp_path):
     with Run.open(tmp_path / "stopped") as stopped:
         OnlineExperiment(config(**asked)).train(stopped)
     assert numbers(stopped) == numbers(whole)
-    assert [replace(one, steps=(), final_observation={}) for one in recorded(stopped)] == [
-        replace(one, steps=(), final_observation={}) for one in recorded(whole)
+    assert [dataclasses.replace(one, steps=(), final_observation={}) for one in recorded(stopped)] == [
+        dataclasses.replace(one, steps=(), final_observation={}) for one in recorded(whole)
     ]
     assert {one.task for one in recorded(whole)} == {"guess-0", "guess-1"}
