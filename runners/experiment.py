@@ -1,6 +1,6 @@
 """The few interfaces between rooms: Agent, LearningAgent, Parser, Experiment, and the Trainer an agent is given."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -93,8 +93,8 @@ class RetryingAgent(Agent, Protocol):
 
 
 @runtime_checkable
-class LearningAgent(Agent, Protocol):
-    """An agent that improves from trajectories."""
+class Learner(Protocol):
+    """What improves from trajectories, whoever asks it for decisions and however."""
 
     def setup(self, trainer: Trainer) -> None:
         """Move modules to the trainer's device and make the optimisers; called once, before anything else."""
@@ -110,7 +110,12 @@ class LearningAgent(Agent, Protocol):
 
 
 @runtime_checkable
-class TransferableAgent(LearningAgent, Protocol):
+class LearningAgent(Agent, Learner, Protocol):
+    """An agent that improves from trajectories."""
+
+
+@runtime_checkable
+class TransferableAgent(Learner, Protocol):
     """A learning agent that can start from what the same agent has learnt in another run."""
 
     def load_weights(self, state: Mapping[str, Any]) -> None:
@@ -135,6 +140,70 @@ class OfflineAgent(LearningAgent, Protocol):
 
     def learn_offline(self, trajectories: Sequence[Trajectory], trainer: Trainer, report: "Report") -> Metrics:
         """Learn from a fixed set of episodes."""
+
+
+@runtime_checkable
+class Curriculum(Protocol):
+    """Chooses what is practised next, and hears what came of it; `conf/curriculum/`."""
+
+    @property
+    def target_episodes(self) -> int:
+        """How many episodes of what the environments are about it wants to see now, beside those it learns from.
+
+        They are played as evaluations are, from a stream of seeds of their own, and counted as steps. 0: none.
+        """
+
+    def setup(self, tasks: Mapping[str, Mapping[str, float]], seed: int) -> None:
+        """Called once, before anything else.
+
+        Args:
+            tasks: what it may choose from, by name, with the numbers that make each; empty where there are none.
+            seed: of its own chance.
+
+        Raises:
+            UserError: if there is nothing that it could choose from.
+        """
+
+    def propose(self, count: int) -> Sequence[str] | None:
+        """The tasks of the next iteration's episodes; None leaves each to the environment."""
+
+    def feedback(self, trajectories: Sequence[Trajectory], target: Sequence[Trajectory], agent: Learner) -> Metrics:
+        """What came of them, and `target_episodes` episodes of the target. `agent` has learnt from the former.
+
+        Raises:
+            UserError: if it wants to know something of the agent that this one cannot say.
+        """
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """As a learner's."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As a learner's."""
+
+
+OnEpisode = Callable[[Trajectory], None]
+"""Is told of each episode when it is over."""
+
+
+class Collects(Protocol):
+    """What plays episodes, whoever decides in them."""
+
+    @property
+    def tasks(self) -> Mapping[str, Mapping[str, float]]:
+        """What a curriculum may choose from."""
+
+    def collect(
+        self,
+        agent: Any,
+        seeds: Sequence[int],
+        *,
+        tasks: Sequence[str] | None = None,
+        deterministic: bool = False,
+        group_size: int = 1,
+        on_episode: OnEpisode | None = None,
+    ) -> Sequence[Trajectory]: ...
+
+    def close(self) -> None: ...
 
 
 class Report(Protocol):

@@ -112,7 +112,7 @@ class Step:
 class Trajectory:
     """One episode."""
 
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
     final_observation: Observation
     stop: StopReason
     success: bool
@@ -138,6 +138,16 @@ class Trajectory:
     @property
     def total_reward(self) -> float:
         return sum(step.reward for step in self.steps)
+
+    @property
+    def agent_steps(self) -> int:
+        """Decisions, those of every agent counted."""
+        return len(self.steps)
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """What was asked of models."""
+        return [call for step in self.steps for call in step.decision.extras.get("calls", ())]
 
     @property
     def episode_return(self) -> float:

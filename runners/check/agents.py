@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from agentlab_runner.runners.check.trace import digest, name_of
 from agentlab_runner.runners.experiment import PreparingAgent, RememberingAgent
 from agentlab_runner.runners.launch import building
-from agentlab_runner.runners.online.parts import make_agent, make_rollout
+from agentlab_runner.runners.online.parts import make_agent, single_rollout
 from agentlab_runner.runners.online.rollout import EVAL, episode_seeds, play
 from agentlab_runner.runners.processes.rng import seed_everything
 from agentlab_runner.runners.run.folder import Run
@@ -84,7 +84,7 @@ class Agents:
     @contextmanager
     def environments(self, count: int) -> Iterator[list[gymnasium.Env[Any, Any]]]:
         """So many of them, whose episodes are short."""
-        with closing(make_rollout(self.cfg, self.trainer, {**self.cfg.eval.env, "num_envs": count})) as rollout:
+        with closing(single_rollout(self.cfg, self.trainer, {**self.cfg.eval.env, "num_envs": count})) as rollout:
             yield [Short(env) for env in rollout.envs]
 
     def play(self, agent: Any, deterministic: bool, live: int = LIVE, seed: int = 0) -> list[Trajectory]:

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
+from agentlab_runner.runners.config.fit import check_fit
 from agentlab_runner.runners.config.identity import flatten
 from agentlab_runner.runners.config.listing import CONF, choices, is_group, search_path
 from agentlab_runner.runners.config.suggest import did_you_mean
@@ -45,6 +46,7 @@ def compose(overrides: Sequence[str], *, config: str = "config") -> DictConfig:
     _resolve(cfg)
     if isinstance(cfg.get("runs_dir"), str):
         cfg.runs_dir = os.path.expanduser(cfg.runs_dir)
+    check_fit(cfg)
     validate(cfg, see)
     _check_counts(cfg, overrides)
     return cfg

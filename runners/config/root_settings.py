@@ -81,8 +81,10 @@ class RootSettings(RunSettings):
     trainer: Node | None
     logger: Node | None
     rollout: Node | None = None
+    curriculum: Node | None = None
     total_iterations: int = Field(ge=0)
     total_env_steps: int | None = Field(default=None, ge=1)
+    total_agent_steps: int | None = Field(default=None, ge=1)
     rollout_size: int = Field(ge=1)
     group_size: int = Field(default=1, ge=1)
     eval: EvalSettings

@@ -54,6 +54,10 @@ class RolloutSettings(Settings):
     """conf/rollout/local.yaml, see agentlab_runner.runners.online.rollout.Rollout."""
 
 
+class NoCurriculumSettings(Settings):
+    """conf/curriculum/none.yaml, see agentlab_runner.runners.online.curriculum.NoCurriculum."""
+
+
 class RaySettings(Settings):
     """conf/rollout/ray.yaml, see agentlab_runner.runners.online.ray_rollout.RayRollout."""
 

@@ -28,11 +28,11 @@ def validate(cfg: DictConfig, see: str = "") -> None:
 def take_schemas(cfg: DictConfig) -> dict[str, str]:
     """Take every `_schema_` out of a config and give them by their node's dotted key, "" being the root.
 
-    What else a node says of itself goes too: `_yours_`, see `runners/config/named.py`.
+    What else a node says of itself goes too: `_yours_` (`runners/config/named.py`), `_fits_` (`runners/config/fit.py`).
     """
     plain = OmegaConf.to_container(cfg, resolve=False)
     schemas = dict(_marked(plain, "_schema_"))
-    for mark in ("_schema_", "_yours_"):
+    for mark in ("_schema_", "_yours_", "_fits_"):
         for path, _ in list(_marked(plain, mark)):
             owner = OmegaConf.select(cfg, path) if path else cfg
             with open_dict(owner):

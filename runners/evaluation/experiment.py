@@ -19,7 +19,7 @@ from agentlab_runner.runners.experiment import PreparingAgent, RememberingAgent,
 from agentlab_runner.runners.online.contract import reported
 from agentlab_runner.runners.online.evaluation import Line, line_of, summarised, tables, uncounted
 from agentlab_runner.runners.online.held_out import evaluated
-from agentlab_runner.runners.online.parts import check, make_agent, make_rollout, model_maker
+from agentlab_runner.runners.online.parts import check, make_agent, model_maker, single_rollout
 from agentlab_runner.runners.online.rollout import EVAL, check_tasks, episode_seeds, play
 from agentlab_runner.runners.processes.rng import seed_everything
 from agentlab_runner.runners.terminal.progress import Progress
@@ -124,7 +124,7 @@ class EvaluationExperiment:
         seed_everything(cfg.seed)
         trainer = instantiate(cfg.trainer)
         done = {line["number"]: line for line in lines}
-        with closing(make_rollout(cfg, trainer, cfg.eval.env)) as rollout:
+        with closing(single_rollout(cfg, trainer, cfg.eval.env)) as rollout:
             if not done:
                 check_tasks(rollout.envs[0], self.plan.by_task)
             agent = make_agent(cfg, run.path, trainer)

@@ -33,7 +33,7 @@ def line_of(number: int, trajectory: Trajectory) -> dict[str, Any]:
         "models": {NAME: calls}, "conditions": {NAME: text}}`; `seconds` are those that its answers took, `cost` what
         they cost.
     """
-    calls = [call for step in trajectory.steps for call in step.decision.extras.get("calls", ())]
+    calls: Sequence[Mapping[str, Any]] = trajectory.calls
     return {
         "number": number,
         "task": trajectory.task,

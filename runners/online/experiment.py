@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from agentlab_runner.runners.callbacks import Callbacks
 from agentlab_runner.runners.errors import RunFailed, UserError
 from agentlab_runner.runners.experiment import (
-    Agent,
+    Collects,
     ImitatingAgent,
-    LearningAgent,
+    Learner,
     OfflineAgent,
     PreparingAgent,
     TransferableAgent,
@@ -24,12 +24,12 @@ from agentlab_runner.runners.online.contract import reading, reported
 from agentlab_runner.runners.online.evaluation import headline, summarise, tables, uncounted
 from agentlab_runner.runners.online.held_out import HeldOut, evaluated
 from agentlab_runner.runners.online.origin import Origin
-from agentlab_runner.runners.online.parts import check, make_agent, make_rollout, model_maker
-from agentlab_runner.runners.online.rollout import DEMO, EVAL, OFFLINE, TRAIN, Rollout, demonstrate, episode_seeds
+from agentlab_runner.runners.online.parts import check, make_agent, make_curriculum, make_rollout, model_maker
+from agentlab_runner.runners.online.rollout import DEMO, EVAL, OFFLINE, TARGET, TRAIN, demonstrate, episode_seeds
 from agentlab_runner.runners.online.successes import Successes
 from agentlab_runner.runners.online.warm_start import WarmStartCache, cache_key, corpus, env_settings
 from agentlab_runner.runners.processes.collective import from_first, gather
-from agentlab_runner.runners.processes.rng import seed_everything
+from agentlab_runner.runners.processes.rng import forked, seed_everything
 from agentlab_runner.runners.run.checkpoint import restore_rng, rng_state
 from agentlab_runner.runners.run.signals import Patience
 from agentlab_runner.runners.terminal.progress import Progress
@@ -48,6 +48,7 @@ class OnlineExperiment:
         _check_eval(cfg)
         self.cfg = cfg
         self._env_steps = 0
+        self._agent_steps = 0
         self._stopped = False
         """A callback has ended the run."""
         self._summary: Mapping[str, Any] = {}
@@ -61,6 +62,7 @@ class OnlineExperiment:
         with ExitStack() as opened:  # devices first: what is not there is told before demonstrations are given
             rollout = opened.enter_context(closing(make_rollout(cfg, trainer)))
             held_out = opened.enter_context(closing(self._held_out(trainer)))
+            self._curriculum = make_curriculum(cfg, rollout.tasks)
             resumes = run.has_checkpoint()
             if resumes:
                 agent = self._agent(run, trainer)
@@ -69,13 +71,15 @@ class OnlineExperiment:
                 agent.load_state_dict(state["agent"])
                 restore_rng(drawn)  # an agent that builds networks as it loads them draws for their first weights
                 self._env_steps, self._stopped = state["env_steps"], state.get("stopped", False)
+                self._agent_steps = state.get("agent_steps", self._env_steps)
+                self._curriculum.load_state_dict(state.get("curriculum", {}))
                 callbacks.restore(state.get("callbacks", []))
             with callbacks.during(run):
                 if not resumes:
                     fixed = self._fixed_episodes()  # first: a damaged file would make the warm start vain
                     agent, done = self._start(run, trainer), 0
                     if cfg.offline:
-                        episodes = self._play_offline(agent, rollout) if fixed is None else fixed
+                        episodes = fixed if fixed is not None else self._play_offline(agent, rollout)
                         self._learn_offline(run, trainer, agent, episodes)
                 if not resumes or state.get("owes"):
                     result = self._evaluate(agent, held_out, run, f"iteration_{done}", done)
@@ -108,39 +112,38 @@ class OnlineExperiment:
         self,
         run: "Run",
         trainer: "Trainer",
-        agent: LearningAgent,
-        rollout: Rollout,
+        agent: Learner,
+        rollout: Collects,
         held_out: HeldOut,
         done: int,
         callbacks: Callbacks,
     ) -> Metrics:
         cfg = self.cfg
         result: Metrics = run.last("eval/success")
-        budget = cfg.total_env_steps or math.inf
         promise = "stopping as soon as this iteration is done and saved; Ctrl-C again stops at once and loses it"
         successes = Successes(run, cfg.get("record_successes", 0))
-        by_steps = cfg.total_env_steps is not None
-        label, total, begun = "training", cfg.total_iterations, done
-        if by_steps:
-            label, total, begun = "training, environment steps", cfg.total_env_steps, self._env_steps
+        label, total, begun = self._budget(done)
         with Progress(total, label, done=begun) as progress, Patience(promise) as patience:
             for iteration in range(done + 1, cfg.total_iterations + 1):
-                if self._env_steps >= budget or self._stopped:
+                if self._spent() or self._stopped:
                     break
                 began = time.perf_counter()
                 seeds = episode_seeds(cfg.seed, TRAIN, iteration, count=cfg.rollout_size // cfg.group_size)
                 with self._kept(run, iteration - 1, trainer, agent, callbacks):
-                    trajectories = rollout.collect(agent, seeds, group_size=cfg.group_size)
+                    tasks = self._curriculum.propose(len(seeds))
+                    trajectories = rollout.collect(agent, seeds, tasks=tasks, group_size=cfg.group_size)
                 if trainer.is_main:
                     successes.record(trajectories, iteration)
                 collected = time.perf_counter()
-                self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
+                self._count(trajectories)
                 played = summarise(trajectories)
-                metrics: dict[str, Any] = {**headline(played, "train"), "train/env_steps": float(self._env_steps)}
+                metrics: dict[str, Any] = {**headline(played, "train")}
                 metrics |= reported(agent, "learn", agent.learn(trajectories, trainer))
+                metrics |= self._teach(iteration, agent, rollout, trajectories)
+                metrics |= {"train/env_steps": float(self._env_steps), "train/agent_steps": float(self._agent_steps)}
                 metrics |= {"time/rollout": collected - began, "time/learn": time.perf_counter() - collected}
                 self._stopped = callbacks.on_iteration(run, iteration, metrics)
-                last = iteration == cfg.total_iterations or self._env_steps >= budget or self._stopped
+                last = iteration == cfg.total_iterations or self._spent() or self._stopped
                 due = last or iteration % cfg.eval.every == 0
                 if due:
                     with self._kept(run, iteration, trainer, agent, callbacks, metrics):
@@ -151,7 +154,7 @@ class OnlineExperiment:
                 stop = from_first(patience.asked)
                 if due or stop or iteration % cfg.checkpoint.every == 0:
                     self._checkpoint(run, iteration, trainer, agent, result if due else {}, callbacks)
-                come = min(self._env_steps, total) if by_steps else iteration
+                come = min(self._budget(iteration)[2], total)
                 progress.update(come, train=played["success"], held_out=_score(result))
                 if stop and not (last or self._stopped):
                     raise KeyboardInterrupt
@@ -162,13 +165,14 @@ class OnlineExperiment:
         run: "Run",
         step: int,
         trainer: "Trainer",
-        agent: LearningAgent,
+        agent: Learner,
         result: Metrics,
         callbacks: Callbacks,
         owes: bool = False,
     ) -> None:
         """Save; `owes` says that an evaluation is due before the next iteration."""
         state = {"agent": trainer.whole(agent.state_dict()), "env_steps": self._env_steps, "owes": owes}
+        state |= {"agent_steps": self._agent_steps, "curriculum": self._curriculum.state_dict()}
         state |= {"callbacks": callbacks.state(), "stopped": self._stopped}
         run.save_checkpoint(step, state, _score(result))
 
@@ -178,7 +182,7 @@ class OnlineExperiment:
         run: "Run",
         step: int,
         trainer: "Trainer",
-        agent: LearningAgent,
+        agent: Learner,
         callbacks: Callbacks,
         metrics: Metrics | None = None,
     ) -> Iterator[None]:
@@ -198,8 +202,36 @@ class OnlineExperiment:
                 self._checkpoint(run, step, trainer, agent, {}, callbacks, owes=metrics is not None)
             raise
 
+    def _budget(self, iteration: int) -> tuple[str, int, int]:
+        """What is counted until the run ends, how much of it in all, and how much of it now."""
+        if self.cfg.total_env_steps is not None:
+            return "training, environment steps", self.cfg.total_env_steps, self._env_steps
+        if self.cfg.get("total_agent_steps") is not None:
+            return "training, agent steps", self.cfg.total_agent_steps, self._agent_steps
+        return "training", self.cfg.total_iterations, iteration
+
+    def _spent(self) -> bool:
+        env_steps, agent_steps = self.cfg.total_env_steps, self.cfg.get("total_agent_steps")
+        return self._env_steps >= (env_steps or math.inf) or self._agent_steps >= (agent_steps or math.inf)
+
+    def _count(self, trajectories: Sequence[Trajectory]) -> None:
+        self._env_steps += sum(len(trajectory.steps) for trajectory in trajectories)
+        self._agent_steps += sum(trajectory.agent_steps for trajectory in trajectories)
+
+    def _teach(
+        self, iteration: int, agent: Learner, rollout: Collects, trajectories: Sequence[Trajectory]
+    ) -> Metrics:
+        """What the curriculum makes of an iteration, and of the target if it asks to see that."""
+        target: Sequence[Trajectory] = ()
+        if count := self._curriculum.target_episodes:
+            seeds = episode_seeds(self.cfg.seed, TARGET, iteration, count=count)
+            with forked(self.cfg.seed):
+                target = rollout.collect(agent, seeds, deterministic=self.cfg.eval.deterministic)
+            self._count(target)
+        return reported(self._curriculum, "feedback", self._curriculum.feedback(trajectories, target, agent))
+
     def _evaluate(
-        self, agent: Agent, held_out: HeldOut, run: "Run", name: str, step: int, progress: Progress | None = None
+        self, agent: Learner, held_out: HeldOut, run: "Run", name: str, step: int, progress: Progress | None = None
     ) -> Metrics:
         played: list[Trajectory] = []
 
@@ -222,7 +254,7 @@ class OnlineExperiment:
         if self._summary and (said := uncounted(self._summary)):
             raise RunFailed(said)
 
-    def _start(self, run: "Run", trainer: "Trainer") -> LearningAgent:
+    def _start(self, run: "Run", trainer: "Trainer") -> Learner:
         """An agent that has learnt nothing yet, but in another run or from demonstrations where the config says so."""
         if self.cfg.get("init_from"):
             agent = self._from_another_run(run, trainer)
@@ -231,7 +263,7 @@ class OnlineExperiment:
         seed_everything(self.cfg.seed)  # what follows draws the same, whether the warm start was made now or kept
         return agent
 
-    def _from_another_run(self, run: "Run", trainer: "Trainer") -> LearningAgent:
+    def _from_another_run(self, run: "Run", trainer: "Trainer") -> Learner:
         """In place of a warm start: the weights that another run has learnt, and the model if that run made it."""
         origin = Origin.find(self.cfg).as_begun(run) if trainer.is_main else None
         model = run.path / "model"
@@ -253,7 +285,7 @@ class OnlineExperiment:
             run.record_origin(origin.record())
         return agent
 
-    def _warm_start(self, run: "Run", trainer: "Trainer") -> LearningAgent:
+    def _warm_start(self, run: "Run", trainer: "Trainer") -> Learner:
         cfg = self.cfg
         cache, key = WarmStartCache(), cache_key(cfg)
         model = run.path / "model"
@@ -296,8 +328,8 @@ class OnlineExperiment:
             texts = [(s.observation["text"], s.decision.action) for t in demonstrations for s in t.steps]
             instantiate(model_maker(self.cfg), folder=folder, corpus=corpus(texts))
 
-    def _agent(self, run: "Run", trainer: "Trainer") -> LearningAgent:
-        agent: LearningAgent = make_agent(self.cfg, run.path, trainer)
+    def _agent(self, run: "Run", trainer: "Trainer") -> Learner:
+        agent: Learner = make_agent(self.cfg, run.path, trainer)
         if isinstance(agent, PreparingAgent):
             with Progress(1, "preparing") as progress:
                 agent.prepare(run.path, progress.report)
@@ -309,14 +341,14 @@ class OnlineExperiment:
         episodes: list[Trajectory] | None = instantiate(source) if source else None
         return episodes
 
-    def _play_offline(self, agent: LearningAgent, rollout: Rollout) -> list[Trajectory]:
+    def _play_offline(self, agent: Learner, rollout: Collects) -> Sequence[Trajectory]:
         """The offline data set as the warm-started policy plays it."""
         count = self.cfg.offline.episodes
         with Progress(count, "offline episodes") as progress:
             seeds = episode_seeds(self.cfg.seed, OFFLINE, count=count)
             return rollout.collect(agent, seeds, on_episode=lambda _: progress.advance())
 
-    def _learn_offline(self, run: "Run", trainer: "Trainer", agent: LearningAgent, episodes: list[Trajectory]) -> None:
+    def _learn_offline(self, run: "Run", trainer: "Trainer", agent: Learner, episodes: Sequence[Trajectory]) -> None:
         if not isinstance(agent, OfflineAgent):
             raise UserError(f"{self.cfg.agent._target_} has no offline phase; run it with offline=null")
         with Progress(1, "offline phase") as progress:

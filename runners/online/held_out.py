@@ -1,14 +1,14 @@
 """The evaluation episodes of a run: the held-out set its success is of, and further sets beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
 from omegaconf import DictConfig
 
-from agentlab_runner.runners.experiment import Agent
+from agentlab_runner.runners.experiment import Collects, OnEpisode
 from agentlab_runner.runners.online.evaluation import headline, summarise
-from agentlab_runner.runners.online.rollout import OnEpisode, Rollout, episode_seeds
+from agentlab_runner.runners.online.rollout import episode_seeds
 from agentlab_runner.runners.processes.rng import forked
 from agentlab_runner.runners.types import Metrics, Trajectory
 
@@ -22,7 +22,7 @@ class HeldOut:
         make: the rollout of environments that have what it is given otherwise than training ones.
     """
 
-    def __init__(self, cfg: DictConfig, stream: int, make: Callable[[dict[str, Any]], Rollout]) -> None:
+    def __init__(self, cfg: DictConfig, stream: int, make: Callable[[dict[str, Any]], Collects]) -> None:
         self.cfg = cfg
         self.seeds = episode_seeds(cfg.seed, stream, count=cfg.episodes)
         own = {str(name): value for name, value in cfg.env.items()}
@@ -34,7 +34,7 @@ class HeldOut:
             }
             self._opened = opened.pop_all()
 
-    def play(self, agent: Agent, on_episode: OnEpisode | None = None) -> tuple[list[Trajectory], dict[str, Any]]:
+    def play(self, agent: Any, on_episode: OnEpisode | None = None) -> tuple[Sequence[Trajectory], dict[str, Any]]:
         """Every set with the same random stream, which is no part of what training draws.
 
         Returns:
@@ -46,7 +46,7 @@ class HeldOut:
             summary["also"] = {name: summarise(self._collect(one, agent)) for name, one in self._also.items()}
         return trajectories, summary
 
-    def _collect(self, rollout: Rollout, agent: Agent, on_episode: OnEpisode | None = None) -> list[Trajectory]:
+    def _collect(self, rollout: Collects, agent: Any, on_episode: OnEpisode | None = None) -> Sequence[Trajectory]:
         with forked(self.cfg.seed):
             return rollout.collect(agent, self.seeds, deterministic=self.cfg.deterministic, on_episode=on_episode)
 

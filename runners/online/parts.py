@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from agentlab_runner.runners.errors import UserError
+from agentlab_runner.runners.experiment import Collects, Curriculum
+from agentlab_runner.runners.online.curriculum import NoCurriculum
 from agentlab_runner.runners.online.rollout import Rollout
 from agentlab_runner.runners.online.warm_start import env_settings
 from agentlab_runner.runners.processes.device import decided
@@ -64,6 +67,8 @@ def make_agent(cfg: DictConfig, folder: Path, trainer: "Trainer") -> Any:
         parts["policy"] = instantiate(model)
     if "parser" in cfg.env and "parser" in inspect.signature(get_object(cfg.agent._target_)).parameters:
         parts["parser"] = instantiate(cfg.env.parser)
+    if "team" in inspect.signature(get_object(cfg.agent._target_)).parameters:
+        parts["team"] = team_of(cfg)
     _check_parts(cfg.agent._target_, parts)
     agent = instantiate(cfg.agent, **parts)
     if hasattr(agent, "setup"):
@@ -71,13 +76,48 @@ def make_agent(cfg: DictConfig, folder: Path, trainer: "Trainer") -> Any:
     return agent
 
 
-def make_rollout(cfg: DictConfig, trainer: "Trainer", changes: Mapping[str, Any] | None = None) -> Rollout:
+def make_rollout(cfg: DictConfig, trainer: "Trainer", changes: Mapping[str, Any] | None = None) -> Collects:
     """The environments, in which every key of `changes` has the value given there."""
     settings = env_settings(cfg, changes)
     number = settings.pop("num_envs")
     if not cfg.get("rollout"):
         return Rollout(settings, number, trainer)  # a run older than the choice
-    made: Rollout = instantiate(cfg.rollout, env=settings, num_envs=number, trainer=trainer, _recursive_=False)
+    made: Collects = instantiate(cfg.rollout, env=settings, num_envs=number, trainer=trainer, _recursive_=False)
+    return made
+
+
+def single_rollout(cfg: DictConfig, trainer: "Trainer", changes: Mapping[str, Any] | None = None) -> Rollout:
+    """As `make_rollout`, where each environment is an object.
+
+    Raises:
+        UserError: if the config plays them otherwise.
+    """
+    made = make_rollout(cfg, trainer, changes)
+    if not isinstance(made, Rollout):
+        made.close()
+        raise UserError(
+            f"{cfg.rollout._target_} plays whole teams, and this looks at single environments; evaluate teams with "
+            "the experiment of online agents (total_iterations=0 learns nothing)"
+        )
+    return made
+
+
+def team_of(cfg: DictConfig) -> Any:
+    """The sizes of the training environment, as a `TeamSpec`."""
+    settings = env_settings(cfg)
+    settings.pop("num_envs")
+    with closing(instantiate(settings, num_envs=1, device="cpu", _convert_="all")) as env:
+        return env.spec
+
+
+def make_curriculum(cfg: DictConfig, tasks: Mapping[str, Mapping[str, float]]) -> Curriculum:
+    """The curriculum, which chooses among these tasks.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    made: Curriculum = instantiate(cfg.curriculum) if cfg.get("curriculum") else NoCurriculum()
+    made.setup(tasks, cfg.seed)
     return made
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from hydra.utils import instantiate
 
 from agentlab_runner.runners.errors import RunFailed, UserError
-from agentlab_runner.runners.experiment import Agent, Demonstrator
+from agentlab_runner.runners.experiment import Agent, Demonstrator, OnEpisode
 from agentlab_runner.runners.frames import Frames
 from agentlab_runner.runners.online.contract import begun, check, decided, reading, stepped, taken
 from agentlab_runner.runners.types import Decision, Observation, Start, Step, StopReason, Trajectory
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OnEpisode = Callable[[Trajectory], None]
-
-TRAIN, EVAL, DEMO, OFFLINE = range(4)
+TRAIN, EVAL, DEMO, OFFLINE, TARGET = range(5)
 """Names of the seed streams; the episodes of one never repeat those of another."""
 
 
@@ -111,11 +109,27 @@ def ended(
     )
 
 
+def starts_of(seeds: Sequence[int], tasks: Sequence[str] | None, group_size: int) -> list[Start]:
+    """How the episodes begin that are played of these seeds.
+
+    Raises:
+        ValueError: if there is not a task for each.
+    """
+    if tasks is not None and len(tasks) != len(seeds):
+        raise ValueError(f"{len(tasks)} tasks were proposed for {len(seeds)} seeds; propose one for each")
+    starts = []
+    for place, seed in enumerate(seeds):
+        options = {"episode": place} if tasks is None else {"episode": place, "task": tasks[place]}
+        starts += [Start(place * group_size + again, seed, options) for again in range(group_size)]
+    return starts
+
+
 def collect(
     agent: Agent,
     envs: Sequence[gymnasium.Env[Any, Any]],
     seeds: Sequence[int],
     *,
+    tasks: Sequence[str] | None = None,
     deterministic: bool = False,
     group_size: int = 1,
     share: slice = slice(None),
@@ -124,9 +138,11 @@ def collect(
     """Play `group_size` episodes a seed, all from the same start, and return them in the order of `seeds`.
 
     Of all these episodes only those in `share` are played; an episode keeps its number. Otherwise as `play`.
+
+    Args:
+        tasks: the task of each seed by name; None leaves them to the environments.
     """
-    numbered = enumerate(seed for seed in seeds for _ in range(group_size))
-    starts = [Start(number, seed, {"episode": number // group_size}) for number, seed in numbered][share]
+    starts = starts_of(seeds, tasks, group_size)[share]
     finished: dict[int, Trajectory] = {}
     for number, trajectory in play(agent, envs, starts, deterministic=deterministic):
         finished[number] = trajectory
@@ -215,6 +231,12 @@ class Rollout:
         made: gymnasium.Env[Any, Any] = instantiate(env, worker=number, _convert_="all")
         return made
 
+    @property
+    def tasks(self) -> Mapping[str, Mapping[str, float]]:
+        """What a curriculum may choose from: `tasks` of the environment, names alone or with the numbers of each."""
+        known = getattr(getattr(self.envs[0], "unwrapped", self.envs[0]), "tasks", {})
+        return {str(name): dict(known[name]) if isinstance(known, Mapping) else {} for name in known or ()}
+
     def open(self) -> None:
         """Ask the environments, one for all, whether what they need beside this machine is there."""
         check(self.envs[0])
@@ -224,6 +246,7 @@ class Rollout:
         agent: Agent,
         seeds: Sequence[int],
         *,
+        tasks: Sequence[str] | None = None,
         deterministic: bool = False,
         group_size: int = 1,
         on_episode: OnEpisode | None = None,
@@ -236,6 +259,7 @@ class Rollout:
                 agent,
                 self.envs,
                 seeds,
+                tasks=tasks,
                 deterministic=deterministic,
                 group_size=group_size,
                 share=slice(rank, None, count),
