@@ -174,8 +174,8 @@ class TeamView:
         """
         team = self.present.shape[1]
         places = torch.arange(team * count, device=self.keys.device) + (stream << 40)
-        bits = mixed(self.keys[:, None] + mixed(self.step)[:, None] + mixed(places)[None])
-        return ((bits >> 40).float() + (2**23 + 0.5)).mul(2.0**-24).view(-1, team, count)
+        bits = mixed(mixed(self.keys + mixed(self.step))[:, None] + mixed(places))
+        return (((bits >> 41).float() + (2**22 + 0.5)) * 2.0**-23).view(-1, team, count)
 
 
 @dataclass(frozen=True, slots=True)

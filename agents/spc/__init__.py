@@ -1,0 +1,1 @@
+"""SPC, a curriculum for teams (arXiv 2302.03429): teachers that choose what is practised next."""

@@ -1,0 +1,1 @@
+"""Multi-agent particle environments, batched: Spread, Push-Ball, Tag."""
