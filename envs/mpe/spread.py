@@ -48,7 +48,7 @@ class Covering(Particles):
 
     def _covered(self, nearest: Tensor) -> Tensor:
         """[L, B] bool, True of landmarks that are not there."""
-        covered = nearest < self.level
+        covered: Tensor = nearest < self.level
         return covered | ~self.present.t() if self.mixed else covered
 
     def _judge(self) -> tuple[Tensor, Tensor | None]:
