@@ -40,10 +40,12 @@ class BatchedRollout:
         if num_envs < trainer.processes:
             raise UserError(f"{trainer.processes} processes cannot share num_envs={num_envs}; give each one or more")
         own = len(range(trainer.rank, num_envs, trainer.processes))
-        self.env = self.make(env, own)
+        self.env = self.make(env, own, str(trainer.device))
 
-    def make(self, env: Mapping[str, Any], rows: int) -> BatchedEnv:
-        made: BatchedEnv = instantiate(env, num_envs=rows, device=str(self._trainer.device), _convert_="all")
+    @classmethod
+    def make(cls, env: Mapping[str, Any], rows: int, device: str) -> BatchedEnv:
+        """The environment of this node, with so many rows."""
+        made: BatchedEnv = instantiate(env, num_envs=rows, device=device, _convert_="all")
         return made
 
     @property
@@ -261,7 +263,7 @@ def _batch(
         _episode(over[place], tuple(returns[number]), teams[number], counts[number])
         for number, place in enumerate(order)
     )
-    return TeamBatch(**steps, final=final, lengths=lengths, episodes=episodes, draw=env.picture)
+    return TeamBatch(**steps, final=final, lengths=lengths, episodes=episodes, draw=getattr(env, "picture", None))
 
 
 def _final(finals: list[TeamView], places: Tensor, seen: Any) -> TeamView:
