@@ -200,8 +200,15 @@ class Stacked:
         names = sorted({name for one in told.values() for name in one})
         numbers = {name: np.array([float(told.get(n, {}).get(name, 0)) for n in range(rows)]) for name in names}
         measures = {name: self._tensor(values) for name, values in numbers.items()}
-        tensors = [self._tensor(one) for one in (rewards, terminated, truncated, ended, success)]
-        return Came(*tensors, measures, stops)
+        return Came(
+            rewards=self._tensor(rewards),
+            terminated=self._tensor(terminated),
+            truncated=self._tensor(truncated),
+            ended=self._tensor(ended),
+            success=self._tensor(success),
+            measures=measures,
+            stops=stops,
+        )
 
     def _stepped(self, number: int, chosen: NDArray[Any]) -> Any:
         row = self.rows[number]
