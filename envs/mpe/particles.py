@@ -1,0 +1,213 @@
+"""What the particle environments share: rows, tasks, episodes, actions and what is handed out.
+
+B counts rows, N agents, as many as the largest team has; for the other letters see `world.py`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from agentlab_runner.envs.batched import Outcome, Spec, View, draws
+from agentlab_runner.envs.mpe.settings import ParticleSettings
+from agentlab_runner.envs.mpe.sight import Sight
+from agentlab_runner.envs.mpe.world import Kind, World
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from agentlab_runner.envs.mpe.drawing import Scene
+
+DIRECTIONS = ((0.0, -1.0, 1.0, 0.0, 0.0), (0.0, 0.0, 0.0, -1.0, 1.0))
+"""[2, 5], of the discrete actions: nothing, left, right, down, up."""
+
+
+class Particles(ABC):
+    """A batched environment (`runners/teams.py`) of agents among other discs.
+
+    An episode starts from draws that its seed decides alone.
+
+    Args:
+        settings: its keys.
+        movers: kinds that move, the agents first.
+        marks: kinds that do not.
+        accel: force of a whole action.
+    """
+
+    def __init__(
+        self,
+        settings: ParticleSettings,
+        device: "torch.device | str",
+        movers: Sequence[Kind],
+        marks: Sequence[Kind],
+        accel: float,
+    ) -> None:
+        rows, dtype = settings.num_envs, getattr(torch, settings.dtype)
+        self.settings, self.device, self.dtype = settings, device, dtype
+        self.agents = movers[0].count
+        self.mixed = len(settings.sizes) > 1
+        self.world = World(movers, marks, rows, device, dtype, self.mixed)
+        self.tasks: Mapping[str, Mapping[str, float]] = settings.choices
+        self._movers, self._marks = movers, marks
+        self._own = settings.name(settings.own)
+        self._numbers: Mapping[str | None, Mapping[str, float]] = {**self.tasks, None: settings.own}
+        told = {"conditions": self._conditions()}
+        self._infos = {task: {"task": task or self._own, **told} for task in self._numbers}
+        self._forces = torch.tensor(DIRECTIONS, device=device, dtype=dtype) * accel
+        self._accel = accel
+        self.sizes = torch.full((rows,), settings.n, dtype=torch.int64, device=device)
+        """[B], agents in the team."""
+        key, _ = settings.LEVEL
+        self.level = torch.full((rows,), float(settings.own[key]), dtype=dtype, device=device)
+        """[B], the other number of the task: `ParticleSettings.LEVEL`."""
+        self.steps = torch.zeros_like(self.sizes)
+        self.present, self._told = self._present(), self._told_now()
+        self._never = torch.zeros(rows, self.agents, dtype=torch.bool, device=device)
+        self._view: View | None = None
+        self.sight = self._sight()
+        self.spec = Spec(
+            agents=self.agents, observation=self.sight.size, actions=5, continuous=settings.actions == "continuous",
+            state=2 * (self.world.still + 2 * self.world.movers) + 2,
+        )  # fmt: skip
+
+    @abstractmethod
+    def _sight(self) -> Sight:
+        """What agents see; built once."""
+
+    @abstractmethod
+    def _judge(self) -> tuple[Tensor, Tensor | None]:
+        """What the step that was just taken is worth.
+
+        Returns:
+            [N, B] rewards; and [B] bool, whether the goal is reached, or None where nobody asks.
+        """
+
+    @abstractmethod
+    def _summary(self) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """[B] bool, success; and measures of the episodes as if all ended now."""
+
+    def _conditions(self) -> Mapping[str, str]:
+        return {}
+
+    def _begun(self, rows: Tensor) -> None:
+        """Episodes were begun in these rows."""
+
+    def reset(self, rows: Tensor, seeds: Tensor, tasks: Sequence[str | None]) -> Sequence[Mapping[str, Any]]:
+        """Begin episodes; see `runners/teams.py`."""
+        for task in tasks:
+            if task not in self._numbers:
+                offered = ", ".join(self.tasks) or "there are none; list them in env.tasks"
+                raise ValueError(f"there is no task {task!r} (tasks: {offered})")
+        if self.tasks:
+            key, _ = self.settings.LEVEL
+            numbers = [self._numbers[task] for task in tasks]
+            sizes = torch.tensor([int(each["n"]) for each in numbers], device=self.device)
+            levels = torch.tensor([float(each[key]) for each in numbers], device=self.device, dtype=self.dtype)
+            self.sizes.index_copy_(0, rows, sizes)
+            self.level.index_copy_(0, rows, levels)
+            self.present = self._present()
+            self._told = self._told_now()
+        else:
+            sizes = self.sizes[rows]
+        places = []
+        kinds = [*self._movers, *self._marks]
+        most = max(kind.count for kind in kinds)
+        counters = torch.arange(len(kinds), device=seeds.device).repeat(len(seeds))
+        chance = draws(seeds.repeat_interleave(len(kinds)), counters, 2 * most).mul_(2).sub_(1)
+        chance = chance.view(len(seeds), len(kinds), most, 2).permute(1, 2, 3, 0).to(self.dtype)
+        for kind, own in zip(kinds, chance, strict=True):
+            places.append(own[: kind.count] * kind.area)
+        moving = len(self._movers)
+        self.steps.index_fill_(0, rows, 0)
+        self.world.place(rows, torch.cat(places[:moving]), torch.cat(places[moving:]), sizes)
+        self._begun(rows)
+        self._view = None
+        return [self._infos[task] for task in tasks]
+
+    def view(self) -> View:
+        """What is there to be seen, as long as nobody acts."""
+        if self._view is None:
+            seen = self.sight.seen()
+            if self.mixed:
+                seen = seen * self.present[:, :, None]
+            self._view = View(seen, self.present, self._state())
+        return self._view
+
+    def step(self, actions: Tensor) -> Outcome:
+        """All agents act.
+
+        Args:
+            actions: [B, N] int64 from 0 to 4, or [B, N, 5] float in [0, 1], clipped, the force along x being the third
+                less the second and along y the fifth less the fourth.
+        """
+        self.world.move(self._pushes(actions))
+        self._view = None
+        self.steps += 1
+        late = self.steps >= self.settings.horizon
+        rewards, reached = self._judge()
+        if self.mixed:
+            rewards = rewards * self.present.t()
+        ended, terminated = late, self._never
+        if reached is not None and self.settings.terminate_on_success:
+            ended = late | reached
+            terminated = (ended & ~late)[:, None].expand_as(self._never)
+        truncated = late[:, None].expand_as(self._never)
+        success, measures = self._summary() if bool(ended.any()) else (self._never[:, 0], {})
+        return Outcome(rewards.t().float().contiguous(), terminated, truncated, ended, success, measures)
+
+    def picture(self, state: Tensor, present: Tensor, shown: Mapping[str, Tensor]) -> "NDArray[np.uint8]":
+        """[H, W, 3], one moment from above; see `drawing.py`."""
+        from agentlab_runner.envs.mpe.drawing import drawn  # Pillow, which most runs need at their end only
+
+        return drawn(self._scene(state.cpu(), present.cpu()), {name: value.cpu() for name, value in shown.items()})
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _scene(self, state: Tensor, present: Tensor) -> "Scene":
+        from agentlab_runner.envs.mpe.drawing import Scene
+
+        points, n = state[:-2].view(-1, 2).tolist(), int(state[-2])
+        still = self.world.still
+        marks, movers = _discs(self._marks, points, n), _discs(self._movers, points[still:], n)
+        return Scene(movers, marks, present.tolist(), self._ring(float(state[-1])))
+
+    def _ring(self, level: float) -> float | None:
+        """Radius of the rings around landmarks; None: there are none."""
+        return None
+
+    def _pushes(self, actions: Tensor) -> Tensor:
+        """[N, 2, B], the forces that agents have chosen."""
+        if self.spec.continuous:
+            kept = actions.clamp(0, 1)
+            pushes = torch.stack([kept[..., 2] - kept[..., 1], kept[..., 4] - kept[..., 3]]).to(self.dtype) * self._accel
+            return (pushes.where(self.present, 0) if self.mixed else pushes).transpose(0, 2)
+        if self.mixed:
+            actions = actions.where(self.present, 0)
+        chosen = self._forces.index_select(1, actions.t().reshape(-1))
+        return chosen.view(2, self.agents, -1).transpose(0, 1)
+
+    def _present(self) -> Tensor:
+        return torch.arange(self.agents, device=self.device) < self.sizes[:, None]
+
+    def _told_now(self) -> Tensor:
+        """[2, B] float32: n, and the task's other number."""
+        return torch.stack([self.sizes.float(), self.level.float()])
+
+    def _state(self) -> Tensor:
+        """[B, Z] float32: positions of marks and movers, velocities, n, and the task's other number."""
+        numbers = self.world.numbers[:-1].flatten(0, 1).float()
+        return torch.cat([numbers, self._told]).t().contiguous()
+
+
+def _discs(kinds: Sequence[Kind], points: Sequence[Sequence[float]], n: int) -> list[tuple[float, float, float]]:
+    """x, y and radius of all that are there."""
+    found, first = [], 0
+    for kind in kinds:
+        count = min(n, kind.count) if kind.team else kind.count
+        found += [(x, y, kind.radius) for x, y in points[first : first + count]]
+        first += kind.count
+    return found

@@ -1,0 +1,157 @@
+"""Discs on a plane that are pushed, damped and collide as in mpe2 1.1.1, in many worlds at once.
+
+B counts worlds, M discs that move, L that do not, K = L + M. Worlds come last, [..., 2, B] for points and [..., B] for
+numbers, so that every operation serves whole batches. It rounds alike wherever a world stands in the batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DT = 0.1
+DAMPING = 0.25
+CONTACT_FORCE = 100.0
+CONTACT_MARGIN = 1e-3
+NEAREST = 1e-12
+"""Distances are no less, so that two discs on one spot push each other nowhere instead of to NaN as in mpe2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Discs that are alike."""
+
+    count: int
+    radius: float = 0.05
+    mass: float = 1.0
+    max_speed: float | None = None
+    solid: bool = True
+    area: float = 1.0
+    """They begin anywhere in [-area, area]^2."""
+    team: bool = True
+    """There are as many as the team of a world has agents, at most `count`; else always `count`."""
+
+
+class World:
+    """Positions and velocities.
+
+    Args:
+        movers: kinds that move, all of them solid.
+        marks: kinds that do not; either all are solid or none is.
+        mixed: whether teams of different sizes may be played.
+    """
+
+    def __init__(
+        self,
+        movers: Sequence[Kind],
+        marks: Sequence[Kind],
+        num_envs: int,
+        device: "torch.device | str",
+        dtype: torch.dtype,
+        mixed: bool,
+    ) -> None:
+        like: dict[str, Any] = {"device": device, "dtype": dtype}
+        moving, still = sum(kind.count for kind in movers), sum(kind.count for kind in marks)
+        self.movers, self.still, self._mixed = moving, still, mixed
+        self.numbers = torch.zeros(still + 2 * moving + 1, 2, num_envs, **like)
+        """[L + 2 M + 1, 2, B]: positions of marks and of movers, velocities, and a zero."""
+        discs = self.numbers[: still + moving]
+        self.at = discs[still:]
+        """[M, 2, B], a part of `numbers`, as is the next."""
+        self.velocity = self.numbers[still + moving : -1]
+        """[M, 2, B]."""
+        self.away = torch.zeros(moving, still + moving, 2, num_envs, **like)
+        """[M, K, 2, B]: from each mover to each disc, marks first."""
+        self.distances = torch.zeros(moving, still + moving, num_envs, **like)
+        """[M, K, B]; infinite to itself and to and from a disc that is not there."""
+        solid = 0 if any(kind.solid for kind in marks) else still  # the first disc that is
+        radii = torch.tensor([kind.radius for kind in (*marks, *movers) for _ in range(kind.count)], **like)
+        self.reach = (radii[still:, None] + radii)[:, :, None]
+        """[M, K, 1]: a pair nearer than that touches."""
+        masses = torch.tensor([kind.mass for kind in movers for _ in range(kind.count)], **like)
+        self._gains = (DT / masses)[:, None, None]  # velocity per force
+        speeds = [kind.max_speed for kind in movers for _ in range(kind.count)]
+        self.max_speed: Tensor | None = None
+        """[M, 1, 1] or [M, 1, B]; None: there is no limit."""
+        if any(speed is not None for speed in speeds):
+            limits = [float("inf") if speed is None else speed for speed in speeds]
+            self.max_speed = torch.tensor(limits, **like)[:, None, None]
+        self._to, self._from = discs, self.at[:, None]
+        self._solid = self.reach[:, solid:], self.distances[:, solid:], self.away[:, solid:]
+        # Kernels of the CPU take numbers that lie side by side several at a time and the rest one by one, and round exp
+        # and log otherwise in the two ways. Numbers that lie apart are all taken one by one.
+        self._gaps = torch.zeros(*self._solid[1].shape, 2, **like)[..., 0]
+        self._squares = torch.zeros_like(self.away)
+        self._slots = _slots(movers, device), _slots(marks, device)
+        itself = torch.eye(moving, dtype=torch.bool, device=device)
+        self._itself = torch.cat([torch.zeros(moving, still, dtype=torch.bool, device=device), itself], dim=1)[..., None]
+        self._least = self._least_of(*(torch.ones_like(slots, dtype=torch.bool) for slots in self._slots))
+        if mixed:
+            self._least = self._least.repeat(1, 1, num_envs)
+        self.look()
+
+    def place(self, rows: Tensor, at: Tensor, marks: Tensor, sizes: Tensor) -> None:
+        """Begin worlds anew, all at rest.
+
+        Args:
+            rows: [R] int64.
+            at: [M, 2, R].
+            marks: [L, 2, R].
+            sizes: [R] int64, agents of the teams; discs beyond them are at the origin, where nothing meets them.
+        """
+        if self._mixed:
+            here, there = (slots < sizes for slots in self._slots)
+            at, marks = at * here[:, None], marks * there[:, None]
+            self._least.index_copy_(2, rows, self._least_of(here, there))
+        numbers = torch.cat([marks, at, torch.zeros_like(at), torch.zeros_like(at[:1])])
+        self.numbers.index_copy_(2, rows, numbers.to(self.numbers.dtype))
+        self.look()
+
+    def move(self, forces: Tensor) -> None:
+        """One step: positions by the old velocities, then velocities by the forces at the old positions.
+
+        Contact of two discs: CONTACT_FORCE k log(1 + exp((r_1 + r_2 - d) / k)) along the line between them, k the margin.
+
+        Args:
+            forces: [m, 2, B], on the first m movers.
+        """
+        reach, distances, away = self._solid
+        torch.sub(reach, distances, out=self._gaps)
+        depths = F.softplus(self._gaps, beta=1 / CONTACT_MARGIN, threshold=40).div_(distances)
+        pushes = away.mul_(depths[:, :, None]).sum(dim=1).mul_(-CONTACT_FORCE)  # `away` is made anew below
+        pushes[: len(forces)] += forces
+        self.at += self.velocity * DT
+        self.velocity.mul_(1 - DAMPING).add_(pushes.mul_(self._gains))
+        if self.max_speed is not None:
+            squares = self.velocity * self.velocity
+            speeds = (squares[:, :1] + squares[:, 1:]).sqrt_()
+            self.velocity *= (self.max_speed / speeds).clamp_max_(1)
+        self.look()
+
+    def look(self) -> None:
+        """Directions and distances as they are now."""
+        torch.sub(self._to, self._from, out=self.away)
+        torch.mul(self.away, self.away, out=self._squares)
+        torch.add(self._squares[:, :, 0], self._squares[:, :, 1], out=self.distances).sqrt_()
+        torch.maximum(self.distances, self._least, out=self.distances)
+
+    def touching(self, first: slice, second: slice) -> Tensor:
+        """[m, m', B] bool: which of the movers `first` touch which of the movers `second`."""
+        columns = slice(self.still + second.start, self.still + second.stop)
+        return self.distances[first, columns] < self.reach[first, columns]
+
+    def _least_of(self, here: Tensor, there: Tensor) -> Tensor:
+        """[M, K, ...]: NEAREST, and infinite between discs that do not meet."""
+        here, there = (each.view(len(each), -1) for each in (here, there))
+        meet = here[:, None] & torch.cat([there, here]) & ~self._itself
+        least = torch.full(meet.shape, NEAREST, dtype=self.numbers.dtype, device=meet.device)
+        return least.masked_fill_(~meet, float("inf"))
+
+
+def _slots(kinds: Sequence[Kind], device: "torch.device | str") -> Tensor:
+    """[discs, 1]: each is there in larger teams than that; -1: always."""
+    slots = [place if kind.team else -1 for kind in kinds for place in range(kind.count)]
+    return torch.tensor(slots, dtype=torch.int64, device=device)[:, None]
