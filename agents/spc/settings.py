@@ -1,10 +1,10 @@
 """What `conf/curriculum/*.yaml` may say of a teacher; light, so a wrong value is refused before anything heavy."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from agentlab_runner.runners.config.settings import Settings
+from agentlab_runner.runners.config.settings import CheckpointSettings, RunSettings, Seed, Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Alpha = Annotated[float, Field(gt=0, le=1)]
@@ -219,4 +219,67 @@ class MasterySettings(TeacherSettings):
     order: Literal["given", "learnt"] = "given"
     test: Literal["relative", "absolute"] = "relative"
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """Of `absolute`: a task is mastered while its smoothed score is at least this."""
+    keep: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Of `relative`: it is lost when its smoothed score falls below this share of the best that was seen of it."""
+    window: Annotated[int, Field(ge=2, multiple_of=2)] = 16
+    """Of `relative`: scores of a task, whose newer half less the older is its progress."""
+    slowing: Share = 0.5
+    """Of `relative`: it is still climbing while its progress is at least this share of its largest."""
+    tolerance: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Of `relative`: what is less than this is no progress."""
+    patience: PositiveInt = 48
+    """Of `relative`: choices after which a task that never progressed is passed over."""
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.7
+
+
+class StudentSettings(Settings):
+    """What is simulated in one column of the table: how fast the chained student learns and forgets."""
+
+    rate: Alpha
+    decay: Share
+
+
+class SimulationSettings(Settings):
+    """conf/exp/spc_teachers.yaml, node `simulation`."""
+
+    tasks: Annotated[int, Field(ge=2, le=100)]
+    rounds: PositiveInt
+    students: PositiveInt
+    """Simulated one after the other; what is reported is their mean."""
+    noise: NonNegativeFloat
+    """Standard deviation of every score that is observed."""
+    columns: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], StudentSettings] = Field(min_length=1)
+
+
+Node = dict[str, Any]
+
+
+class TeachersSettings(RunSettings):
+    """The root of an experiment that simulates: teachers and a student, without agent, environment and model."""
+
+    seed: Seed
+    runs_dir: str = Field(min_length=1)
+    requires: list[str]
+    experiment: Node
+    logger: Node | None
+    checkpoint: CheckpointSettings
+    simulation: SimulationSettings
+    teachers: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Node] = Field(min_length=1)
+    agent: None
+    env: None
+    model: None
+    trainer: None
+    rollout: None
+    curriculum: None
+    total_iterations: PositiveInt
+    """How long the course of staged teachers is: the rounds of the simulation."""
+    total_env_steps: None
+    total_agent_steps: None
+    rollout_size: None
+    group_size: None
+    record_successes: None
+    eval: None
+    init_from: None
+    warm_start: None
+    offline: None

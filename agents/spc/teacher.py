@@ -81,8 +81,8 @@ class Teacher:
     settings_class: ClassVar[type[TeacherSettings]] = TeacherSettings
     kept: ClassVar[tuple[str, ...]] = ()
     """Attributes that make up its state beside those of every teacher."""
-    wants_errors: ClassVar[bool] = False
-    """Whether `td_error` is asked for, of an agent that has it."""
+    proposing: ClassVar[tuple[str, ...]] = ()
+    """Those of them that change when tasks are proposed."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = self.settings_class(**settings)
@@ -105,7 +105,8 @@ class Teacher:
         """Episodes of each task so far."""
         self.scores: list[float] = []
         """Of each task, the newest mean score as it was given; NaN before."""
-        self._before: Mapping[str, Any] | None = None
+        self._before: Mapping[str, Any] = {}
+        """What a proposal has changed since, as it was; empty when the proposal was heard of."""
 
     # -- what a subclass says --------------------------------------------------------------------------------------
 
@@ -126,6 +127,11 @@ class Teacher:
     @property
     def target_episodes(self) -> int:
         return 0
+
+    @property
+    def wants_errors(self) -> bool:
+        """Whether `td_error` is asked for, of an agent that has it."""
+        return False
 
     # -- what every teacher does -----------------------------------------------------------------------------------
 
@@ -157,7 +163,9 @@ class Teacher:
         return min(int(np.searchsorted(chances.cumsum(), self.rng.random(), side="right")), len(chances) - 1)
 
     def propose(self, count: int) -> Sequence[str]:
-        self._before = self._state()
+        changing = ("standing", "proposed", *self.proposing)
+        self._before = {name: copy.copy(getattr(self, name)) for name in changing}
+        self._before |= {"rng": self.rng.bit_generator.state}
         picked = self.pick(count)
         self.proposed, self.asked = self.proposed + count, count
         return [self.names[task] for task in picked]
@@ -175,7 +183,7 @@ class Teacher:
         return self.drawn(self.probabilities())
 
     def feedback(self, trajectories: Sequence[Trajectory], target: Sequence[Trajectory], agent: Learner) -> Metrics:
-        chances, self._before = self.probabilities(), None
+        chances, self._before = self.probabilities(), {}
         self.iterations += 1
         self.stood += 1
         self.env_steps += sum(len(one.steps) for one in trajectories)
@@ -257,7 +265,10 @@ class Teacher:
 
     def state_dict(self) -> Mapping[str, Any]:
         """As it was before the last proposal, where nothing has come of that: whoever resumes proposes again."""
-        return self._before if self._before is not None else self._state()
+        kept = {name: self._before.get(name, getattr(self, name)) for name in (*_KEPT, *self.kept)}
+        chance = self._before.get("rng", self.rng.bit_generator.state)
+        own = {name: _packed(value) for name, value in kept.items()}
+        return {"tasks": list(self.names), "rng": json.dumps(chance), **own}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if not state:
@@ -268,15 +279,11 @@ class Teacher:
         self.rng.bit_generator.state = json.loads(state["rng"])
         for name in (*_KEPT, *self.kept):
             setattr(self, name, _unpacked(state[name]))
-        self._before = None
+        self._before = {}
         self.restored()
 
     def restored(self) -> None:
         """What is not kept is made again from what is."""
-
-    def _state(self) -> Mapping[str, Any]:
-        own = {name: _packed(getattr(self, name)) for name in (*_KEPT, *self.kept)}
-        return {"tasks": list(self.names), "rng": json.dumps(self.rng.bit_generator.state), **own}
 
 
 _KEPT = (
