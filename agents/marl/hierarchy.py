@@ -63,7 +63,7 @@ class Hierarchy:
         said = view.observations.new_zeros(skill.shape)
         due = (view.step % self.settings.interval == 0)[:, None]
         if bool(due.any()):
-            chosen, log_prob, _ = self.high.choose(view, deterministic)
+            chosen, log_prob, _ = self.high.choose(replace(view, legal=None), deterministic)
             skill, said = torch.where(due, chosen, skill), torch.where(due, log_prob, said)
         told = replace(view, observations=self._told(view.observations, skill, view.present))
         actions, log_prob, attention = self.low.choose(told, deterministic)
