@@ -181,7 +181,7 @@ class Particles(ABC):
         if self.spec.continuous:
             kept = actions.clamp(0, 1)
             pushes = torch.stack([kept[..., 2] - kept[..., 1], kept[..., 4] - kept[..., 3]]).to(self.dtype) * self._accel
-            return (pushes.where(self.present, 0) if self.mixed else pushes).transpose(0, 2)
+            return (pushes.where(self.present, 0) if self.mixed else pushes).permute(2, 0, 1)
         if self.mixed:
             actions = actions.where(self.present, 0)
         chosen = self._forces.index_select(1, actions.t().reshape(-1))
