@@ -70,7 +70,7 @@ class Level(nn.Module):
         if trainer.strategy == "fsdp":
             raise UserError("the networks of teams are too small to be split; use trainer=ddp")
         trainer.prepare(self)
-        self._optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.lr, eps=1e-5)
+        self._optimizer = torch.optim.Adam(self.parameters(), lr=self.settings.lr, eps=1e-5, fused=True)
 
     # -- acting -------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ class Said:
     values: Tensor | None
     """[B, N]; None where a critic of its own says them, or nobody asked."""
     attention: Tensor | None = None
-    """[B, N, N], how much row heeds column; the mean over heads, rows sum to 1."""
+    """[B, N, N], how much row heeds column; the mean over heads, rows sum to 1. Not known where values are asked for."""
 
 
 class Imitator(nn.Module):
@@ -90,14 +90,19 @@ class Student(Imitator):
 
     def forward(self, observations: Tensor, present: Tensor, critic: bool = True) -> Said:
         seen = self.obs_encoder(observations)  # [B, N, hidden]
-        query, key, value = self.qkv_layer(seen).unflatten(-1, (3, self.heads, self.head_dim)).unbind(dim=2)
-        scores = torch.einsum("bihd,bjhd->bhij", query, key) * self.head_dim**-0.5
-        weights = scores.masked_fill(~heeded(present)[:, None], NEVER).softmax(dim=-1)
-        heard = torch.einsum("bhij,bjhd->bihd", weights, value).flatten(2)
-        known, here = torch.cat([seen, heard], dim=-1), present[..., None]
+        parts = self.qkv_layer(seen).unflatten(-1, (3, self.heads, self.head_dim))
+        query, key, value = parts.permute(2, 0, 3, 1, 4)  # [B, heads, N, head_dim] each
+        may, weights = heeded(present)[:, None], None
+        if critic:  # in learning, where nobody asks who heeds whom
+            heard = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=may)
+        else:
+            scores = query @ key.transpose(2, 3) * self.head_dim**-0.5
+            weights = scores.masked_fill(~may, NEVER).softmax(dim=-1)
+            heard = weights @ value
+        known, here = torch.cat([seen, heard.transpose(1, 2).flatten(2)], dim=-1), present[..., None]
         policy = self.action_decoder(known) * here
         values = self.value_decoder(known)[..., 0] * present if critic and self.value_decoder is not None else None
-        return Said(policy, values, weights.mean(dim=1).detach() * here)
+        return Said(policy, values, None if weights is None else weights.mean(dim=1).detach() * here)
 
 
 class SharedMlp(Imitator):

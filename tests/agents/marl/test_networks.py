@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from agentlab_runner.agents.marl.heads import Discrete, Gaussian
-from agentlab_runner.agents.marl.networks import CentralCritic, SharedMlp, Student, heeded
+from agentlab_runner.agents.marl.networks import CentralCritic, Said, SharedMlp, Student, heeded
 
 
 @pytest.fixture
@@ -17,12 +17,19 @@ def everyone(observations):
     return torch.ones(observations.shape[:2], dtype=torch.bool)
 
 
+def asked(student, observations, present) -> Said:
+    """With values and attention both, which it says one at a time."""
+    said, acting = student(observations, present), student(observations, present, critic=False)
+    assert torch.allclose(said.policy, acting.policy, atol=1e-6)
+    return Said(said.policy, said.values, acting.attention)
+
+
 @pytest.mark.parametrize("n", [1, 2, 4, 8, 16])
 def test_the_same_weights_serve_any_number_of_agents_in_any_order(student, n):
     observations = torch.randn(7, n, 6)
-    said = student(observations, everyone(observations))
+    said = asked(student, observations, everyone(observations))
     order = torch.randperm(n)
-    turned = student(observations[:, order], everyone(observations))
+    turned = asked(student, observations[:, order], everyone(observations))
     assert said.policy.shape == (7, n, 5)
     assert torch.allclose(turned.policy, said.policy[:, order], atol=1e-6)
     assert torch.allclose(turned.values, said.values[:, order], atol=1e-6)
@@ -32,10 +39,10 @@ def test_the_same_weights_serve_any_number_of_agents_in_any_order(student, n):
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_padding_changes_nothing_whatever_it_holds(student, n):
     observations = torch.randn(4, n, 6)
-    said = student(observations, everyone(observations))
+    said = asked(student, observations, everyone(observations))
     padded = torch.cat([observations, torch.full((4, 3, 6), 1e3)], dim=1)
     present = torch.arange(n + 3).expand(4, -1) < n
-    wider = student(padded, present)
+    wider = asked(student, padded, present)
     assert torch.allclose(wider.policy[:, :n], said.policy, atol=1e-6)
     assert torch.allclose(wider.values[:, :n], said.values, atol=1e-6)
     assert torch.allclose(wider.attention[:, :n, :n], said.attention, atol=1e-6)
@@ -68,7 +75,7 @@ def test_whom_each_heeds():
 
 def test_a_team_of_nobody_is_finite_and_so_are_its_gradients(student):
     observations = torch.zeros(2, 3, 6)
-    said = student(observations, torch.zeros(2, 3, dtype=torch.bool))
+    said = asked(student, observations, torch.zeros(2, 3, dtype=torch.bool))
     (said.policy.sum() + said.values.sum()).backward()
     assert torch.isfinite(said.attention).all()
     assert all(torch.isfinite(p.grad).all() for p in student.parameters() if p.grad is not None)
