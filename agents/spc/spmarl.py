@@ -96,7 +96,8 @@ def moved(old: Vector, value: Vector, target: Vector, pull: float, max_kl: float
     def at(eta: float) -> Vector:
         logits = (value + pull * np.log(target) + eta * np.log(old)) / (pull + eta)
         weights: Vector = np.exp(np.maximum(logits - logits.max(), -30.0))  # no share falls to 0 for good
-        return weights / weights.sum()
+        weights /= weights.sum()
+        return weights
 
     low, high = -12.0, 12.0
     if divergence(at(10**low), old) <= max_kl:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from agentlab_runner.agents.spc.settings import TeacherSettings
@@ -156,7 +155,8 @@ class Teacher:
         """[K], sums to 1, each at least alpha/K."""
         alpha = getattr(self.settings, "alpha", 0.0)
         chances: Vector = (1 - alpha) * self.preference() + alpha / self.size
-        return chances / chances.sum()
+        chances /= chances.sum()
+        return chances
 
     def drawn(self, chances: Vector) -> int:
         """One index, by chance."""
@@ -307,8 +307,13 @@ def _or_none(value: float) -> float | None:
 
 
 def _packed(value: Any) -> Any:
-    return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else copy.deepcopy(value)
+    """As a checkpoint takes it."""
+    if isinstance(value, np.ndarray):
+        import torch  # a checkpoint is written: it is here already
+
+        return torch.from_numpy(value.copy())
+    return copy.deepcopy(value)
 
 
 def _unpacked(value: Any) -> Any:
-    return value.numpy().copy() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+    return value.numpy().copy() if hasattr(value, "numpy") else copy.deepcopy(value)
