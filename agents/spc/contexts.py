@@ -62,13 +62,14 @@ class Contexts:
         from sklearn.cluster import Birch
 
         if self._birch is None:
-            self._birch = Birch(n_clusters=self.count, **self._settings)
+            self._birch = Birch(n_clusters=self.count, compute_labels=False, **self._settings)
         with warnings.catch_warnings(action="ignore"):  # fewer subclusters than clusters: each is one, then
             return self._birch.partial_fit(rows)
 
     def _predicted(self, context: Vector) -> int:
-        with warnings.catch_warnings(action="ignore"):
-            return int(self._birch.predict(context[None])[0])
+        """BIRCH's own number of the cluster whose subcluster is nearest."""
+        away = np.linalg.norm(self._birch.subcluster_centers_ - context, axis=1)
+        return int(self._birch.subcluster_labels_[away.argmin()])
 
     def _named(self, birch: Any) -> dict[int, int]:
         """The numbers of BIRCH's clusters, by its own."""

@@ -15,12 +15,14 @@ log = logging.getLogger(__name__)
 def softmax(log_weights: Vector) -> Vector:
     """[..., K], each row sums to 1; the largest is subtracted first, so that no weight is too large for a float."""
     weights: Vector = np.exp(log_weights - log_weights.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return weights
 
 
 def mixed(log_weights: Vector, alpha: float) -> Vector:
     """[..., K]: `p_k = (1 - alpha) w_k / sum_j w_j + alpha / K` (Auer et al. 2002, Exp3; arXiv 2302.03429, Alg. 1)."""
-    return (1 - alpha) * softmax(log_weights) + alpha / log_weights.shape[-1]
+    chances: Vector = (1 - alpha) * softmax(log_weights) + alpha / log_weights.shape[-1]
+    return chances
 
 
 def updated(log_weights: Vector, arm: int, reward: float, alpha: float, rule: str) -> Vector:
@@ -35,13 +37,16 @@ def updated(log_weights: Vector, arm: int, reward: float, alpha: float, rule: st
     gain = reward / mixed(log_weights, alpha)[arm] if rule == "exp3" else reward
     changed = log_weights.copy()
     changed[arm] += alpha * gain / len(changed)
-    return changed - changed.max()
+    changed -= changed.max()
+    return changed
 
 
 def shared(log_weights: Vector, share: float) -> Vector:
-    """[K] log weights after each was given `e * share / K` of the sum of all (EXP3.S, Auer et al. 2002)."""
+    """[K] log weights after each was given `e * share / K` of the sum of all (EXP3.S, Auer et al. 2002); largest 0."""
     total = np.logaddexp.reduce(log_weights)
-    return np.logaddexp(log_weights, 1 + np.log(share / len(log_weights)) + total)
+    changed: Vector = np.logaddexp(log_weights, 1 + np.log(share / len(log_weights)) + total)
+    changed -= changed.max()
+    return changed
 
 
 class Exp3(Paid, Teacher):

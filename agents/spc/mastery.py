@@ -39,7 +39,7 @@ class Mastery(Teacher):
         """From easy to hard."""
         if self.settings.order == "given":
             return list(range(self.size))
-        return np.argsort(-np.nan_to_num(self.smooth, nan=np.inf), kind="stable").tolist()
+        return [int(task) for task in np.argsort(-np.nan_to_num(self.smooth, nan=np.inf), kind="stable")]
 
     def preference(self) -> Vector:
         order, chosen = self.order(), np.zeros(self.size)

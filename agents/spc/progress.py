@@ -35,8 +35,8 @@ def places(numbers: Sequence[Mapping[str, float]]) -> Vector:
     varied = values[:, np.ptp(values, axis=0) > 0] if values.size else values
     if varied.size == 0 or len(np.unique(varied, axis=0)) < len(numbers):
         varied = np.arange(len(numbers), dtype=np.float64)[:, None]
-    span: Vector = np.maximum(np.ptp(varied, axis=0), 1e-12)
-    return (varied - varied.min(axis=0)) / span
+    found: Vector = (varied - varied.min(axis=0)) / np.maximum(np.ptp(varied, axis=0), 1e-12)
+    return found
 
 
 class AlpGmm(Teacher):

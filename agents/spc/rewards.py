@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from agentlab_runner.agents.spc.settings import BanditSettings
-from agentlab_runner.agents.spc.teacher import Heard, KnowsItsErrors, Vector
+from agentlab_runner.agents.spc.teacher import Heard, Vector
 from agentlab_runner.runners.errors import UserError
 from agentlab_runner.runners.types import Metrics
 
@@ -26,6 +26,7 @@ class Paid:
 
     kept: ClassVar[tuple[str, ...]] = ("past_targets", "past_own", "largest_error", "paid")
     settings: BanditSettings
+    names: list[str]
     size: int
     ends: bool
 
@@ -35,10 +36,6 @@ class Paid:
         self.largest_error = 0.0
         self.paid: float | None = None
         """The newest reward."""
-
-    @property
-    def wants_errors(self) -> bool:
-        return self.settings.reward == "td_progress"
 
     @property
     def target_episodes(self) -> int:
@@ -81,12 +78,13 @@ class Paid:
         return None if np.isnan(before) else abs(score - before)
 
     def _error(self, heard: Heard, arm: int) -> float | None:
-        if not isinstance(heard.agent, KnowsItsErrors):
+        errors = heard.errors()
+        if errors is None:
             raise UserError(
                 f"{type(heard.agent).__name__} does not say its TD errors (it has no td_error); "
                 "choose curriculum.reward=own_progress"
             )
-        error = heard.error(arm)
+        error = errors.get(self.names[arm])
         if error is None:
             return None
         self.largest_error = max(self.largest_error, error)

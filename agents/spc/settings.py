@@ -205,7 +205,7 @@ class SpmarlSettings(TeacherSettings):
     """Towards which task it is pulled; None: the last one given."""
     max_kl: PositiveFloat = 0.05
     """Furthest that the distribution moves at once, in nats."""
-    pull: NonNegativeFloat = 1.0
+    pull: NonNegativeFloat = 0.2
     """zeta: weight of the pull relative to the progress that is expected."""
     pull_from: Annotated[int, Field(ge=0)] = 20
     """Choices before that pull begins."""

@@ -42,17 +42,14 @@ class Spmarl(Teacher):
         self._target: Vector = np.full(self.size, (1 - TARGET) / self.size)
         self._target[at] += TARGET
 
-    @property
-    def wants_errors(self) -> bool:
-        return True
-
     def preference(self) -> Vector:
         return self.shares
 
     def hear(self, heard: Heard) -> None:
         self.choices += 1
+        errors = heard.errors() or {}
         for task in sorted({one.task for one in heard.episodes}):
-            self._note(heard, task)
+            self._note(heard, task, errors.get(self.names[task]))
         known = ~np.isnan(self.progress)
         if not known.any():
             return
@@ -62,8 +59,8 @@ class Spmarl(Teacher):
         pull = 0.0 if self.choices <= self.settings.pull_from else pull
         self.shares = moved(self.shares, value, self._target, pull, self.settings.max_kl)
 
-    def _note(self, heard: Heard, task: int) -> None:
-        found, score = heard.error(task), heard.mean(task)
+    def _note(self, heard: Heard, task: int, error: float | None) -> None:
+        found, score = error, heard.mean(task)
         if found is None and score is not None and not np.isnan(self.last[task]):
             found = abs(score - float(self.last[task]))
         if score is not None:
@@ -96,7 +93,8 @@ def moved(old: Vector, value: Vector, target: Vector, pull: float, max_kl: float
     def at(eta: float) -> Vector:
         logits = (value + pull * np.log(target) + eta * np.log(old)) / (pull + eta)
         weights: Vector = np.exp(np.maximum(logits - logits.max(), -30.0))  # no share falls to 0 for good
-        return weights / weights.sum()
+        weights /= weights.sum()
+        return weights
 
     low, high = -12.0, 12.0
     if divergence(at(10**low), old) <= max_kl:

@@ -30,7 +30,8 @@ class Staged(Teacher):
     @property
     def progress(self) -> float:
         """0 at the start, 1 at the end of the course."""
-        return getattr(self, self.settings.unit) / self.settings.total
+        counted = {"iterations": self.iterations, "env_steps": self.env_steps, "agent_steps": self.agent_steps}
+        return counted[self.settings.unit] / self.settings.total
 
     def preference(self) -> Vector:
         return next((shares for until, shares in self.stages if self.progress < until), self.stages[-1][1])
@@ -38,8 +39,9 @@ class Staged(Teacher):
     def _shares(self, shares: Mapping[str, float]) -> Vector:
         if unknown := sorted(shares.keys() - set(self.names)):
             raise UserError(f"curriculum.plan plays {unknown[0]!r}, but the tasks are {', '.join(self.names)}")
-        weights = np.array([shares.get(name, 0.0) for name in self.names])
-        return weights / weights.sum()
+        weights: Vector = np.array([shares.get(name, 0.0) for name in self.names])
+        weights /= weights.sum()
+        return weights
 
 
 class Schedule(Staged):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from agentlab_runner.agents.spc.settings import TeacherSettings
@@ -26,8 +25,8 @@ Vector = NDArray[np.float64]
 class KnowsItsErrors(Protocol):
     """An agent that can say by how much its critic was wrong."""
 
-    def td_error(self) -> Sequence[float]:
-        """Of each episode that it last learnt from, in order: the mean absolute error of temporal difference."""
+    def td_error(self) -> Mapping[str, float]:
+        """By task: the mean absolute error of temporal difference in what it last learnt from."""
 
 
 @runtime_checkable
@@ -47,8 +46,6 @@ class Played:
     task: int
     score: float
     """In [0, 1]."""
-    error: float | None
-    """What `td_error` said, where that was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +63,11 @@ class Heard:
         found = [one.score for one in self.episodes if task is None or one.task == task]
         return sum(found) / len(found) if found else None
 
-    def error(self, task: int) -> float | None:
-        found = [one.error for one in self.episodes if one.task == task and one.error is not None]
-        return sum(found) / len(found) if found else None
+    def errors(self) -> Mapping[str, float] | None:
+        """By name of the task, the finite ones of `td_error`; None of an agent that cannot say."""
+        if not isinstance(self.agent, KnowsItsErrors):
+            return None
+        return {name: float(error) for name, error in self.agent.td_error().items() if math.isfinite(error)}
 
 
 class Teacher:
@@ -98,7 +97,7 @@ class Teacher:
         """Tasks of this iteration."""
         self.standing = 0
         self.own: list[list[Any]] = []
-        """Since the last choice: place, task, score, error of each episode."""
+        """Since the last choice: place, task and score of each episode."""
         self.targets: list[float] = []
         self.skipped = 0
         self.counts: list[int] = []
@@ -128,11 +127,6 @@ class Teacher:
     def target_episodes(self) -> int:
         return 0
 
-    @property
-    def wants_errors(self) -> bool:
-        """Whether `td_error` is asked for, of an agent that has it."""
-        return False
-
     # -- what every teacher does -----------------------------------------------------------------------------------
 
     @property
@@ -156,7 +150,8 @@ class Teacher:
         """[K], sums to 1, each at least alpha/K."""
         alpha = getattr(self.settings, "alpha", 0.0)
         chances: Vector = (1 - alpha) * self.preference() + alpha / self.size
-        return chances / chances.sum()
+        chances /= chances.sum()
+        return chances
 
     def drawn(self, chances: Vector) -> int:
         """One index, by chance."""
@@ -188,22 +183,21 @@ class Teacher:
         self.stood += 1
         self.env_steps += sum(len(one.steps) for one in trajectories)
         self.agent_steps += sum(one.agent_steps for one in trajectories)
-        self._take(trajectories, agent)
+        self._take(trajectories)
         self.targets += [score for score in self._scored(target) if score is not None]
         if self.stood >= self.settings.every:
             self.hear(Heard([Played(*one) for one in self.own], _mean(self.targets), agent))
             self.stood, self.proposed, self.own, self.targets = 0, 0, [], []
         return self._metrics(chances)
 
-    def _take(self, trajectories: Sequence[Trajectory], agent: Learner) -> None:
+    def _take(self, trajectories: Sequence[Trajectory]) -> None:
         first, group = self.proposed - self.asked, max(1, len(trajectories) // max(1, self.asked))
-        errors = self._errors(agent, len(trajectories))
         raw: dict[int, list[float]] = {}
         for number, (one, score) in enumerate(zip(trajectories, self._scored(trajectories), strict=True)):
             task = self._task(one.task)
             self.counts[task] += 1
             if score is not None:
-                self.own.append([first + number // group, task, score, errors[number]])
+                self.own.append([first + number // group, task, score])
                 raw.setdefault(task, []).append(score * (self.settings.high - self.settings.low) + self.settings.low)
         for task, found in raw.items():
             self.scores[task] = sum(found) / len(found)
@@ -216,14 +210,6 @@ class Teacher:
                 f"the environment was asked for one of {', '.join(self.names)} and began {name!r}; its reset must obey "
                 "options['task'] and say it in info['task']"
             ) from None
-
-    def _errors(self, agent: Learner, count: int) -> Sequence[float | None]:
-        if not (self.wants_errors and isinstance(agent, KnowsItsErrors)):
-            return [None] * count
-        said = [float(error) for error in agent.td_error()]
-        if len(said) != count:
-            raise UserError(f"{type(agent).__name__}.td_error gave {len(said)} numbers for {count} episodes")
-        return [error if math.isfinite(error) else None for error in said]
 
     def _scored(self, trajectories: Sequence[Trajectory]) -> list[float | None]:
         """Scores in [0, 1]; None for an episode that does not count, or whose score is no finite number.
@@ -307,8 +293,13 @@ def _or_none(value: float) -> float | None:
 
 
 def _packed(value: Any) -> Any:
-    return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else copy.deepcopy(value)
+    """As a checkpoint takes it."""
+    if isinstance(value, np.ndarray):
+        import torch  # a checkpoint is written: it is here already
+
+        return torch.from_numpy(value.copy())
+    return copy.deepcopy(value)
 
 
 def _unpacked(value: Any) -> Any:
-    return value.numpy().copy() if isinstance(value, torch.Tensor) else copy.deepcopy(value)
+    return value.numpy().copy() if hasattr(value, "numpy") else copy.deepcopy(value)

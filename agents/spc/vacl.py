@@ -65,7 +65,8 @@ class Vacl(Teacher):
         return int(self.rng.integers(active))
 
     def _where(self, point: int) -> Vector:
-        return self.active[point] if point >= 0 else self.solved[-1 - point]
+        found: Vector = self.active[point] if point >= 0 else self.solved[-1 - point]
+        return found
 
     def hear(self, heard: Heard) -> None:
         scores: dict[int, list[float]] = {}
