@@ -93,6 +93,7 @@ class Particles(ABC):
     def _conditions(self) -> Mapping[str, str]:
         return {}
 
+    @abstractmethod
     def _begun(self, rows: Tensor) -> None:
         """Episodes were begun in these rows."""
 
@@ -109,9 +110,8 @@ class Particles(ABC):
             self.present = self._present()
         kinds = [*self._movers, *self._marks]
         most = max(kind.count for kind in kinds)
-        counters = torch.arange(len(kinds), device=seeds.device).repeat(len(seeds))
-        chance = draws(seeds.repeat_interleave(len(kinds)), counters, 2 * most).mul_(2).sub_(1).to(self.dtype)
-        chance = chance.view(len(seeds), len(kinds), most, 2).permute(1, 2, 3, 0)
+        chance = draws(seeds, 0, most * len(kinds) * 2).mul_(2).sub_(1).to(self.dtype)
+        chance = chance.view(len(seeds), most, len(kinds), 2).permute(2, 1, 3, 0)  # so more discs change no others
         places = [own[: kind.count] * kind.area for kind, own in zip(kinds, chance, strict=True)]
         self.world.place(rows, places[: len(self._movers)], places[len(self._movers) :])
         self.steps.index_fill_(0, rows, 0)
@@ -161,7 +161,7 @@ class Particles(ABC):
 
         return drawn(self._scene(state.cpu(), present.cpu()), {name: value.cpu() for name, value in shown.items()})
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Nothing is kept open."""
 
     def _scene(self, state: Tensor, present: Tensor) -> "Scene":
@@ -180,7 +180,8 @@ class Particles(ABC):
         """[N, 2, B], the forces that agents have chosen."""
         if self.spec.continuous:
             kept = actions.clamp(0, 1)
-            pushes = torch.stack([kept[..., 2] - kept[..., 1], kept[..., 4] - kept[..., 3]]).to(self.dtype) * self._accel
+            along = torch.stack([kept[..., 2] - kept[..., 1], kept[..., 4] - kept[..., 3]])
+            pushes = along.to(self.dtype) * self._accel
             return (pushes.where(self.present, 0) if self.mixed else pushes).permute(2, 0, 1)
         if self.mixed:
             actions = actions.where(self.present, 0)

@@ -62,7 +62,7 @@ class Covering(Particles):
             rewards = reached.to(self.dtype) * self.success_reward - hits * keys.collision_penalty
         else:
             far = nearest.where(self.present.t(), 0) if self.mixed else nearest
-            shared = far.sum(dim=0, dtype=torch.float64) * (keys.local_ratio - 1)
+            shared = far.cumsum(dim=0)[-1] * (keys.local_ratio - 1)
             rewards = torch.sub(shared, hits, alpha=keys.local_ratio)
         return rewards, reached
 
