@@ -52,25 +52,26 @@ class Particles(ABC):
         self.world = World(movers, marks, rows, device, dtype, self.mixed)
         self.tasks: Mapping[str, Mapping[str, float]] = settings.choices
         self._movers, self._marks = movers, marks
+        self._key, _ = settings.LEVEL
         self._own = settings.name(settings.own)
         self._numbers: Mapping[str | None, Mapping[str, float]] = {**self.tasks, None: settings.own}
         told = {"conditions": self._conditions()}
         self._infos = {task: {"task": task or self._own, **told} for task in self._numbers}
         self._forces = torch.tensor(DIRECTIONS, device=device, dtype=dtype) * accel
         self._accel = accel
-        self.sizes = torch.full((rows,), settings.n, dtype=torch.int64, device=device)
-        """[B], agents in the team."""
-        key, _ = settings.LEVEL
-        self.level = torch.full((rows,), float(settings.own[key]), dtype=dtype, device=device)
-        """[B], the other number of the task: `ParticleSettings.LEVEL`."""
-        self.steps = torch.zeros_like(self.sizes)
-        self.present, self._told = self._present(), self._told_now()
+        self.sizes, self.level = self.world.task
+        """[B] each: agents in the team, and the other number of the task (`ParticleSettings.LEVEL`)."""
+        self.sizes.fill_(settings.n)
+        self.level.fill_(settings.own[settings.LEVEL[0]])
+        self.steps = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._until = settings.horizon  # no episode is cut short before so many steps
+        self.present = self._present()
         self._never = torch.zeros(rows, self.agents, dtype=torch.bool, device=device)
         self._view: View | None = None
         self.sight = self._sight()
         self.spec = Spec(
             agents=self.agents, observation=self.sight.size, actions=5, continuous=settings.actions == "continuous",
-            state=2 * (self.world.still + 2 * self.world.movers) + 2,
+            state=self.sight.state,
         )  # fmt: skip
 
     @abstractmethod
@@ -102,27 +103,19 @@ class Particles(ABC):
                 offered = ", ".join(self.tasks) or "there are none; list them in env.tasks"
                 raise ValueError(f"there is no task {task!r} (tasks: {offered})")
         if self.tasks:
-            key, _ = self.settings.LEVEL
             numbers = [self._numbers[task] for task in tasks]
-            sizes = torch.tensor([int(each["n"]) for each in numbers], device=self.device)
-            levels = torch.tensor([float(each[key]) for each in numbers], device=self.device, dtype=self.dtype)
-            self.sizes.index_copy_(0, rows, sizes)
-            self.level.index_copy_(0, rows, levels)
+            task = torch.tensor([[each["n"] for each in numbers], [each[self._key] for each in numbers]])
+            self.world.task.index_copy_(1, rows, task.to(self.world.task))
             self.present = self._present()
-            self._told = self._told_now()
-        else:
-            sizes = self.sizes[rows]
-        places = []
         kinds = [*self._movers, *self._marks]
         most = max(kind.count for kind in kinds)
         counters = torch.arange(len(kinds), device=seeds.device).repeat(len(seeds))
-        chance = draws(seeds.repeat_interleave(len(kinds)), counters, 2 * most).mul_(2).sub_(1)
-        chance = chance.view(len(seeds), len(kinds), most, 2).permute(1, 2, 3, 0).to(self.dtype)
-        for kind, own in zip(kinds, chance, strict=True):
-            places.append(own[: kind.count] * kind.area)
-        moving = len(self._movers)
+        chance = draws(seeds.repeat_interleave(len(kinds)), counters, 2 * most).mul_(2).sub_(1).to(self.dtype)
+        chance = chance.view(len(seeds), len(kinds), most, 2).permute(1, 2, 3, 0)
+        places = [own[: kind.count] * kind.area for kind, own in zip(kinds, chance, strict=True)]
+        self.world.place(rows, places[: len(self._movers)], places[len(self._movers) :])
         self.steps.index_fill_(0, rows, 0)
-        self.world.place(rows, torch.cat(places[:moving]), torch.cat(places[moving:]), sizes)
+        self._until = min(self._until, self.settings.horizon)
         self._begun(rows)
         self._view = None
         return [self._infos[task] for task in tasks]
@@ -130,10 +123,10 @@ class Particles(ABC):
     def view(self) -> View:
         """What is there to be seen, as long as nobody acts."""
         if self._view is None:
-            seen = self.sight.seen()
+            seen, state = self.sight.seen()
             if self.mixed:
                 seen = seen * self.present[:, :, None]
-            self._view = View(seen, self.present, self._state())
+            self._view = View(seen, self.present, state)
         return self._view
 
     def step(self, actions: Tensor) -> Outcome:
@@ -146,17 +139,21 @@ class Particles(ABC):
         self.world.move(self._pushes(actions))
         self._view = None
         self.steps += 1
-        late = self.steps >= self.settings.horizon
+        self._until -= 1
         rewards, reached = self._judge()
         if self.mixed:
             rewards = rewards * self.present.t()
-        ended, terminated = late, self._never
-        if reached is not None and self.settings.terminate_on_success:
-            ended = late | reached
-            terminated = (ended & ~late)[:, None].expand_as(self._never)
-        truncated = late[:, None].expand_as(self._never)
-        success, measures = self._summary() if bool(ended.any()) else (self._never[:, 0], {})
-        return Outcome(rewards.t().float().contiguous(), terminated, truncated, ended, success, measures)
+        given = rewards.t().to(torch.float32, memory_format=torch.contiguous_format)
+        never = self._never
+        goes_on = reached is None or not self.settings.terminate_on_success
+        if goes_on and self._until > 0:
+            return Outcome(given, never, never, never[:, 0], never[:, 0])
+        late = self.steps >= self.settings.horizon
+        ended = late if goes_on else late | reached
+        self._until = int(self.settings.horizon - self.steps.masked_fill(late, 0).max())
+        success, measures = self._summary() if bool(ended.any()) else (never[:, 0], {})
+        truncated, terminated = (flags[:, None].expand_as(never) for flags in (late, ended & ~late))
+        return Outcome(given, terminated, truncated, ended, success, measures)
 
     def picture(self, state: Tensor, present: Tensor, shown: Mapping[str, Tensor]) -> "NDArray[np.uint8]":
         """[H, W, 3], one moment from above; see `drawing.py`."""
@@ -170,10 +167,10 @@ class Particles(ABC):
     def _scene(self, state: Tensor, present: Tensor) -> "Scene":
         from agentlab_runner.envs.mpe.drawing import Scene
 
-        points, n = state[:-2].view(-1, 2).tolist(), int(state[-2])
+        *points, (n, level) = state.view(-1, 2).tolist()
         still = self.world.still
-        marks, movers = _discs(self._marks, points, n), _discs(self._movers, points[still:], n)
-        return Scene(movers, marks, present.tolist(), self._ring(float(state[-1])))
+        marks, movers = _discs(self._marks, points, int(n)), _discs(self._movers, points[still:], int(n))
+        return Scene(movers, marks, present.tolist(), self._ring(level))
 
     def _ring(self, level: float) -> float | None:
         """Radius of the rings around landmarks; None: there are none."""
@@ -184,7 +181,7 @@ class Particles(ABC):
         if self.spec.continuous:
             kept = actions.clamp(0, 1)
             pushes = torch.stack([kept[..., 2] - kept[..., 1], kept[..., 4] - kept[..., 3]]).to(self.dtype) * self._accel
-            return (pushes.where(self.present, 0) if self.mixed else pushes).transpose(0, 2)
+            return (pushes.where(self.present, 0) if self.mixed else pushes).permute(2, 0, 1)
         if self.mixed:
             actions = actions.where(self.present, 0)
         chosen = self._forces.index_select(1, actions.t().reshape(-1))
@@ -192,15 +189,6 @@ class Particles(ABC):
 
     def _present(self) -> Tensor:
         return torch.arange(self.agents, device=self.device) < self.sizes[:, None]
-
-    def _told_now(self) -> Tensor:
-        """[2, B] float32: n, and the task's other number."""
-        return torch.stack([self.sizes.float(), self.level.float()])
-
-    def _state(self) -> Tensor:
-        """[B, Z] float32: positions of marks and movers, velocities, n, and the task's other number."""
-        numbers = self.world.numbers[:-1].flatten(0, 1).float()
-        return torch.cat([numbers, self._told]).t().contiguous()
 
 
 def _discs(kinds: Sequence[Kind], points: Sequence[Sequence[float]], n: int) -> list[tuple[float, float, float]]:

@@ -28,30 +28,36 @@ class Sight:
         self._world, self._agents, self._nearest = world, agents, nearest
         self._sought = [slice(columns.start, columns.stop) for columns in sought]
         discs, zero = world.still + world.movers, len(world.numbers) - 1
-        columns, origins = [], []
+        places, origins = [], []
         for agent in range(agents):
             own = world.still + agent
-            others = [column for column in shown if column != own]
-            columns += [discs + agent, own, *(column % (zero + 1) for column in others)]
-            origins += [zero, zero, *(own if 0 <= column < discs else zero for column in others)]
+            others = [place for place in shown if place != own]
+            places += [discs + agent, own, *(zero if place < 0 else place for place in others)]
+            origins += [zero, zero, *(own if 0 <= place < discs else zero for place in others)]
+        self._pairs = len(places) // agents
+        places += range(zero)  # the state
+        origins += [zero] * zero
         device = world.numbers.device
-        self._columns, self._origins = torch.tensor(columns, device=device), torch.tensor(origins, device=device)
-        self._pairs = len(columns) // agents
+        self._places, self._origins = torch.tensor(places, device=device), torch.tensor(origins, device=device)
+        self._taken, self._less = (world.numbers.new_empty(len(places), *world.numbers.shape[1:]) for _ in range(2))
         self._bits = len(sought) * nearest
         self.size = 2 * (self._pairs + self._bits) + self._bits
-        """Numbers of an observation."""
+        """D, numbers of an observation."""
+        self.state = 2 * zero
+        """Z: positions of marks and of movers, velocities, `World.task`."""
 
-    def seen(self) -> Tensor:
-        """[B, N, D] float32."""
-        numbers = self._world.numbers
-        parts = [numbers.index_select(0, self._columns) - numbers.index_select(0, self._origins)]
-        if self._sought:
-            found = [self._closest(columns) for columns in self._sought]
-            own = parts[0].view(self._agents, self._pairs, 2, -1)
-            bits = [there.to(own.dtype) for _, there in found]
-            parts = [part.flatten(1, 2) for part in (own, *(places for places, _ in found))] + bits
-        numbers = torch.cat(parts, dim=1).float()
-        return numbers.view(self._agents * self.size, -1).t().contiguous().view(-1, self._agents, self.size)
+    def seen(self) -> tuple[Tensor, Tensor]:
+        """Observations [B, N, D] and state [B, Z], float32."""
+        torch.index_select(self._world.numbers, 0, self._places, out=self._taken)
+        torch.index_select(self._world.numbers, 0, self._origins, out=self._less)
+        taken = self._taken.sub_(self._less).float().flatten(0, 1).t().contiguous()  # [B, N C + Z]
+        own, state = taken[:, : -self.state], taken[:, -self.state :]
+        observations = own.unflatten(1, (self._agents, 2 * self._pairs))
+        if not self._sought:
+            return observations, state
+        found = [self._closest(columns) for columns in self._sought]
+        parts = [places.flatten(1, 2) for places, _ in found] + [there.to(places.dtype) for places, there in found]
+        return torch.cat([observations, torch.cat(parts, dim=1).float().movedim(2, 0)], dim=2), state
 
     def _closest(self, columns: slice) -> tuple[Tensor, Tensor]:
         """[N, K, 2, B] places, and [N, K, B] bool, which of them are of discs that are there."""

@@ -1,6 +1,6 @@
 """Simple-Spread of mpe2 1.1.1, batched: agents cover landmarks and keep out of one another's way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,12 +13,28 @@ from agentlab_runner.envs.mpe.world import Kind
 
 
 class Covering(Particles):
-    """Landmarks are to be covered by discs of one kind."""
+    """Landmarks are to be covered.
+
+    Args:
+        covering: which movers can.
+    """
 
     settings: CoverSettings
-    covering: slice
-    """Which movers count."""
     success_reward = 1.0
+
+    def __init__(
+        self,
+        settings: CoverSettings,
+        device: "torch.device | str",
+        movers: Sequence[Kind],
+        landmarks: Kind,
+        covering: slice,
+    ) -> None:
+        super().__init__(settings, device, movers, [landmarks], accel=5.0)
+        self._to_landmarks = self.world.distances[covering, : landmarks.count]
+        team = slice(0, self.agents)
+        self._apart, self._touch = self.world.between(team, team)
+        self._hits = torch.zeros(self.agents, settings.num_envs, dtype=self.dtype, device=device)
 
     def _conditions(self) -> Mapping[str, str]:
         return {"rewards": self.settings.reward}
@@ -28,7 +44,7 @@ class Covering(Particles):
 
     def _nearest(self) -> Tensor:
         """[L, B], from each landmark to the nearest disc that can cover it."""
-        return self.world.distances[self.covering, : self.world.still].amin(dim=0)
+        return self._to_landmarks.amin(dim=0)
 
     def _covered(self, nearest: Tensor) -> Tensor:
         """[L, B] bool, True of landmarks that are not there."""
@@ -36,8 +52,7 @@ class Covering(Particles):
         return covered | ~self.present.t() if self.mixed else covered
 
     def _judge(self) -> tuple[Tensor, Tensor | None]:
-        team = slice(0, self.agents)
-        hits = self.world.touching(team, team).sum(dim=1, dtype=self.dtype)
+        hits = (self._apart < self._touch).sum(dim=1, dtype=self.dtype)
         self._hits += hits
         nearest, keys = self._nearest(), self.settings
         sparse = keys.reward == "sparse"
@@ -48,7 +63,7 @@ class Covering(Particles):
         else:
             far = nearest.where(self.present.t(), 0) if self.mixed else nearest
             shared = far.sum(dim=0, dtype=torch.float64) * (keys.local_ratio - 1)
-            rewards = shared - hits * keys.local_ratio
+            rewards = torch.sub(shared, hits, alpha=keys.local_ratio)
         return rewards, reached
 
     def _summary(self) -> tuple[Tensor, Mapping[str, Tensor]]:
@@ -74,10 +89,8 @@ class Spread(Covering):
     def __init__(self, num_envs: int = 1, device: "torch.device | str" = "cpu", **keys: Any) -> None:
         settings = SpreadSettings(num_envs=num_envs, **keys)
         count = max(settings.sizes)
-        self.covering = slice(0, count)
         agents, landmarks = Kind(count, radius=0.15), Kind(count, solid=False)
-        super().__init__(settings, device, [agents], [landmarks], accel=5.0)
-        self._hits = torch.zeros(count, num_envs, dtype=self.dtype, device=device)
+        super().__init__(settings, device, [agents], landmarks, slice(0, count))
 
     def _sight(self) -> Sight:
         discs = range(2 * self.agents)

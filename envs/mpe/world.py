@@ -56,12 +56,14 @@ class World:
         like: dict[str, Any] = {"device": device, "dtype": dtype}
         moving, still = sum(kind.count for kind in movers), sum(kind.count for kind in marks)
         self.movers, self.still, self._mixed = moving, still, mixed
-        self.numbers = torch.zeros(still + 2 * moving + 1, 2, num_envs, **like)
-        """[L + 2 M + 1, 2, B]: positions of marks and of movers, velocities, and a zero."""
+        self.numbers = torch.zeros(still + 2 * moving + 2, 2, num_envs, **like)
+        """[L + 2 M + 2, 2, B]: positions of marks and of movers, velocities, `task`, and a zero."""
+        self.task = self.numbers[-2]
+        """[2, B]: agents in the team, which says who is there, and a number that is none of the physics."""
         discs = self.numbers[: still + moving]
         self.at = discs[still:]
         """[M, 2, B], a part of `numbers`, as is the next."""
-        self.velocity = self.numbers[still + moving : -1]
+        self.velocity = self.numbers[still + moving : -2]
         """[M, 2, B]."""
         self.away = torch.zeros(moving, still + moving, 2, num_envs, **like)
         """[M, K, 2, B]: from each mover to each disc, marks first."""
@@ -85,29 +87,29 @@ class World:
         # and log otherwise in the two ways. Numbers that lie apart are all taken one by one.
         self._gaps = torch.zeros(*self._solid[1].shape, 2, **like)[..., 0]
         self._squares = torch.zeros_like(self.away)
-        self._slots = _slots(movers, device), _slots(marks, device)
+        self._sides = self._squares[:, :, 0], self._squares[:, :, 1]
+        self._slots = _slots([*marks, *movers], device)
         itself = torch.eye(moving, dtype=torch.bool, device=device)
         self._itself = torch.cat([torch.zeros(moving, still, dtype=torch.bool, device=device), itself], dim=1)[..., None]
-        self._least = self._least_of(*(torch.ones_like(slots, dtype=torch.bool) for slots in self._slots))
+        self._least = self._least_of(torch.ones_like(self._slots, dtype=torch.bool))
         if mixed:
             self._least = self._least.repeat(1, 1, num_envs)
         self.look()
 
-    def place(self, rows: Tensor, at: Tensor, marks: Tensor, sizes: Tensor) -> None:
-        """Begin worlds anew, all at rest.
+    def place(self, rows: Tensor, movers: Sequence[Tensor], marks: Sequence[Tensor]) -> None:
+        """Begin worlds anew, all at rest; discs that are not there are at the origin, where nothing meets them.
 
         Args:
             rows: [R] int64.
-            at: [M, 2, R].
-            marks: [L, 2, R].
-            sizes: [R] int64, agents of the teams; discs beyond them are at the origin, where nothing meets them.
+            movers: of each kind, [its count, 2, R] positions.
+            marks: the same.
         """
+        numbers = torch.cat([*marks, *movers, *map(torch.zeros_like, movers)])
         if self._mixed:
-            here, there = (slots < sizes for slots in self._slots)
-            at, marks = at * here[:, None], marks * there[:, None]
-            self._least.index_copy_(2, rows, self._least_of(here, there))
-        numbers = torch.cat([marks, at, torch.zeros_like(at), torch.zeros_like(at[:1])])
-        self.numbers.index_copy_(2, rows, numbers.to(self.numbers.dtype))
+            here = self._slots < self.task[0, rows]
+            self._least.index_copy_(2, rows, self._least_of(here))
+            numbers[: len(here)] *= here[:, None]
+        self.numbers[:-2].index_copy_(2, rows, numbers)
         self.look()
 
     def move(self, forces: Tensor) -> None:
@@ -122,7 +124,8 @@ class World:
         torch.sub(reach, distances, out=self._gaps)
         depths = F.softplus(self._gaps, beta=1 / CONTACT_MARGIN, threshold=40).div_(distances)
         pushes = away.mul_(depths[:, :, None]).sum(dim=1).mul_(-CONTACT_FORCE)  # `away` is made anew below
-        pushes[: len(forces)] += forces
+        driven = pushes if len(forces) == len(pushes) else pushes[: len(forces)]
+        driven += forces
         self.at += self.velocity * DT
         self.velocity.mul_(1 - DAMPING).add_(pushes.mul_(self._gains))
         if self.max_speed is not None:
@@ -135,18 +138,17 @@ class World:
         """Directions and distances as they are now."""
         torch.sub(self._to, self._from, out=self.away)
         torch.mul(self.away, self.away, out=self._squares)
-        torch.add(self._squares[:, :, 0], self._squares[:, :, 1], out=self.distances).sqrt_()
+        torch.add(*self._sides, out=self.distances).sqrt_()
         torch.maximum(self.distances, self._least, out=self.distances)
 
-    def touching(self, first: slice, second: slice) -> Tensor:
-        """[m, m', B] bool: which of the movers `first` touch which of the movers `second`."""
+    def between(self, first: slice, second: slice) -> tuple[Tensor, Tensor]:
+        """Of movers: [m, m', B] distances, which always are as they are now, and [m, m', 1] below which they touch."""
         columns = slice(self.still + second.start, self.still + second.stop)
-        return self.distances[first, columns] < self.reach[first, columns]
+        return self.distances[first, columns], self.reach[first, columns]
 
-    def _least_of(self, here: Tensor, there: Tensor) -> Tensor:
-        """[M, K, ...]: NEAREST, and infinite between discs that do not meet."""
-        here, there = (each.view(len(each), -1) for each in (here, there))
-        meet = here[:, None] & torch.cat([there, here]) & ~self._itself
+    def _least_of(self, here: Tensor) -> Tensor:
+        """[M, K, ...] out of [K, ...]: NEAREST, and infinite between discs that do not meet."""
+        meet = here[self.still :, None] & here & ~self._itself
         least = torch.full(meet.shape, NEAREST, dtype=self.numbers.dtype, device=meet.device)
         return least.masked_fill_(~meet, float("inf"))
 
