@@ -12,7 +12,7 @@ from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torch import Tensor, nn
 from torchrl.modules.models.multiagent import QMixer
-from torchrl.objectives import ValueEstimators
+from torchrl.objectives import SoftUpdate, ValueEstimators
 from torchrl.objectives.multiagent import QMixerLoss
 
 from agentlab_runner.agents.marl.heads import NEVER
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 class AgentValues(nn.Module):
     """Q of every action of every agent, by shared weights that are told which agent it is."""
+
+    itself: Tensor
 
     def __init__(self, team: TeamSpec, hidden: int) -> None:
         super().__init__()
@@ -81,6 +83,7 @@ class Qmix:
         if trainer.processes > 1:
             raise UserError("QMIX learns in one process; use trainer=cpu or trainer=gpu")
         trainer.prepare(self.loss)
+        self._target = SoftUpdate(self.loss, tau=1.0)  # all of it at once
         self._optimizer = torch.optim.Adam(self.loss.parameters(), lr=self.settings.lr)
 
     @property
@@ -122,8 +125,7 @@ class Qmix:
             losses.append(self._step(self._replay[rows.to(batch.rewards.device)], trainer))  # type: ignore[index]
         if self.episodes // s.target_every > self.updated:
             self.updated = self.episodes // s.target_every
-            for part in ("local_value_network_params", "mixer_network_params"):
-                getattr(self.loss, f"target_{part}").data.update_(getattr(self.loss, part).data)
+            self._target.step()
         loss = float(torch.stack(losses).mean())
         return {"losses/value_loss": loss, "rollout/epsilon": self.epsilon, "replay/steps": float(self._filled)}
 
