@@ -24,7 +24,7 @@ class Said:
     values: Tensor | None
     """[B, N]; None where a critic of its own says them, or nobody asked."""
     attention: Tensor | None = None
-    """[B, N, N], how much row heeds column; the mean over heads, rows sum to 1. Not known where values are asked for."""
+    """[B, N, N], how much row heeds column; the mean over heads, rows sum to 1. None where values are wanted."""
 
 
 class Imitator(nn.Module):

@@ -77,7 +77,7 @@ class HierarchySettings(Settings):
 
 
 class QmixSettings(Settings):
-    """conf/agent/qmix.yaml; defaults as PyMARL has them."""
+    """conf/agent/qmix.yaml; defaults as PyMARL has them, but for a replay of steps, since nothing is recurrent."""
 
     hidden: PositiveInt = 64
     mixing: PositiveInt = 32
@@ -88,9 +88,10 @@ class QmixSettings(Settings):
     epsilon_end: float = Field(default=0.05, ge=0, le=1)
     epsilon_steps: PositiveInt = 50_000
     """Environment steps over which it falls."""
-    buffer_episodes: PositiveInt = 5000
-    batch_episodes: PositiveInt = 32
-    """Of one optimiser step."""
+    buffer_steps: PositiveInt = 50_000
+    """Environment steps kept, the newest."""
+    batch_size: PositiveInt = 800
+    """Environment steps of one optimiser step; as many as 32 episodes of 25."""
     steps: PositiveInt = 16
     """Optimiser steps an iteration."""
     target_every: PositiveInt = 200
@@ -101,7 +102,4 @@ class QmixSettings(Settings):
     def _falls(self) -> Self:
         if self.epsilon_end > self.epsilon_start:
             raise ValueError(f"epsilon_end {self.epsilon_end} is above epsilon_start {self.epsilon_start}; it falls")
-        if self.batch_episodes > self.buffer_episodes:
-            raise ValueError(f"batch_episodes {self.batch_episodes} do not fit in buffer_episodes "
-                             f"{self.buffer_episodes}; keep more of them")  # fmt: skip
         return self

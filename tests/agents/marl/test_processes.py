@@ -1,4 +1,4 @@
-"""Several processes learn as one: each takes its rows of every minibatch, and the mean of their gradients is the whole."""
+"""Several processes learn as one: each takes its rows of every minibatch, and gradients are averaged."""
 
 import json
 import os
