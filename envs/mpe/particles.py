@@ -54,7 +54,8 @@ class Particles(ABC):
         self._movers, self._marks = movers, marks
         self._key, _ = settings.LEVEL
         self._own = settings.name(settings.own)
-        self._numbers: Mapping[str | None, Mapping[str, float]] = {**self.tasks, None: settings.own}
+        self._numbers: dict[str | None, Mapping[str, float]] = {None: settings.own}
+        self._numbers.update(self.tasks)
         told = {"conditions": self._conditions()}
         self._infos = {task: {"task": task or self._own, **told} for task in self._numbers}
         self._forces = torch.tensor(DIRECTIONS, device=device, dtype=dtype) * accel
@@ -67,6 +68,7 @@ class Particles(ABC):
         self._until = settings.horizon  # no episode is cut short before so many steps
         self.present = self._present()
         self._never = torch.zeros(rows, self.agents, dtype=torch.bool, device=device)
+        self._none = self._never[:, 0]
         self._view: View | None = None
         self.sight = self._sight()
         self.spec = Spec(
@@ -105,8 +107,8 @@ class Particles(ABC):
                 raise ValueError(f"there is no task {task!r} (tasks: {offered})")
         if self.tasks:
             numbers = [self._numbers[task] for task in tasks]
-            task = torch.tensor([[each["n"] for each in numbers], [each[self._key] for each in numbers]])
-            self.world.task.index_copy_(1, rows, task.to(self.world.task))
+            told = torch.tensor([[each["n"] for each in numbers], [each[self._key] for each in numbers]])
+            self.world.task.index_copy_(1, rows, told.to(self.world.task))
             self.present = self._present()
         kinds = [*self._movers, *self._marks]
         most = max(kind.count for kind in kinds)
@@ -144,14 +146,14 @@ class Particles(ABC):
         if self.mixed:
             rewards = rewards * self.present.t()
         given = rewards.t().to(torch.float32, memory_format=torch.contiguous_format)
-        never = self._never
-        goes_on = reached is None or not self.settings.terminate_on_success
-        if goes_on and self._until > 0:
-            return Outcome(given, never, never, never[:, 0], never[:, 0])
+        never, none = self._never, self._none
+        done = reached if self.settings.terminate_on_success else None
+        if done is None and self._until > 0:
+            return Outcome(given, never, never, none, none)
         late = self.steps >= self.settings.horizon
-        ended = late if goes_on else late | reached
+        ended = late if done is None else late | done
         self._until = int(self.settings.horizon - self.steps.masked_fill(late, 0).max())
-        success, measures = self._summary() if bool(ended.any()) else (never[:, 0], {})
+        success, measures = self._summary() if bool(ended.any()) else (none, {})
         truncated, terminated = (flags[:, None].expand_as(never) for flags in (late, ended & ~late))
         return Outcome(given, terminated, truncated, ended, success, measures)
 
@@ -185,11 +187,11 @@ class Particles(ABC):
             return (pushes.where(self.present, 0) if self.mixed else pushes).permute(2, 0, 1)
         if self.mixed:
             actions = actions.where(self.present, 0)
-        chosen = self._forces.index_select(1, actions.t().reshape(-1))
-        return chosen.view(2, self.agents, -1).transpose(0, 1)
+        return self._forces.index_select(1, actions.reshape(-1)).view(2, -1, self.agents).permute(2, 0, 1)
 
     def _present(self) -> Tensor:
-        return torch.arange(self.agents, device=self.device) < self.sizes[:, None]
+        present: Tensor = torch.arange(self.agents, device=self.device) < self.sizes[:, None]
+        return present
 
 
 def _discs(kinds: Sequence[Kind], points: Sequence[Sequence[float]], n: int) -> list[tuple[float, float, float]]:

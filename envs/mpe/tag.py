@@ -58,7 +58,8 @@ class Tag(Particles):
         outside = place - place.clamp(-EDGE, EDGE)
         heading = shares.cumsum(dim=0)[-1] - outside * EDGE_PULL
         length = (heading[0] * heading[0] + heading[1] * heading[1]).sqrt().clamp_min(1e-12)
-        return (heading / length * (PREY_ACCEL * self.level))[None]
+        force: Tensor = heading / length * (PREY_ACCEL * self.level)
+        return force[None]
 
     def _pushes(self, actions: Tensor) -> Tensor:
         return torch.cat([super()._pushes(actions), self.flight()])
@@ -89,5 +90,5 @@ class Tag(Particles):
         obstacles, predators = range(OBSTACLES), range(OBSTACLES, OBSTACLES + count)
         prey, prey_velocity = OBSTACLES + count, OBSTACLES + 2 * count + 1
         if (nearest := self.settings.neighbors) is not None:
-            return Sight(world, count, [*obstacles, prey, prey_velocity + 1], [predators], nearest)
-        return Sight(world, count, [*obstacles, *predators, prey, prey_velocity + 1])
+            return Sight(world, count, [*obstacles, prey, prey_velocity], [predators], nearest)
+        return Sight(world, count, [*obstacles, *predators, prey, prey_velocity])
