@@ -54,7 +54,8 @@ class Particles(ABC):
         self._movers, self._marks = movers, marks
         self._key, _ = settings.LEVEL
         self._own = settings.name(settings.own)
-        self._numbers: Mapping[str | None, Mapping[str, float]] = {**self.tasks, None: settings.own}
+        self._numbers: dict[str | None, Mapping[str, float]] = {None: settings.own}
+        self._numbers.update(self.tasks)
         told = {"conditions": self._conditions()}
         self._infos = {task: {"task": task or self._own, **told} for task in self._numbers}
         self._forces = torch.tensor(DIRECTIONS, device=device, dtype=dtype) * accel
@@ -93,6 +94,7 @@ class Particles(ABC):
     def _conditions(self) -> Mapping[str, str]:
         return {}
 
+    @abstractmethod
     def _begun(self, rows: Tensor) -> None:
         """Episodes were begun in these rows."""
 
@@ -104,14 +106,13 @@ class Particles(ABC):
                 raise ValueError(f"there is no task {task!r} (tasks: {offered})")
         if self.tasks:
             numbers = [self._numbers[task] for task in tasks]
-            task = torch.tensor([[each["n"] for each in numbers], [each[self._key] for each in numbers]])
-            self.world.task.index_copy_(1, rows, task.to(self.world.task))
+            told = torch.tensor([[each["n"] for each in numbers], [each[self._key] for each in numbers]])
+            self.world.task.index_copy_(1, rows, told.to(self.world.task))
             self.present = self._present()
         kinds = [*self._movers, *self._marks]
         most = max(kind.count for kind in kinds)
-        counters = torch.arange(len(kinds), device=seeds.device).repeat(len(seeds))
-        chance = draws(seeds.repeat_interleave(len(kinds)), counters, 2 * most).mul_(2).sub_(1).to(self.dtype)
-        chance = chance.view(len(seeds), len(kinds), most, 2).permute(1, 2, 3, 0)
+        chance = draws(seeds, 0, most * len(kinds) * 2).mul_(2).sub_(1).to(self.dtype)
+        chance = chance.view(len(seeds), most, len(kinds), 2).permute(2, 1, 3, 0)  # so more discs change no others
         places = [own[: kind.count] * kind.area for kind, own in zip(kinds, chance, strict=True)]
         self.world.place(rows, places[: len(self._movers)], places[len(self._movers) :])
         self.steps.index_fill_(0, rows, 0)
@@ -145,11 +146,11 @@ class Particles(ABC):
             rewards = rewards * self.present.t()
         given = rewards.t().to(torch.float32, memory_format=torch.contiguous_format)
         never = self._never
-        goes_on = reached is None or not self.settings.terminate_on_success
-        if goes_on and self._until > 0:
+        done = reached if self.settings.terminate_on_success else None
+        if done is None and self._until > 0:
             return Outcome(given, never, never, never[:, 0], never[:, 0])
         late = self.steps >= self.settings.horizon
-        ended = late if goes_on else late | reached
+        ended = late if done is None else late | done
         self._until = int(self.settings.horizon - self.steps.masked_fill(late, 0).max())
         success, measures = self._summary() if bool(ended.any()) else (never[:, 0], {})
         truncated, terminated = (flags[:, None].expand_as(never) for flags in (late, ended & ~late))
@@ -161,7 +162,7 @@ class Particles(ABC):
 
         return drawn(self._scene(state.cpu(), present.cpu()), {name: value.cpu() for name, value in shown.items()})
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Nothing is kept open."""
 
     def _scene(self, state: Tensor, present: Tensor) -> "Scene":
@@ -180,7 +181,8 @@ class Particles(ABC):
         """[N, 2, B], the forces that agents have chosen."""
         if self.spec.continuous:
             kept = actions.clamp(0, 1)
-            pushes = torch.stack([kept[..., 2] - kept[..., 1], kept[..., 4] - kept[..., 3]]).to(self.dtype) * self._accel
+            along = torch.stack([kept[..., 2] - kept[..., 1], kept[..., 4] - kept[..., 3]])
+            pushes = along.to(self.dtype) * self._accel
             return (pushes.where(self.present, 0) if self.mixed else pushes).permute(2, 0, 1)
         if self.mixed:
             actions = actions.where(self.present, 0)
@@ -188,7 +190,8 @@ class Particles(ABC):
         return chosen.view(2, self.agents, -1).transpose(0, 1)
 
     def _present(self) -> Tensor:
-        return torch.arange(self.agents, device=self.device) < self.sizes[:, None]
+        present: Tensor = torch.arange(self.agents, device=self.device) < self.sizes[:, None]
+        return present
 
 
 def _discs(kinds: Sequence[Kind], points: Sequence[Sequence[float]], n: int) -> list[tuple[float, float, float]]:

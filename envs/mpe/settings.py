@@ -37,7 +37,7 @@ class ParticleSettings(Settings):
     """Agents of the environment's own task, which is played where no curriculum chooses."""
     horizon: int = Field(default=25, ge=1)
     """Steps after which an episode is cut short."""
-    tasks: list[Any] = []
+    tasks: list[Any] = Field(default=[])
     """What a curriculum may choose from."""
     neighbors: int | None = Field(default=None, ge=1, le=16)
     """How many of each kind an agent sees, the nearest; None: all, in the order of mpe2."""
@@ -88,7 +88,7 @@ class CoverSettings(ParticleSettings):
 
     radius: Radius = 0.1
     """A landmark is covered by what is nearer than that."""
-    tasks: list[CoverTask] = []
+    tasks: list[CoverTask] = Field(default=[])
     reward: Literal["dense", "sparse"] = "dense"
     """dense: minus the distance of every landmark to what is nearest; sparse: only where all landmarks are covered."""
     local_ratio: float = Field(default=0.5, ge=0, le=1)
@@ -117,6 +117,6 @@ class TagSettings(ParticleSettings):
 
     prey_speed: PreySpeed = 1.0
     """Of mpe2's: a factor of the prey's greatest speed and acceleration."""
-    tasks: list[TagTask] = []
+    tasks: list[TagTask] = Field(default=[])
     shaped: bool = False
     """Minus a tenth of all predators' distances to the prey, which mpe2 holds ready and does not use."""

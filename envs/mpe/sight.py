@@ -50,9 +50,9 @@ class Sight:
         """Observations [B, N, D] and state [B, Z], float32."""
         torch.index_select(self._world.numbers, 0, self._places, out=self._taken)
         torch.index_select(self._world.numbers, 0, self._origins, out=self._less)
-        taken = self._taken.sub_(self._less).float().flatten(0, 1).t().contiguous()  # [B, N C + Z]
+        taken = self._taken.sub_(self._less).to(torch.float32, copy=True).flatten(0, 1).t().contiguous()  # [B, N C + Z]
         own, state = taken[:, : -self.state], taken[:, -self.state :]
-        observations = own.unflatten(1, (self._agents, 2 * self._pairs))
+        observations = own.view(-1, self._agents, 2 * self._pairs)
         if not self._sought:
             return observations, state
         found = [self._closest(columns) for columns in self._sought]

@@ -48,7 +48,7 @@ class Covering(Particles):
 
     def _covered(self, nearest: Tensor) -> Tensor:
         """[L, B] bool, True of landmarks that are not there."""
-        covered = nearest < self.level
+        covered: Tensor = nearest < self.level
         return covered | ~self.present.t() if self.mixed else covered
 
     def _judge(self) -> tuple[Tensor, Tensor | None]:
@@ -62,7 +62,7 @@ class Covering(Particles):
             rewards = reached.to(self.dtype) * self.success_reward - hits * keys.collision_penalty
         else:
             far = nearest.where(self.present.t(), 0) if self.mixed else nearest
-            shared = far.sum(dim=0, dtype=torch.float64) * (keys.local_ratio - 1)
+            shared = far.cumsum(dim=0)[-1] * (keys.local_ratio - 1)
             rewards = torch.sub(shared, hits, alpha=keys.local_ratio)
         return rewards, reached
 

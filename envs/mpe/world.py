@@ -83,14 +83,16 @@ class World:
             self.max_speed = torch.tensor(limits, **like)[:, None, None]
         self._to, self._from = discs, self.at[:, None]
         self._solid = self.reach[:, solid:], self.distances[:, solid:], self.away[:, solid:]
-        # Kernels of the CPU take numbers that lie side by side several at a time and the rest one by one, and round exp
-        # and log otherwise in the two ways. Numbers that lie apart are all taken one by one.
+        # Kernels of the CPU take numbers that lie side by side several at a time and the rest one by one, and round
+        # exp, log and `sum` otherwise in the two ways. Numbers that lie apart are all taken one by one, and `cumsum`
+        # goes from the first to the last.
+        self._sums = torch.zeros_like(self.away[:, solid:])
         self._gaps = torch.zeros(*self._solid[1].shape, 2, **like)[..., 0]
         self._squares = torch.zeros_like(self.away)
         self._sides = self._squares[:, :, 0], self._squares[:, :, 1]
         self._slots = _slots([*marks, *movers], device)
-        itself = torch.eye(moving, dtype=torch.bool, device=device)
-        self._itself = torch.cat([torch.zeros(moving, still, dtype=torch.bool, device=device), itself], dim=1)[..., None]
+        square = torch.ones(moving, still + moving, dtype=torch.bool, device=device)
+        self._itself = square.triu(still).tril(still)[:, :, None]
         self._least = self._least_of(torch.ones_like(self._slots, dtype=torch.bool))
         if mixed:
             self._least = self._least.repeat(1, 1, num_envs)
@@ -115,7 +117,7 @@ class World:
     def move(self, forces: Tensor) -> None:
         """One step: positions by the old velocities, then velocities by the forces at the old positions.
 
-        Contact of two discs: CONTACT_FORCE k log(1 + exp((r_1 + r_2 - d) / k)) along the line between them, k the margin.
+        Two discs push each other apart by CONTACT_FORCE k log(1 + exp((r_1 + r_2 - d) / k)), k the margin.
 
         Args:
             forces: [m, 2, B], on the first m movers.
@@ -123,7 +125,8 @@ class World:
         reach, distances, away = self._solid
         torch.sub(reach, distances, out=self._gaps)
         depths = F.softplus(self._gaps, beta=1 / CONTACT_MARGIN, threshold=40).div_(distances)
-        pushes = away.mul_(depths[:, :, None]).sum(dim=1).mul_(-CONTACT_FORCE)  # `away` is made anew below
+        pulls = away.mul_(depths[:, :, None])  # `away` is made anew below
+        pushes = torch.cumsum(pulls, 1, out=self._sums)[:, -1] * -CONTACT_FORCE
         driven = pushes if len(forces) == len(pushes) else pushes[: len(forces)]
         driven += forces
         self.at += self.velocity * DT

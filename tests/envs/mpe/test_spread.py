@@ -6,8 +6,9 @@ import torch
 from mpe2 import simple_spread_v3
 from torch.testing import assert_close
 
+from agentlab_runner.envs.mpe.push_ball import PushBall
 from agentlab_runner.envs.mpe.spread import Spread
-from tests.envs.mpe.oracle import put
+from tests.envs.mpe.oracle import placed, put
 
 
 def walk(n, seed, crowd=1.0, steps=25, **keys):
@@ -79,3 +80,95 @@ def test_neighbours_are_those_of_mpe2(n, nearest):
              slice(0, 4 + 4 * nearest))  # fmt: skip
         there = ours[0][:, 4 + 4 * nearest :]
         assert there.sum(dim=1).tolist() == [min(n, nearest) + min(n - 1, nearest)] * n
+
+
+def begun(n, marks, movers, kind=Spread, **keys):
+    env = kind(1, n=n, **keys)
+    env.reset(torch.tensor([0]), torch.tensor([0]), [None])
+    placed(env, 0, marks, movers)
+    return env
+
+
+STILL = torch.zeros(1, 2, dtype=torch.int64)
+
+
+@pytest.mark.parametrize("reward", ["dense", "sparse"])
+def test_success_and_measures_by_hand(reward):
+    env = begun(2, [(0.0, 0.0), (1.0, 0.0)], [(0.0, 0.25), (1.0, 0.35)], radius=0.3, horizon=2, reward=reward)
+    expected = [0.0, 0.0] if reward == "sparse" else [-0.3, -0.3]
+    outcome = env.step(STILL)
+    assert outcome.rewards[0].tolist() == pytest.approx(expected)
+    assert not outcome.ended
+    outcome = env.step(STILL)
+    assert outcome.truncated.tolist() == [[True, True]]
+    assert not outcome.success
+    assert float(outcome.measures["coverage"]) == 0.5
+    assert float(outcome.measures["collisions"]) == 0.0
+
+
+def test_sparse_reward_is_for_all_on_every_covered_step_less_collisions():
+    env = begun(2, [(0.0, 0.0), (0.1, 0.0)], [(0.0, 0.0), (0.2, 0.0)], radius=0.15, horizon=2, reward="sparse",
+                collision_penalty=0.25)  # fmt: skip
+    outcome = env.step(STILL)  # contact moves agents from the step after
+    assert outcome.rewards[0].tolist() == [0.75, 0.75]
+    outcome = env.step(STILL)
+    assert float(outcome.measures["collisions"]) >= 0.5
+    info = env.reset(torch.tensor([0]), torch.tensor([1]), [None])
+    assert info == [{"task": "n2_r0.15", "conditions": {"rewards": "sparse"}}]
+
+
+def test_the_radius_is_the_tasks():
+    env = Spread(2, n=2, radius=0.1, neighbors=1, horizon=1, tasks=[{"n": 2, "radius": 0.4}])
+    assert env.tasks == {"n2_r0.4": {"n": 2, "radius": 0.4}}
+    env.reset(torch.arange(2), torch.zeros(2, dtype=torch.int64), [None, "n2_r0.4"])
+    for row in range(2):
+        placed(env, row, [(0.0, 0.0), (1.0, 0.0)], [(0.0, 0.3), (1.0, 0.35)])
+    outcome = env.step(STILL.expand(2, 2))
+    assert outcome.success.tolist() == [False, True]
+    assert outcome.measures["coverage"].tolist() == [0.0, 1.0]
+    with pytest.raises(ValueError, match="there is no task 'n9'"):
+        env.reset(torch.tensor([0]), torch.tensor([0]), ["n9"])
+
+
+def test_an_absent_landmark_is_no_landmark():
+    env = Spread(1, n=1, radius=0.2, neighbors=3, horizon=1, reward="sparse", tasks=[{"n": 4, "radius": 0.2}])
+    env.reset(torch.tensor([0]), torch.tensor([0]), [None])
+    placed(env, 0, [(0.5, 0.5)], [(0.5, 0.4)])
+    outcome = env.step(torch.zeros(1, 4, dtype=torch.int64))
+    assert outcome.rewards.tolist() == [[1.0, 0.0, 0.0, 0.0]]
+    assert outcome.measures["coverage"].tolist() == [1.0]
+
+
+def test_rows_end_each_at_its_own_time():
+    env = Spread(3, n=2, horizon=5)
+    env.reset(torch.arange(3), torch.arange(3), [None] * 3)
+    ended = []
+    for step in range(12):
+        outcome = env.step(STILL.expand(3, 2))
+        if step == 1:
+            env.reset(torch.tensor([1]), torch.tensor([7]), [None])
+        over = outcome.ended.nonzero().flatten()
+        ended.append(over.tolist())
+        if len(over):
+            env.reset(over, over, [None] * len(over))
+    assert ended == [[], [], [], [], [0, 2], [], [1], [], [], [0, 2], [], [1]]
+
+
+def test_balls_cover_landmarks_and_are_pushed():
+    covered = begun(1, [(0.5, 0.0)], [(-0.5, 0.0), (0.45, 0.0)], PushBall, radius=0.1, horizon=1, reward="sparse")
+    outcome = covered.step(STILL[:, :1])
+    assert outcome.rewards.tolist() == [[4.0]]
+    assert bool(outcome.success)
+    env = begun(1, [(0.9, 0.0)], [(-0.4, 0.0), (0.0, 0.0)], PushBall, radius=0.3, horizon=60)
+    rewards = [float(env.step(torch.tensor([[2]])).rewards) for _ in range(12)]
+    assert rewards[-1] > rewards[0] == pytest.approx(-0.45)
+    assert float(env.world.at[1, 0, 0]) > 0.05
+    assert float(env.world.at[1, 1, 0]) == 0.0
+
+
+def test_a_ball_of_mass_two_is_pushed_half_as_much():
+    env = begun(1, [(5.0, 0.0)], [(0.0, 0.0), (0.2, 0.0)], PushBall)
+    env.step(STILL[:, :1])
+    agent, ball = env.world.velocity[:, 0, 0].tolist()
+    assert agent == pytest.approx(-100 * 0.1 * 0.1)  # 100 x depth x dt
+    assert ball == pytest.approx(-agent / 2)
