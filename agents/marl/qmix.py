@@ -4,6 +4,7 @@ The mixer and the loss are torchrl's. Agents do not remember (PyMARL gives each 
 episodes.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,8 @@ class Qmix:
         if trainer.processes > 1:
             raise UserError("QMIX learns in one process; use trainer=cpu or trainer=gpu")
         trainer.prepare(self.loss)
-        self._target = SoftUpdate(self.loss, tau=1.0)  # all of it at once
+        with warnings.catch_warnings(action="ignore"):  # that it takes over all at once, as it should
+            self._target = SoftUpdate(self.loss, tau=1.0)
         self._optimizer = torch.optim.Adam(self.loss.parameters(), lr=self.settings.lr)
 
     @property

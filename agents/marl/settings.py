@@ -44,7 +44,7 @@ class LevelSettings(Settings):
     kl_coef: NonNegativeFloat = 0.0
     """Where it begins; then it is raised and lowered to hold `kl_target` (RLlib: 0.2)."""
     kl_target: PositiveFloat = 0.01
-    max_grad_norm: PositiveFloat = 0.5
+    max_grad_norm: PositiveFloat = 10.0
     standardise: Literal["batch", "task", "none"] = "batch"
     """Among which decisions advantages are given mean 0 and standard deviation 1."""
     skip_unrewarded: bool = False

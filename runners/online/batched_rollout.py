@@ -93,6 +93,10 @@ class _Playing:
     """[B], the tick of each episode's first step."""
     memory: dict[str, Tensor] = field(default_factory=dict)
 
+    def live(self, device: "torch.device | str") -> Tensor:
+        """[B] bool, rows in which an episode is played."""
+        return torch.tensor([start is not None for start in self.starts], device=device)
+
 
 @dataclass(slots=True)
 class _Over:
@@ -130,8 +134,8 @@ def play(
     waiting, ticks, over = deque(starts), _Ticks(), list[_Over]()
     finals: list[TeamView] = []
     _begin(env, now, waiting, range(rows), 0, device)
+    live = now.live(device)
     while any(start is not None for start in now.starts):
-        live = torch.tensor([start is not None for start in now.starts], device=device)
         seen = _view(env, now, live)
         choice = agent.decide(seen, now.memory, deterministic)
         _check(seen, choice, now)
@@ -152,6 +156,7 @@ def play(
                 on_episode(_episode(one, (), 1, 0))
         now.memory = {name: value.index_fill(0, ended, 0) for name, value in now.memory.items()}
         _begin(env, now, waiting, [one.row for one in found], len(ticks), device)
+        live = now.live(device)
     return _batch(env, ticks, over, finals, rows, device)
 
 
