@@ -12,6 +12,7 @@ from agentlab_runner.runners.config.compose import compose
 from agentlab_runner.runners.run.folder import Run
 from tests.agents.spc.students import RANGE
 
+
 def test_each_task_needs_the_one_before():
     student = ChainedStudent(2, rate=0.5, decay=0.1, noise=0.0, seed=0)
     student.practise(1)
