@@ -238,12 +238,13 @@ class StudentSettings(Settings):
 
     rate: Alpha
     decay: Share
+    tasks: Annotated[int, Field(ge=2, le=100)]
+    """In the chain; the last is the target."""
 
 
 class SimulationSettings(Settings):
     """conf/exp/spc_teachers.yaml, node `simulation`."""
 
-    tasks: Annotated[int, Field(ge=2, le=100)]
     rounds: PositiveInt
     students: PositiveInt
     """Simulated one after the other; what is reported is their mean."""

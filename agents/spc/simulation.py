@@ -141,11 +141,11 @@ class Teachers:
     def _course(self, node: DictConfig, student: DictConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """[students, rounds] skills at the last task; [tasks] how often each was practised."""
         own = self.cfg.simulation
-        skills, counts = [], np.zeros(own.tasks)
+        skills, counts = [], np.zeros(student.tasks)
         for number in range(own.students):
             seed = self.cfg.seed * 1000 + number
-            one = ChainedStudent(own.tasks, student.rate, student.decay, own.noise, seed)
+            one = ChainedStudent(student.tasks, student.rate, student.decay, own.noise, seed)
             course, played = taught(instantiate(node), one, own.rounds, seed)
             skills.append(course)
-            counts += np.bincount(played, minlength=own.tasks)
+            counts += np.bincount(played, minlength=student.tasks)
         return np.array(skills), counts / counts.sum()

@@ -74,6 +74,12 @@ class Ladder(Guess):
         return seen, {**info, "task": task}
 
 
+class Hopeless(Ladder):
+    """Is never guessed, so that every episode has three steps."""
+
+    tasks = {"one": {"n": 7.0}, "two": {"n": 8.0}, "four": {"n": 9.0}}  # noqa: RUF012
+
+
 class Lying(Ladder):
     """Plays what it likes."""
 

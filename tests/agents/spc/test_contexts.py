@@ -17,7 +17,7 @@ def stream(count, seed=0):
 
 
 def test_a_cluster_keeps_its_number():
-    which, rows = stream(200)
+    which, rows = stream(90)
     contexts, found = Contexts(3, 0.5, 50, stable=True), []
     for row in rows:
         contexts.add(row)
