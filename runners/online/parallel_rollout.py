@@ -134,7 +134,7 @@ class Stacked:
             try:
                 row.seen, row.infos = row.env.reset(seed=seed, options=options)
                 row.playing, row.there = True, list(row.env.agents)
-                said = next((info for info in row.infos.values() if info), {})
+                said: Mapping[str, Any] = next((info for info in row.infos.values() if info), {})
                 return {"task": str((getattr(row.env, "metadata", None) or {}).get("name", "")), **said}
             except ConnectionError as fault:
                 log.warning("an environment did not begin: %s", fault)
