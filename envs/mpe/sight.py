@@ -52,7 +52,7 @@ class Sight:
         torch.index_select(self._world.numbers, 0, self._places, out=self._taken)
         torch.index_select(self._world.numbers, 0, self._origins, out=self._less)
         taken = self._taken.sub_(self._less).to(torch.float32, copy=True).flatten(0, 1).t().contiguous()  # [B, N C + Z]
-        own, state = torch.split(taken, self._widths, dim=1)
+        own, state = torch.split(taken, list(self._widths), dim=1)
         observations = own.view(-1, self._agents, 2 * self._pairs)
         if not self._sought:
             return observations, state
