@@ -135,6 +135,12 @@ class BatchedEnv(Protocol):
             actions: [B, N] int64, or [B, N, A] float32; those of agents that are not present are nobody's.
         """
 
+    def close(self) -> None: ...
+
+
+class DrawnEnv(BatchedEnv, Protocol):
+    """One whose moments can be seen; recorded episodes then have pictures."""
+
     def picture(self, state: Tensor, present: Tensor, shown: Mapping[str, Tensor]) -> "NDArray[np.uint8]":
         """One moment from above.
 
@@ -146,8 +152,6 @@ class BatchedEnv(Protocol):
         Returns:
             [H, W, 3].
         """
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""SPC, a curriculum for teams (arXiv 2302.03429): teachers that choose what is practised next."""
+"""Teachers that choose what a student practises: bandits, learning progress, mastery, self-paced and staged ones."""

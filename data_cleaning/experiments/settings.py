@@ -27,11 +27,13 @@ class CleaningSettings(RunSettings):
     model: None
     trainer: None
     rollout: None
+    curriculum: None = None
     total_iterations: None
     total_env_steps: None
     rollout_size: None
     group_size: None
     record_successes: None = None
+    total_agent_steps: None = None
     eval: None
     init_from: None = None
     warm_start: None

@@ -40,10 +40,12 @@ class BatchedRollout:
         if num_envs < trainer.processes:
             raise UserError(f"{trainer.processes} processes cannot share num_envs={num_envs}; give each one or more")
         own = len(range(trainer.rank, num_envs, trainer.processes))
-        self.env = self.make(env, own)
+        self.env = self.make(env, own, str(trainer.device))
 
-    def make(self, env: Mapping[str, Any], rows: int) -> BatchedEnv:
-        made: BatchedEnv = instantiate(env, num_envs=rows, device=str(self._trainer.device), _convert_="all")
+    @classmethod
+    def make(cls, env: Mapping[str, Any], rows: int, device: str) -> BatchedEnv:
+        """The environment of this node, with so many rows."""
+        made: BatchedEnv = instantiate(env, num_envs=rows, device=device, _convert_="all")
         return made
 
     @property
@@ -91,6 +93,10 @@ class _Playing:
     """[B], the tick of each episode's first step."""
     memory: dict[str, Tensor] = field(default_factory=dict)
 
+    def live(self, device: "torch.device | str") -> Tensor:
+        """[B] bool, rows in which an episode is played."""
+        return torch.tensor([start is not None for start in self.starts], device=device)
+
 
 @dataclass(slots=True)
 class _Over:
@@ -128,8 +134,8 @@ def play(
     waiting, ticks, over = deque(starts), _Ticks(), list[_Over]()
     finals: list[TeamView] = []
     _begin(env, now, waiting, range(rows), 0, device)
+    live = now.live(device)
     while any(start is not None for start in now.starts):
-        live = torch.tensor([start is not None for start in now.starts], device=device)
         seen = _view(env, now, live)
         choice = agent.decide(seen, now.memory, deterministic)
         _check(seen, choice, now)
@@ -150,6 +156,7 @@ def play(
                 on_episode(_episode(one, (), 1, 0))
         now.memory = {name: value.index_fill(0, ended, 0) for name, value in now.memory.items()}
         _begin(env, now, waiting, [one.row for one in found], len(ticks), device)
+        live = now.live(device)
     return _batch(env, ticks, over, finals, rows, device)
 
 
@@ -261,7 +268,7 @@ def _batch(
         _episode(over[place], tuple(returns[number]), teams[number], counts[number])
         for number, place in enumerate(order)
     )
-    return TeamBatch(**steps, final=final, lengths=lengths, episodes=episodes, draw=env.picture)
+    return TeamBatch(**steps, final=final, lengths=lengths, episodes=episodes, draw=getattr(env, "picture", None))
 
 
 def _final(finals: list[TeamView], places: Tensor, seen: Any) -> TeamView:

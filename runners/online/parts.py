@@ -106,7 +106,7 @@ def team_of(cfg: DictConfig) -> Any:
     """The sizes of the training environment, as a `TeamSpec`."""
     settings = env_settings(cfg)
     settings.pop("num_envs")
-    with closing(instantiate(settings, num_envs=1, device="cpu", _convert_="all")) as env:
+    with closing(get_object(cfg.rollout._target_).make(settings, 1, "cpu")) as env:
         return env.spec
 
 

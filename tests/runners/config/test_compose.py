@@ -227,6 +227,7 @@ def test_schemas_are_found_by_the_key_of_their_node():
         "agent": "tests.runners.fake_experiment.ToySettings",
         "logger": "agentlab_runner.runners.config.settings.NullSettings",
         "rollout": "agentlab_runner.runners.config.settings.RolloutSettings",
+        "curriculum": "agentlab_runner.runners.config.settings.NoCurriculumSettings",
     }
 
 

@@ -68,9 +68,34 @@ def test_each_start_is_recorded_once_and_failures_never(run):
 
 def test_the_bound_is_of_each_task_and_counts_what_is_there(run):
     Successes(run, 2).record([played("a", seed=seed) for seed in range(5)] + [played("b", seed=9)], step=1)
+    first = {one.seed for one in recorded(run) if one.task == "a"}
     again = Successes(run, 2)
-    again.record([played("a", seed=7), played("b", seed=9), played("b", seed=8)], step=2)
-    assert [(one.task, one.seed) for one in recorded(run)] == [("a", 0), ("a", 1), ("b", 9), ("b", 8)]
+    again.record([played("a", seed=seed) for seed in range(5)] + [played("b", seed=9), played("b", seed=8)], step=2)
+    assert {one.seed for one in recorded(run) if one.task == "a"} == first
+    assert sorted(one.seed for one in recorded(run) if one.task == "b") == [8, 9]
+    assert len(names(run)) == 4
+
+
+def test_of_more_than_the_bound_a_fair_sample_is_kept(tmp_path):
+    early = []
+    for number in range(30):
+        run = Run.create(config(), tmp_path, ["test"], path=tmp_path / str(number))
+        keeper = Successes(run, 4)
+        for step in range(10):
+            keeper.record([played(seed=1000 * number + 4 * step + one) for one in range(4)], step)
+        seeds = [one.seed - 1000 * number for one in recorded(run)]
+        assert len(seeds) == 4
+        early += [seed < 20 for seed in seeds]
+    assert 0.35 < sum(early) / len(early) < 0.65  # keeping the first ones would make it 1
+
+
+def test_what_is_kept_does_not_depend_on_the_order(tmp_path):
+    kept = []
+    for order in (range(12), reversed(range(12))):
+        run = Run.create(config(), tmp_path, ["test"], path=tmp_path / str(len(kept)))
+        Successes(run, 3).record([played(seed=seed) for seed in order], step=1)
+        kept.append(sorted(one.seed for one in recorded(run)))
+    assert kept[0] == kept[1]
 
 
 def test_none_are_recorded_unless_asked(run):

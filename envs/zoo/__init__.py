@@ -1,0 +1,1 @@
+"""Any PettingZoo parallel environment that is installed, by its name."""
