@@ -13,7 +13,7 @@ from torch import Tensor
 from agentlab_runner.envs.batched import Outcome, Spec, View, draws
 from agentlab_runner.envs.mpe.settings import ParticleSettings
 from agentlab_runner.envs.mpe.sight import Sight
-from agentlab_runner.envs.mpe.world import Kind, World
+from agentlab_runner.envs.mpe.world import DT, Kind, World
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ class Particles(ABC):
         settings: its keys.
         movers: kinds that move, the agents first.
         marks: kinds that do not.
-        accel: force of a whole action.
+        accel: force of a whole action; agents have mass 1.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Particles(ABC):
         self._numbers.update(self.tasks)
         told = {"conditions": self._conditions()}
         self._infos = {task: {"task": task or self._own, **told} for task in self._numbers}
-        self._forces = torch.tensor(DIRECTIONS, device=device, dtype=dtype) * accel
-        self._accel = accel
+        self._kick = accel * DT
+        self._kicks = torch.tensor(DIRECTIONS, device=device, dtype=dtype) * self._kick
         self.sizes, self.level = self.world.task
         """[B] each: agents in the team, and the other number of the task (`ParticleSettings.LEVEL`)."""
         self.sizes.fill_(settings.n)
@@ -68,6 +68,7 @@ class Particles(ABC):
         self._until = settings.horizon  # no episode is cut short before so many steps
         self.present = self._present()
         self._never = torch.zeros(rows, self.agents, dtype=torch.bool, device=device)
+        self._none = self._never[:, 0]
         self._view: View | None = None
         self.sight = self._sight()
         self.spec = Spec(
@@ -137,7 +138,7 @@ class Particles(ABC):
             actions: [B, N] int64 from 0 to 4, or [B, N, 5] float in [0, 1], clipped, the force along x being the third
                 less the second and along y the fifth less the fourth.
         """
-        self.world.move(self._pushes(actions))
+        self.world.move(self._chosen(actions))
         self._view = None
         self.steps += 1
         self._until -= 1
@@ -145,14 +146,14 @@ class Particles(ABC):
         if self.mixed:
             rewards = rewards * self.present.t()
         given = rewards.t().to(torch.float32, memory_format=torch.contiguous_format)
-        never = self._never
+        never, none = self._never, self._none
         done = reached if self.settings.terminate_on_success else None
         if done is None and self._until > 0:
-            return Outcome(given, never, never, never[:, 0], never[:, 0])
+            return Outcome(given, never, never, none, none)
         late = self.steps >= self.settings.horizon
         ended = late if done is None else late | done
         self._until = int(self.settings.horizon - self.steps.masked_fill(late, 0).max())
-        success, measures = self._summary() if bool(ended.any()) else (never[:, 0], {})
+        success, measures = self._summary() if bool(ended.any()) else (none, {})
         truncated, terminated = (flags[:, None].expand_as(never) for flags in (late, ended & ~late))
         return Outcome(given, terminated, truncated, ended, success, measures)
 
@@ -177,17 +178,16 @@ class Particles(ABC):
         """Radius of the rings around landmarks; None: there are none."""
         return None
 
-    def _pushes(self, actions: Tensor) -> Tensor:
-        """[N, 2, B], the forces that agents have chosen."""
+    def _chosen(self, actions: Tensor) -> Tensor:
+        """[N, 2, B], what agents do, as `World.move` is told."""
         if self.spec.continuous:
             kept = actions.clamp(0, 1)
             along = torch.stack([kept[..., 2] - kept[..., 1], kept[..., 4] - kept[..., 3]])
-            pushes = along.to(self.dtype) * self._accel
-            return (pushes.where(self.present, 0) if self.mixed else pushes).permute(2, 0, 1)
+            kicks = along.to(self.dtype) * self._kick
+            return (kicks.where(self.present, 0) if self.mixed else kicks).permute(2, 0, 1)
         if self.mixed:
             actions = actions.where(self.present, 0)
-        chosen = self._forces.index_select(1, actions.t().reshape(-1))
-        return chosen.view(2, self.agents, -1).transpose(0, 1)
+        return self._kicks.index_select(1, actions.reshape(-1)).view(2, -1, self.agents).permute(2, 0, 1)
 
     def _present(self) -> Tensor:
         present: Tensor = torch.arange(self.agents, device=self.device) < self.sizes[:, None]

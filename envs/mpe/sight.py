@@ -40,6 +40,7 @@ class Sight:
         device = world.numbers.device
         self._places, self._origins = torch.tensor(places, device=device), torch.tensor(origins, device=device)
         self._taken, self._less = (world.numbers.new_empty(len(places), *world.numbers.shape[1:]) for _ in range(2))
+        self._widths = [2 * self._pairs * agents, 2 * zero]
         self._bits = len(sought) * nearest
         self.size = 2 * (self._pairs + self._bits) + self._bits
         """D, numbers of an observation."""
@@ -51,7 +52,7 @@ class Sight:
         torch.index_select(self._world.numbers, 0, self._places, out=self._taken)
         torch.index_select(self._world.numbers, 0, self._origins, out=self._less)
         taken = self._taken.sub_(self._less).to(torch.float32, copy=True).flatten(0, 1).t().contiguous()  # [B, N C + Z]
-        own, state = taken[:, : -self.state], taken[:, -self.state :]
+        own, state = torch.split(taken, self._widths, dim=1)
         observations = own.view(-1, self._agents, 2 * self._pairs)
         if not self._sought:
             return observations, state

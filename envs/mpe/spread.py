@@ -34,6 +34,7 @@ class Covering(Particles):
         self._to_landmarks = self.world.distances[covering, : landmarks.count]
         team = slice(0, self.agents)
         self._apart, self._touch = self.world.between(team, team)
+        self._touches = torch.zeros_like(self._apart)  # zeros and ones, which are faster to add up than booleans
         self._hits = torch.zeros(self.agents, settings.num_envs, dtype=self.dtype, device=device)
 
     def _conditions(self) -> Mapping[str, str]:
@@ -52,7 +53,7 @@ class Covering(Particles):
         return covered | ~self.present.t() if self.mixed else covered
 
     def _judge(self) -> tuple[Tensor, Tensor | None]:
-        hits = (self._apart < self._touch).sum(dim=1, dtype=self.dtype)
+        hits = torch.lt(self._apart, self._touch, out=self._touches).sum(dim=1)
         self._hits += hits
         nearest, keys = self._nearest(), self.settings
         sparse = keys.reward == "sparse"

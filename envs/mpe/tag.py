@@ -9,7 +9,7 @@ from torch import Tensor
 from agentlab_runner.envs.mpe.particles import Particles
 from agentlab_runner.envs.mpe.settings import TagSettings
 from agentlab_runner.envs.mpe.sight import Sight
-from agentlab_runner.envs.mpe.world import Kind
+from agentlab_runner.envs.mpe.world import DT, Kind
 
 OBSTACLES = 2
 PREY_ACCEL = 4.0
@@ -61,8 +61,8 @@ class Tag(Particles):
         force: Tensor = heading / length * (PREY_ACCEL * self.level)
         return force[None]
 
-    def _pushes(self, actions: Tensor) -> Tensor:
-        return torch.cat([super()._pushes(actions), self.flight()])
+    def _chosen(self, actions: Tensor) -> Tensor:
+        return torch.cat([super()._chosen(actions), self.flight() * DT])
 
     def _begun(self, rows: Tensor) -> None:
         for counts in (self._hits, self._caught):

@@ -74,7 +74,7 @@ class World:
         self.reach = (radii[still:, None] + radii)[:, :, None]
         """[M, K, 1]: a pair nearer than that touches."""
         masses = torch.tensor([kind.mass for kind in movers for _ in range(kind.count)], **like)
-        self._gains = (DT / masses)[:, None, None]  # velocity per force
+        self._gains = (-CONTACT_FORCE * DT / masses)[:, None, None]
         speeds = [kind.max_speed for kind in movers for _ in range(kind.count)]
         self.max_speed: Tensor | None = None
         """[M, 1, 1] or [M, 1, B]; None: there is no limit."""
@@ -88,8 +88,7 @@ class World:
         # goes from the first to the last.
         self._sums = torch.zeros_like(self.away[:, solid:])
         self._gaps = torch.zeros(*self._solid[1].shape, 2, **like)[..., 0]
-        self._squares = torch.zeros_like(self.away)
-        self._sides = self._squares[:, :, 0], self._squares[:, :, 1]
+        self._sides = self.away[:, :, 0], self.away[:, :, 1]
         self._slots = _slots([*marks, *movers], device)
         square = torch.ones(moving, still + moving, dtype=torch.bool, device=device)
         self._itself = square.triu(still).tril(still)[:, :, None]
@@ -114,23 +113,23 @@ class World:
         self.numbers[:-2].index_copy_(2, rows, numbers)
         self.look()
 
-    def move(self, forces: Tensor) -> None:
+    def move(self, kicks: Tensor) -> None:
         """One step: positions by the old velocities, then velocities by the forces at the old positions.
 
         Two discs push each other apart by CONTACT_FORCE k log(1 + exp((r_1 + r_2 - d) / k)), k the margin.
 
         Args:
-            forces: [m, 2, B], on the first m movers.
+            kicks: [m, 2, B], forces on the first m movers, over their masses and times DT.
         """
         reach, distances, away = self._solid
         torch.sub(reach, distances, out=self._gaps)
         depths = F.softplus(self._gaps, beta=1 / CONTACT_MARGIN, threshold=40).div_(distances)
         pulls = away.mul_(depths[:, :, None])  # `away` is made anew below
-        pushes = torch.cumsum(pulls, 1, out=self._sums)[:, -1] * -CONTACT_FORCE
-        driven = pushes if len(forces) == len(pushes) else pushes[: len(forces)]
-        driven += forces
+        pushes = torch.cumsum(pulls, 1, out=self._sums)[:, -1] * self._gains
         self.at += self.velocity * DT
-        self.velocity.mul_(1 - DAMPING).add_(pushes.mul_(self._gains))
+        self.velocity.mul_(1 - DAMPING).add_(pushes)
+        driven = self.velocity if len(kicks) == self.movers else self.velocity[: len(kicks)]
+        driven += kicks
         if self.max_speed is not None:
             squares = self.velocity * self.velocity
             speeds = (squares[:, :1] + squares[:, 1:]).sqrt_()
@@ -140,9 +139,9 @@ class World:
     def look(self) -> None:
         """Directions and distances as they are now."""
         torch.sub(self._to, self._from, out=self.away)
-        torch.mul(self.away, self.away, out=self._squares)
-        torch.add(*self._sides, out=self.distances).sqrt_()
-        torch.maximum(self.distances, self._least, out=self.distances)
+        along, across = self._sides
+        torch.addcmul(self._least, along, along, out=self.distances)
+        self.distances.addcmul_(across, across).sqrt_()
 
     def between(self, first: slice, second: slice) -> tuple[Tensor, Tensor]:
         """Of movers: [m, m', B] distances, which always are as they are now, and [m, m', 1] below which they touch."""
@@ -150,9 +149,9 @@ class World:
         return self.distances[first, columns], self.reach[first, columns]
 
     def _least_of(self, here: Tensor) -> Tensor:
-        """[M, K, ...] out of [K, ...]: NEAREST, and infinite between discs that do not meet."""
+        """[M, K, ...] out of [K, ...]: NEAREST squared, and infinite between discs that do not meet."""
         meet = here[self.still :, None] & here & ~self._itself
-        least = torch.full(meet.shape, NEAREST, dtype=self.numbers.dtype, device=meet.device)
+        least = torch.full(meet.shape, NEAREST**2, dtype=self.numbers.dtype, device=meet.device)
         return least.masked_fill_(~meet, float("inf"))
 
 
