@@ -77,12 +77,12 @@ class Level(nn.Module):
     def choose(self, view: TeamView, deterministic: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         """Actions, their ln pi [B, N], and who heeded whom [B, N, N] where that is known."""
         said = self.network(view.observations, view.present, critic=False)
-        head = self._head(said, view.legal)
+        head = self._head(said.policy, view.legal, self.log_std)
         actions = head.mode() if deterministic else head.sample(view.uniform(self.team.actions, self.number))
         return actions, head.log_prob(actions), said.attention
 
-    def _head(self, said: Said, legal: Tensor | None) -> Head:
-        return Discrete(said.policy, legal) if self.log_std is None else Gaussian(said.policy, self.log_std)
+    def _head(self, policy: Tensor, legal: Tensor | None, log_std: Tensor | None) -> Head:
+        return Discrete(policy, legal) if log_std is None else Gaussian(policy, log_std)
 
     def _said(self, observations: Tensor, present: Tensor, state: Tensor) -> tuple[Said, Tensor]:
         """With values [B, N]."""
@@ -143,7 +143,8 @@ class Level(nn.Module):
         if s.standardise != "none":
             advantages = standardised(advantages, counted, groups)
         old = torch.cat(heads) if self.kl_coef else None
-        return _Data(counted, advantages, value, returns, old_log_prob, old)
+        spread = None if self.log_std is None else self.log_std.clone()
+        return _Data(counted, advantages, value, returns, old_log_prob, old, spread)
 
     def _losses(
         self, batch: TeamBatch, data: "_Data", rows: Tensor, counted: int, episodes: Tensor, sums: Tensor,
@@ -173,7 +174,7 @@ class Level(nn.Module):
         s = self.settings
         legal = None if batch.legal is None else batch.legal[rows]
         said, values = self._said(batch.observations[rows], batch.present[rows], batch.state[rows])
-        head = self._head(said, legal)
+        head = self._head(said.policy, legal, self.log_std)
         log_prob, entropy = head.log_prob(batch.actions[rows]), head.entropy()
         old = data.old_log_prob[rows]
         log_prob = torch.where(batch.present[rows], log_prob, old)
@@ -182,8 +183,7 @@ class Level(nn.Module):
         error = error if s.vf_clip is None else error.clamp(max=s.vf_clip)
         loss = surrogate + s.vf_coef * error - s.ent_coef * entropy
         if data.old_policy is not None:
-            before = self._head(Said(data.old_policy[rows], None), legal)
-            kl = before.kl(head)
+            kl = self._head(data.old_policy[rows], legal, data.old_log_std).kl(head)
             loss = loss + self.kl_coef * kl
         else:
             kl = approx_kl(log_prob, old)
@@ -243,6 +243,8 @@ class _Data:
     old_log_prob: Tensor
     old_policy: Tensor | None
     """[S, N, A], as a network gives it; where the KL divergence to it is part of the loss."""
+    old_log_std: Tensor | None
+    """[A], of continuous actions."""
 
 
 def _by_task(

@@ -222,6 +222,17 @@ def test_the_divergence_is_held_by_its_coefficient():
     assert trained(eager, played(eager))[0]["losses/kl_coef"] == pytest.approx(0.3)
 
 
+def test_the_divergence_of_continuous_actions_counts_their_spread_too():
+    """With nothing to gain the entropy alone moves the policy, which is its spread."""
+    agent = made("ippo", continuous(), kl_coef=0.2, ent_coef=0.5, lr=0.1, minibatches=1, epochs=2, standardise="none")
+    torch.nn.init.zeros_(agent.level.network.critic[-1].weight)  # type: ignore[index, union-attr]
+    batch = replace(batch_of([torch.zeros(6, 3)]), actions=torch.zeros(6, 3, 2))
+    before = agent.level.log_std.detach().clone()  # type: ignore[union-attr]
+    [metrics] = trained(agent, batch)
+    assert (agent.level.log_std > before).all()  # type: ignore[operator]
+    assert metrics["losses/approx_kl"] > 0.001
+
+
 def test_a_clipped_value_error_moves_no_critic():
     agent = made("ippo", vf_clip=1e-9, minibatches=1, epochs=1)
     before = {name: p.clone() for name, p in agent.level.named_parameters() if ".critic." in name}
