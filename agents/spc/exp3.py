@@ -1,6 +1,5 @@
 """Adversarial bandits: Exp3 by its own rule and by the paper's, and EXP3.S for rewards that drift."""
 
-import logging
 from typing import ClassVar
 
 import numpy as np
@@ -8,8 +7,6 @@ import numpy as np
 from agentlab_runner.agents.spc.rewards import Paid
 from agentlab_runner.agents.spc.settings import Exp3Settings, Exp3SSettings
 from agentlab_runner.agents.spc.teacher import Heard, Teacher, Vector
-
-log = logging.getLogger(__name__)
 
 
 def softmax(log_weights: Vector) -> Vector:

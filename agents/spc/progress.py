@@ -1,6 +1,5 @@
 """Absolute learning progress on each task's own score, and mixtures of Gaussians over it (ALP-GMM)."""
 
-import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -10,8 +9,6 @@ import numpy as np
 from agentlab_runner.agents.spc.settings import AlpGmmSettings
 from agentlab_runner.agents.spc.teacher import Heard, Teacher, Vector
 from agentlab_runner.runners.types import Metrics
-
-log = logging.getLogger(__name__)
 
 DRAWS = 1000
 """Points by which a mixture is turned into shares of the tasks."""
