@@ -308,7 +308,7 @@ def check(
 @app.command("import")
 @verb
 def import_(
-    kind: Annotated[str, typer.Argument(help="What wrote the file: digirl")],
+    kind: Annotated[str, typer.Argument(help="What wrote the file: digirl or spc")],
     file: Annotated[Path, typer.Argument(help="The YAML file of a released experiment.")],
     exp: Annotated[bool, typer.Option("--exp", help="Print an experiment file instead of a command line.")] = False,
 ) -> None:
