@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agentlab_runner.runners.config.compose import compose
+from agentlab_runner.runners.config.compose import compose, draft
+from agentlab_runner.runners.config.fit import fits
 from agentlab_runner.runners.doctor import refuse_unmet
 from agentlab_runner.runners.errors import Unreachable, UserError
 from agentlab_runner.runners.launch import build, building, settle_threads
@@ -29,6 +30,11 @@ def check(overrides: Sequence[str], *, episodes: int = 8, only: str | None = Non
         raise UserError(f"--only is {only!r}, but must be env or agent")
     if episodes < 1:
         raise UserError(f"--episodes is {episodes}, but at least one must be played")
+    if (kinds := fits(draft(overrides), "env")) and "single" not in kinds:
+        raise UserError(
+            "agentlab check asks environments and agents that play alone; what a team's environment promises, docs/teams.md says, "
+            "and envs/parallel_view.py shows a batched one to PettingZoo's own tests"
+        )
     cfg = compose(overrides)
     if not cfg.get("env"):
         raise UserError("there is nothing to check: choose env=NAME, or an experiment with +exp=NAME")

@@ -26,13 +26,7 @@ def check_fit(cfg: DictConfig) -> None:
     Raises:
         UserError: naming the parts that do not fit together, and which rollout would.
     """
-    kinds: dict[str, list[str]] = {}
-    for part in PARTS:
-        node = cfg.get(part)
-        if isinstance(node, DictConfig) and "_target_" in node:
-            said: Any = OmegaConf.to_container(node, resolve=False)
-            assert isinstance(said, Mapping)
-            kinds[part] = list(said.get("_fits_") or ["single"])
+    kinds = {part: found for part in PARTS if (found := fits(cfg, part))}
     if not kinds or set.intersection(*map(set, kinds.values())):
         return
     told = "; ".join(f"{part} is for {_names(kinds[part])}" for part in kinds)
@@ -40,6 +34,16 @@ def check_fit(cfg: DictConfig) -> None:
     both = sorted(set.intersection(*rest)) if rest else []
     meant = f"use {SAYS[both[0]].rpartition(', ')[2]}" if both and both[0] in SAYS else "choose another env or agent"
     raise UserError(f"rollout, env and agent do not fit together: {told}; {meant}")
+
+
+def fits(cfg: DictConfig, part: str) -> list[str]:
+    """Which kinds of play a part of a config that was not validated yet is for; none where there is no such part."""
+    node = cfg.get(part)
+    if not (isinstance(node, DictConfig) and "_target_" in node):
+        return []
+    said: Any = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(said, Mapping)
+    return list(said.get("_fits_") or ["single"])
 
 
 def _names(kinds: list[str]) -> str:
