@@ -32,8 +32,8 @@ def check(overrides: Sequence[str], *, episodes: int = 8, only: str | None = Non
         raise UserError(f"--episodes is {episodes}, but at least one must be played")
     if (kinds := fits(draft(overrides), "env")) and "single" not in kinds:
         raise UserError(
-            "agentlab check asks environments and agents that play alone; what a team's environment promises, docs/teams.md says, "
-            "and envs/parallel_view.py shows a batched one to PettingZoo's own tests"
+            "agentlab check asks environments and agents that play alone; what a team's environment promises, "
+            "docs/teams.md says, and envs/parallel_view.py shows a batched one to PettingZoo's own tests"
         )
     cfg = compose(overrides)
     if not cfg.get("env"):
