@@ -118,8 +118,8 @@ class Stacked:
         self._stated = callable(getattr(first, "state", None)) and _has_state(first)
         size = int(np.prod(first.state_space.shape)) if self._stated else width * len(self.names)
         self.spec = Sizes(len(self.names), width, max(self._counts), continuous, size)
-        known = getattr(getattr(first, "unwrapped", first), "tasks", {}) or {}
-        self.tasks = {str(name): dict(known[name]) if isinstance(known, Mapping) else {} for name in known}
+        known = getattr(getattr(first, "unwrapped", first), "tasks", {})
+        self.tasks = {str(name): dict(known[name]) for name in known} if isinstance(known, Mapping) else {}
         self._threads = len(envs) if (getattr(first, "metadata", None) or {}).get("blocking") else 0
 
     def reset(self, rows: Tensor, seeds: Tensor, tasks: Sequence[str | None]) -> Sequence[Mapping[str, Any]]:

@@ -234,8 +234,10 @@ class Rollout:
     @property
     def tasks(self) -> Mapping[str, Mapping[str, float]]:
         """What a curriculum may choose from: `tasks` of the environment, names alone or with the numbers of each."""
-        known = getattr(getattr(self.envs[0], "unwrapped", self.envs[0]), "tasks", {})
-        return {str(name): dict(known[name]) if isinstance(known, Mapping) else {} for name in known or ()}
+        known = getattr(getattr(self.envs[0], "unwrapped", self.envs[0]), "tasks", ())
+        if isinstance(known, Mapping):
+            return {str(name): dict(numbers) for name, numbers in known.items()}
+        return {name: {} for name in known if isinstance(name, str)} if isinstance(known, list | tuple) else {}
 
     def open(self) -> None:
         """Ask the environments, one for all, whether what they need beside this machine is there."""

@@ -126,6 +126,18 @@ def test_a_curriculum_works_for_a_single_agent_too(tmp_path):
     assert {"train/task/left", "train/task/right"} <= {key for line in lines for key in line}
 
 
+class Busy(Guess):
+    """What it calls tasks is something else."""
+
+    tasks = object()
+
+
+def test_an_attribute_of_the_same_name_is_no_list_of_tasks(tmp_path):
+    cfg = config(total_iterations=1)
+    cfg.env._target_ = f"{HERE}.Busy"
+    assert numbers(train(cfg, tmp_path / "run"))
+
+
 def test_a_curriculum_without_tasks_is_told_so(tmp_path):
     with pytest.raises(UserError, match=r"name some in env\.tasks"):
         train(config(curriculum={"_target_": f"{HERE}.Alternate"}), tmp_path / "run")
